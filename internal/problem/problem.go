@@ -1,0 +1,62 @@
+// Package problem renders refusals as problem details (RFC 9457).
+//
+// A client learns what was refused and the code to branch on, never why in
+// detail: causes go to the hooks of the package that refused.
+package problem
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// typeBase makes every type URI resolve to the page that explains its code.
+const typeBase = "https://github.com/opsmantik/sallyport/blob/main/docs/problems.md#"
+
+// Problem is one kind of refusal, encoded once and written many times. It is
+// immutable and safe for concurrent use.
+type Problem struct {
+	status int
+	body   []byte
+}
+
+// New encodes a problem. Code is the machine-readable reason (lower_snake);
+// members are extension members (RFC 9457 section 3.2) and may be nil.
+func New(status int, code, title string, members map[string]any) *Problem {
+	all := map[string]any{
+		"type":   typeBase + code,
+		"title":  title,
+		"status": status,
+		"code":   code,
+	}
+	for name, value := range members {
+		all[name] = value
+	}
+	body, err := json.Marshal(all)
+	if err != nil {
+		// Only a member that JSON cannot hold gets here; the refusal itself
+		// must still go out.
+		return New(status, code, title, nil)
+	}
+	return &Problem{status: status, body: append(body, '\n')}
+}
+
+// Status returns the HTTP status of the problem.
+func (p *Problem) Status() int { return p.status }
+
+// Write sends the problem. It drops the headers that described another body,
+// as http.Error does, and leaves the rest (Vary, CORS, Retry-After) alone.
+func (p *Problem) Write(w http.ResponseWriter) {
+	h := w.Header()
+	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
+		delete(h, name)
+	}
+	// One backing array for three values; each slice is capped so that an
+	// append elsewhere cannot write into its neighbour.
+	values := [...]string{"application/problem+json", "no-store", "nosniff"}
+	h["Content-Type"] = values[0:1:1]
+	h["Cache-Control"] = values[1:2:2]
+	h["X-Content-Type-Options"] = values[2:3:3]
+	w.WriteHeader(p.status)
+	// The client may be gone; there is nobody left to tell.
+	_, _ = w.Write(p.body)
+}

@@ -1,0 +1,3 @@
+module github.com/opsmantik/sallyport/tools
+
+go 1.26.0
