@@ -1,0 +1,58 @@
+package event
+
+import (
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Call is one signed call intent (POST /api/call-event/v2).
+type Call struct {
+	EventID     string         `json:"event_id"`
+	Site        string         `json:"site_id"`
+	Fingerprint string         `json:"fingerprint"`
+	Phone       string         `json:"phone_number"`
+	Action      string         `json:"action"`
+	Intent      string         `json:"intent_action"`
+	Target      string         `json:"intent_target"`
+	Stamp       string         `json:"intent_stamp"`
+	PageURL     string         `json:"intent_page_url"`
+	URL         string         `json:"url"`
+	UserAgent   string         `json:"ua"`
+	Value       jsontext.Value `json:"value,omitzero"`
+	ClickID     string         `json:"click_id"`
+	GCLID       string         `json:"gclid"`
+	WBRAID      string         `json:"wbraid"`
+	GBRAID      string         `json:"gbraid"`
+	AdsContext  map[string]any `json:"ads_context,omitzero"`
+}
+
+// ParseCall decodes the signed body of a call event and checks that it speaks
+// of the site that signed it. Unknown members are refused, the consent fields
+// among them: a page cannot assert consent on a signed channel, the site that
+// holds the secret answers for it.
+func ParseCall(body []byte, signedSite string) (*Call, error) {
+	var c Call
+	if err := json.Unmarshal(body, &c, json.RejectUnknownMembers(true)); err != nil {
+		return nil, decodeError(err)
+	}
+	c.Site = NormalSite(c.Site)
+	switch {
+	case c.Site != NormalSite(signedSite):
+		return nil, invalid("site_mismatch")
+	case !uuidForm.MatchString(c.EventID):
+		return nil, invalid("event_id_invalid")
+	case len(c.URL) > maxURL || len(c.PageURL) > maxURL:
+		return nil, invalid("url_too_long")
+	case len(c.Action) > maxName || len(c.Intent) > maxName || len(c.Phone) > maxName:
+		return nil, invalid("field_too_long")
+	case len(c.Fingerprint) > maxLabel || len(c.Target) > maxLabel || len(c.UserAgent) > maxLabel:
+		return nil, invalid("field_too_long")
+	case len(c.Stamp) > maxLabel || len(c.ClickID) > maxLabel || len(c.GCLID) > maxLabel:
+		return nil, invalid("field_too_long")
+	case len(c.WBRAID) > maxLabel || len(c.GBRAID) > maxLabel || len(c.AdsContext) > maxMetaFields:
+		return nil, invalid("field_too_long")
+	case !scalar(c.Value):
+		return nil, invalid("value_invalid")
+	}
+	return &c, nil
+}

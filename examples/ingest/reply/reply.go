@@ -1,0 +1,58 @@
+// Package reply writes the server's own answers: JSON, and problem details
+// (RFC 9457) with the codes of the wire contract.
+package reply
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+)
+
+// retryAfter is what clients are told, in seconds, when a part is unavailable.
+const retryAfter = 5
+
+// JSON writes v with the given status.
+func JSON(w http.ResponseWriter, status int, v any) {
+	write(w, status, "application/json", v)
+}
+
+// Problem writes a refusal. Code and title are ours, never the client's words.
+func Problem(w http.ResponseWriter, status int, code, title string) {
+	write(w, status, "application/problem+json", map[string]any{
+		"type":   "https://github.com/opsmantik/sallyport/blob/main/docs/problems.md#" + code,
+		"title":  title,
+		"status": status,
+		"code":   code,
+	})
+}
+
+// Unavailable writes 503 with Retry-After.
+func Unavailable(w http.ResponseWriter, code, title string) {
+	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	Problem(w, http.StatusServiceUnavailable, code, title)
+}
+
+// BodyError answers a body that could not be read: too large, or cut short.
+func BodyError(w http.ResponseWriter, err error) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		Problem(w, http.StatusRequestEntityTooLarge, "body_too_large", "The body is too large")
+		return
+	}
+	Problem(w, http.StatusBadRequest, "body_incomplete", "The body could not be read")
+}
+
+func write(w http.ResponseWriter, status int, contentType string, v any) {
+	body, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,161 @@
+package settings
+
+import (
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/opsmantik/sallyport/examples/ingest/password"
+)
+
+// maxFile bounds SITES_FILE and USERS_FILE, in bytes.
+const maxFile = 16 << 20
+
+// Site is one tenant.
+type Site struct {
+	ID            string   `json:"id"` // 32 lower-case hex digits
+	Name          string   `json:"name"`
+	Origins       []string `json:"origins"`
+	Secret        string   `json:"secret"`
+	NextSecret    string   `json:"next_secret,omitzero"`
+	RatePerMinute int      `json:"rate_per_minute"`
+	Owner         string   `json:"owner"`
+}
+
+// User is someone who may sign in.
+type User struct {
+	ID           string   `json:"id"`
+	Email        string   `json:"email"`
+	PasswordHash string   `json:"password_hash"`
+	TOTPSecret   string   `json:"totp_secret,omitzero"`
+	Role         string   `json:"role"`
+	Sites        []string `json:"sites"`
+}
+
+// Roles that the policy knows. The first two must have a second factor.
+var roles = []string{"superadmin", "admin", "manager", "rep"}
+
+var siteID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+func loadSites(v *values, allowed []string) []Site {
+	var sites []Site
+	if !loadFile(v, "SITES_FILE", &sites) {
+		return nil
+	}
+	seen := map[string]bool{}
+	for i, site := range sites {
+		name := fmt.Sprintf("SITES_FILE: site %d", i+1)
+		if !siteID.MatchString(site.ID) {
+			v.problem(name, "id: want 32 lower-case hex digits")
+		} else if seen[site.ID] {
+			v.problem(name, "id: used twice")
+		}
+		seen[site.ID] = true
+		if len(site.Secret) < minKey {
+			v.problem(name, "secret: shorter than %d bytes", minKey)
+		}
+		if site.NextSecret != "" && len(site.NextSecret) < minKey {
+			v.problem(name, "next_secret: shorter than %d bytes; leave it out when there is none", minKey)
+		}
+		if site.RatePerMinute < 1 {
+			v.problem(name, "rate_per_minute: want at least 1")
+		}
+		if site.Owner == "" {
+			v.problem(name, "owner: is missing; name a user's id")
+		}
+		if len(site.Origins) == 0 {
+			v.problem(name, "origins: want at least one of ALLOWED_ORIGINS")
+		}
+		for _, origin := range site.Origins {
+			if !slices.Contains(allowed, origin) {
+				v.problem(name, "origins: %q is not one of ALLOWED_ORIGINS", origin)
+			}
+		}
+	}
+	return sites
+}
+
+func loadUsers(v *values, sites []Site) []User {
+	var users []User
+	if !loadFile(v, "USERS_FILE", &users) {
+		return nil
+	}
+	ids, emails := map[string]bool{}, map[string]bool{}
+	for i, user := range users {
+		name := fmt.Sprintf("USERS_FILE: user %d", i+1)
+		email := strings.ToLower(user.Email)
+		if user.ID == "" || ids[user.ID] {
+			v.problem(name, "id: is missing or used twice")
+		}
+		if !strings.Contains(email, "@") || emails[email] {
+			v.problem(name, "email: is malformed or used twice")
+		}
+		ids[user.ID], emails[email] = true, true
+		if _, err := password.Parse(user.PasswordHash); err != nil {
+			v.problem(name, "password_hash: %v", err)
+		}
+		checkFactor(v, name, user)
+		for _, id := range user.Sites {
+			if !slices.ContainsFunc(sites, func(s Site) bool { return s.ID == id }) {
+				v.problem(name, "sites: names a site that SITES_FILE does not have")
+			}
+		}
+	}
+	for i, site := range sites {
+		if site.Owner != "" && !ids[site.Owner] {
+			v.problem(fmt.Sprintf("SITES_FILE: site %d", i+1), "owner: USERS_FILE has no such id")
+		}
+	}
+	return users
+}
+
+func checkFactor(v *values, name string, user User) {
+	role := slices.Index(roles, user.Role)
+	if role < 0 {
+		v.problem(name, "role: want one of %s", strings.Join(roles, ", "))
+	}
+	if user.TOTPSecret == "" {
+		if role == 0 || role == 1 {
+			v.problem(name, "totp_secret: is missing; role %s needs a second factor", user.Role)
+		}
+		return
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(user.TOTPSecret)
+	if err != nil || len(secret) < 10 {
+		v.problem(name, "totp_secret: want at least 10 bytes in unpadded upper-case base32")
+	}
+}
+
+// loadFile decodes strictly: an unknown or repeated member is a mistake worth
+// stopping for.
+func loadFile(v *values, name string, into any) bool {
+	path := v.get(name)
+	if path == "" {
+		v.problem(name, "is missing or empty; name a JSON file, see the README")
+		return false
+	}
+	info, err := os.Stat(path)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
+		err = errors.New("want a regular file of at most 16 MiB")
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(path) // #nosec G304 -- the operator names the file
+	}
+	if err != nil {
+		v.problem(name, "cannot be read: %v", err)
+		return false
+	}
+	if err := json.Unmarshal(data, into, json.RejectUnknownMembers(true)); err != nil {
+		// The decoder's text may quote a secret from the file.
+		v.problem(name, "is not a JSON array of the documented members")
+		return false
+	}
+	return true
+}

@@ -1,0 +1,112 @@
+package settings
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/opsmantik/sallyport/cors"
+)
+
+// minKey is the least length of a signing key or site secret, in bytes.
+const minKey = 16
+
+// production checks the settings of a server that real traffic reaches.
+func (s *Settings) production(v *values, loopback bool) {
+	for _, name := range []string{"DATABASE_URL", "SERVICE_DATABASE_URL"} {
+		if v.present[name] {
+			v.problem(name, "Postgres is not in this version; unset it to use the embedded database")
+		}
+	}
+	s.origins(v)
+	s.Sites = loadSites(v, s.AllowedOrigins)
+	s.Users = loadUsers(v, s.Sites)
+	s.signingKeys(v)
+	s.proxies(v)
+	s.transport(v, loopback)
+	for _, name := range []string{"REDIS_URL", "WORKER_URL", "SENTRY_DSN"} {
+		if v.present[name] {
+			checkURL(v, name)
+		}
+	}
+}
+
+func (s *Settings) origins(v *values) {
+	text := strings.TrimSpace(v.get("ALLOWED_ORIGINS"))
+	if text == "" {
+		v.problem("ALLOWED_ORIGINS", "is missing or empty; list the browser origins to accept, "+
+			"such as https://www.example.com,https://shop.example.com")
+		return
+	}
+	for entry := range strings.SplitSeq(text, ",") {
+		s.AllowedOrigins = append(s.AllowedOrigins, strings.TrimSpace(entry))
+	}
+	if _, err := cors.New(cors.Config{Origins: s.AllowedOrigins}); err != nil {
+		v.problem("ALLOWED_ORIGINS", "%v", err)
+	}
+}
+
+func (s *Settings) signingKeys(v *values) {
+	switch {
+	case s.CurrentKey == "":
+		v.problem("QSTASH_CURRENT_SIGNING_KEY", "is missing or empty; set the key that signs deliveries")
+	case len(s.CurrentKey) < minKey:
+		v.problem("QSTASH_CURRENT_SIGNING_KEY", "is shorter than %d bytes", minKey)
+	}
+	if v.present["QSTASH_NEXT_SIGNING_KEY"] && len(s.NextKey) < minKey {
+		v.problem("QSTASH_NEXT_SIGNING_KEY", "is shorter than %d bytes; unset it when there is none", minKey)
+	}
+}
+
+func (s *Settings) proxies(v *values) {
+	if !v.present["TRUSTED_PROXIES"] {
+		return
+	}
+	for entry := range strings.SplitSeq(v.get("TRUSTED_PROXIES"), ",") {
+		prefix, err := netip.ParsePrefix(strings.TrimSpace(entry))
+		switch {
+		case err != nil || prefix != prefix.Masked():
+			v.problem("TRUSTED_PROXIES", "want a comma list of CIDRs, such as 10.0.0.0/8")
+			return
+		case prefix.Bits() == 0:
+			v.problem("TRUSTED_PROXIES", "%s would trust everyone's forwarding headers", prefix)
+		}
+		s.TrustedProxies = append(s.TrustedProxies, prefix)
+	}
+}
+
+func (s *Settings) transport(v *values, loopback bool) {
+	switch {
+	case (s.TLSCertFile == "") != (s.TLSKeyFile == ""):
+		v.problem("TLS_CERT_FILE", "set it together with TLS_KEY_FILE, or neither")
+	case s.TLSCertFile != "":
+		if _, err := tls.LoadX509KeyPair(s.TLSCertFile, s.TLSKeyFile); err != nil {
+			v.problem("TLS_CERT_FILE", "the pair with TLS_KEY_FILE does not load: %v", err)
+		}
+		if s.WorkerURL == "" {
+			v.problem("WORKER_URL", "is missing; with TLS the worker's URL cannot be derived")
+		}
+	case !loopback && len(s.TrustedProxies) == 0:
+		v.problem("LISTEN_ADDR", "beyond loopback it needs TLS_CERT_FILE and TLS_KEY_FILE, or a "+
+			"TLS proxy named in TRUSTED_PROXIES")
+	}
+}
+
+// checkURL never quotes the URL: it may hold a password.
+func checkURL(v *values, name string) {
+	u, err := url.Parse(v.get(name))
+	if err != nil || u.Host == "" {
+		v.problem(name, "is not a URL with a host; unset it when there is none")
+		return
+	}
+	schemes := map[string][]string{
+		"REDIS_URL": {"redis", "rediss"}, "WORKER_URL": {"http", "https"}, "SENTRY_DSN": {"http", "https"},
+	}
+	for _, scheme := range schemes[name] {
+		if u.Scheme == scheme {
+			return
+		}
+	}
+	v.problem(name, "want a URL that starts with %s://", strings.Join(schemes[name], ":// or "))
+}

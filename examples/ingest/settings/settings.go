@@ -1,0 +1,197 @@
+// Package settings reads what the operator configured, from the environment
+// and from flags of the same names, and reports every problem at once.
+package settings
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Settings is a complete and checked configuration.
+type Settings struct {
+	ListenAddr     string
+	DataDir        string
+	AllowedOrigins []string
+	Sites          []Site
+	Users          []User
+	RedisURL       string
+	CurrentKey     string // QSTASH_CURRENT_SIGNING_KEY
+	NextKey        string // QSTASH_NEXT_SIGNING_KEY, may be empty
+	WorkerURL      string // empty: derived from the listener
+	TrustedProxies []netip.Prefix
+	SentryDSN      string
+	TLSCertFile    string
+	TLSKeyFile     string
+	RatePerMinute  int
+	FailMode       FailMode
+	CORSReportOnly bool
+
+	// Demo is set in demo mode and holds what was generated.
+	Demo *Demo
+}
+
+// FailMode is what the rate limiter does while Redis cannot be reached.
+type FailMode string
+
+// The modes of FAIL_MODE.
+const (
+	FailClosed FailMode = "closed"
+	FailLocal  FailMode = "local"
+	FailOpen   FailMode = "open"
+)
+
+// Problem is one thing wrong with the settings.
+type Problem struct {
+	Setting string
+	Reason  string // never holds a secret
+}
+
+func (p *Problem) Error() string { return p.Setting + ": " + p.Reason }
+
+// setting is one row of the table of settings. Production settings turn demo
+// mode off by being present, even when empty.
+type setting struct {
+	name, fallback, usage string
+	production            bool
+}
+
+var table = []setting{
+	{"LISTEN_ADDR", "127.0.0.1:8080", "host:port to serve on", false},
+	{"DATA_DIR", "./ingest-data", "folder of the embedded database", false},
+	{"ALLOWED_ORIGINS", "", "comma list of browser origins", true},
+	{"SITES_FILE", "", "JSON array of sites", true},
+	{"USERS_FILE", "", "JSON array of users", true},
+	{"DATABASE_URL", "", "Postgres; not in this version, see docs/controls.md", true},
+	{"SERVICE_DATABASE_URL", "", "Postgres, the service role's login; not in this version", true},
+	{"REDIS_URL", "", "Redis for limits and replay", true},
+	{"QSTASH_CURRENT_SIGNING_KEY", "", "signs deliveries to the worker", true},
+	{"QSTASH_NEXT_SIGNING_KEY", "", "accepted too, during rotation", true},
+	{"WORKER_URL", "", "public URL of /api/sync/worker; derived from LISTEN_ADDR", true},
+	{"TRUSTED_PROXIES", "", "comma list of CIDRs whose forwarding headers count", true},
+	{"SENTRY_DSN", "", "where errors are reported, scrubbed", true},
+	{"TLS_CERT_FILE", "", "certificate chain, PEM", true},
+	{"TLS_KEY_FILE", "", "private key, PEM", true},
+	{"RATE_PER_MINUTE", "2000", "/api/sync per client address and site", false},
+	{"FAIL_MODE", "closed", "limiter without Redis: closed, local or open", false},
+	{"CORS_REPORT_ONLY", "false", "true: report origins that would be refused, refuse none", false},
+}
+
+// values holds the raw settings; present tells empty from unset.
+type values struct {
+	text     map[string]string
+	present  map[string]bool
+	problems []error
+}
+
+func (v *values) get(name string) string { return v.text[name] }
+
+func (v *values) problem(name, format string, args ...any) {
+	v.problems = append(v.problems, &Problem{name, fmt.Sprintf(format, args...)})
+}
+
+// Load reads args (without the program's name) over environ (as os.Environ
+// returns it). The error joins every *Problem, or is flag.ErrHelp.
+func Load(args, environ []string) (*Settings, error) {
+	v, err := read(args, environ)
+	if err != nil {
+		return nil, err
+	}
+	s := &Settings{
+		ListenAddr: v.get("LISTEN_ADDR"), DataDir: v.get("DATA_DIR"),
+		RedisURL: v.get("REDIS_URL"), SentryDSN: v.get("SENTRY_DSN"),
+		CurrentKey: v.get("QSTASH_CURRENT_SIGNING_KEY"), NextKey: v.get("QSTASH_NEXT_SIGNING_KEY"),
+		WorkerURL: v.get("WORKER_URL"), FailMode: FailMode(v.get("FAIL_MODE")),
+		TLSCertFile: v.get("TLS_CERT_FILE"), TLSKeyFile: v.get("TLS_KEY_FILE"),
+	}
+	loopback := s.common(v)
+	if production := v.presentProduction(); len(production) == 0 && loopback {
+		if len(v.problems) == 0 {
+			if err := s.demo(); err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		s.production(v, loopback)
+	}
+	refusePublicCopies(v, s, environ)
+	if err := errors.Join(v.problems...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// common checks what demo and production share, and reports whether the
+// address is a loopback one.
+func (s *Settings) common(v *values) (loopback bool) {
+	host, port, err := net.SplitHostPort(s.ListenAddr)
+	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
+		v.problem("LISTEN_ADDR", "want host:port, such as 127.0.0.1:8080")
+	}
+	addr, err := netip.ParseAddr(host)
+	loopback = host == "localhost" || err == nil && addr.IsLoopback()
+	if s.DataDir == "" {
+		v.problem("DATA_DIR", "is empty; name a folder")
+	}
+	s.RatePerMinute, err = strconv.Atoi(v.get("RATE_PER_MINUTE"))
+	if err != nil || s.RatePerMinute < 1 || s.RatePerMinute > 1_000_000 {
+		v.problem("RATE_PER_MINUTE", "want a whole number from 1 to 1000000")
+	}
+	switch s.FailMode {
+	case FailClosed, FailLocal, FailOpen:
+	default:
+		v.problem("FAIL_MODE", "want closed, local or open")
+	}
+	s.CORSReportOnly, err = strconv.ParseBool(v.get("CORS_REPORT_ONLY"))
+	if err != nil {
+		v.problem("CORS_REPORT_ONLY", "want true or false")
+	}
+	return loopback
+}
+
+// presentProduction names the production settings that are set.
+func (v *values) presentProduction() (names []string) {
+	for _, row := range table {
+		if row.production && v.present[row.name] {
+			names = append(names, row.name)
+		}
+	}
+	return names
+}
+
+// read collects the raw values: flags over environment over defaults.
+func read(args, environ []string) (*values, error) {
+	v := &values{text: map[string]string{}, present: map[string]bool{}}
+	env := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	flags, err := parseFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range table {
+		v.text[row.name] = row.fallback
+		if value, ok := env[row.name]; ok {
+			v.text[row.name], v.present[row.name] = cmp.Or(value, emptyMeansDefault(row)), true
+		}
+		if value, ok := flags[row.name]; ok {
+			v.text[row.name], v.present[row.name] = value, true
+		}
+	}
+	return v, nil
+}
+
+// emptyMeansDefault: LISTEN_ADDR= in an environment file is the default; an
+// empty production setting stays empty, and is reported.
+func emptyMeansDefault(row setting) string {
+	if row.production {
+		return ""
+	}
+	return row.fallback
+}

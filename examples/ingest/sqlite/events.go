@@ -1,0 +1,136 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+)
+
+// Stored says what became of a batch.
+type Stored struct {
+	New        int
+	Duplicates int
+}
+
+// Store keeps a delivered batch: all of it or, on an error, nothing. Events
+// already kept are counted as duplicates, so that delivering twice is
+// harmless.
+func (db *DB) Store(ctx context.Context, batch []event.Received) (stored Stored, err error) {
+	err = db.Write(ctx, func(tx *sql.Tx) error {
+		stored = Stored{}
+		for i := range batch {
+			inserted, err := storeOne(tx, &batch[i])
+			if err != nil {
+				return err
+			}
+			if inserted {
+				stored.New++
+			} else {
+				stored.Duplicates++
+			}
+		}
+		return nil
+	})
+	return stored, err
+}
+
+func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
+	switch {
+	case r.Event != nil:
+		return storeEvent(tx, r)
+	case r.Call != nil:
+		return storeCall(tx, r)
+	default:
+		return false, errors.New("sqlite: queued item holds neither event nor call")
+	}
+}
+
+// storeEvent looks for the same content received within the window, in either
+// direction: deliveries may overtake each other. The single writer makes
+// look-then-insert atomic.
+func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
+	meta, err := json.Marshal(r.Event.Meta)
+	if err != nil {
+		return false, fmt.Errorf("sqlite: encode meta: %w", err)
+	}
+	const insert = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
+			value, url, referrer, meta, stamp, identity, received_at)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+		WHERE NOT EXISTS (SELECT 1 FROM events WHERE identity = ?13
+			AND (?12 <> '' OR received_at BETWEEN ?14 - ?15 AND ?14 + ?15))
+		ON CONFLICT (id) DO NOTHING`
+	e, identity := r.Event, r.Event.Identity()
+	result, err := tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action, e.Label,
+		nullable(e.Value), e.URL, e.Referrer, string(meta), e.IntentStamp(), identity[:],
+		r.At.UnixMilli(), event.Window.Milliseconds())
+	return inserted(result, err)
+}
+
+func storeCall(tx *sql.Tx, r *event.Received) (bool, error) {
+	detail, err := json.Marshal(r.Call)
+	if err != nil {
+		return false, fmt.Errorf("sqlite: encode call: %w", err)
+	}
+	const insert = `INSERT INTO calls (id, site_id, event_id, phone, fingerprint, action, url,
+			stamp, detail, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`
+	c := r.Call
+	result, err := tx.Exec(insert, r.ID, r.Site, c.EventID, c.Phone, c.Fingerprint, c.Action, c.URL,
+		c.Stamp, string(detail), r.At.UnixMilli())
+	return inserted(result, err)
+}
+
+func inserted(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+func nullable(value []byte) any {
+	if len(value) == 0 || string(value) == "null" {
+		return nil
+	}
+	return string(value)
+}
+
+// EventRow is a stored event as the API lists it.
+type EventRow struct {
+	ID         string    `json:"id"`
+	Session    string    `json:"session_id"`
+	Category   string    `json:"category"`
+	Action     string    `json:"action"`
+	Label      string    `json:"label"`
+	URL        string    `json:"url"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+// Events lists a site's newest events.
+func (db *DB) Events(ctx context.Context, site string, limit int) ([]EventRow, error) {
+	const query = `SELECT id, session_id, category, action, label, url, received_at
+		FROM events WHERE site_id = ? ORDER BY received_at DESC, id LIMIT ?`
+	rows, err := db.read.QueryContext(ctx, query, site, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	list := []EventRow{}
+	for rows.Next() {
+		var row EventRow
+		var at int64
+		err := rows.Scan(&row.ID, &row.Session, &row.Category, &row.Action, &row.Label, &row.URL, &at)
+		if err != nil {
+			return nil, err
+		}
+		row.ReceivedAt = time.UnixMilli(at).UTC()
+		list = append(list, row)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,245 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+)
+
+const site = "0123456789abcdef0123456789abcdef"
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func open(t testing.TB, dir string, durability sqlite.Durability) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), dir, durability)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+func received(id string, at time.Time, stamp string) event.Received {
+	e := &event.Event{Site: site, URL: "https://shop.example/", Category: "system", Action: "heartbeat"}
+	if stamp != "" {
+		e.Meta = map[string]any{"intent_stamp": stamp}
+	}
+	return event.Received{ID: id, Site: site, At: at, Event: e}
+}
+
+func TestOpenRefusesAnUnknownDurability(t *testing.T) {
+	t.Parallel()
+	_, err := sqlite.Open(t.Context(), t.TempDir(), "")
+	require.ErrorContains(t, err, "durability")
+}
+
+func TestStoreRecognisesTheSameEvent(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		first, second event.Received
+		want          sqlite.Stored
+	}{
+		"delivered twice": {
+			received("a", noon, ""), received("a", noon, ""), sqlite.Stored{Duplicates: 1},
+		},
+		"fetch and beacon": {
+			received("a", noon, ""), received("b", noon.Add(200*time.Millisecond), ""), sqlite.Stored{Duplicates: 1},
+		},
+		"overtaken": {
+			received("b", noon.Add(time.Second), ""), received("a", noon, ""), sqlite.Stored{Duplicates: 1},
+		},
+		"retried at the window's edge": {
+			received("a", noon, ""), received("b", noon.Add(event.Window), ""), sqlite.Stored{Duplicates: 1},
+		},
+		"just past the window": {
+			received("a", noon, ""), received("b", noon.Add(event.Window+time.Millisecond), ""), sqlite.Stored{New: 1},
+		},
+		"heartbeats a minute apart": {
+			received("a", noon, ""), received("b", noon.Add(time.Minute), ""), sqlite.Stored{New: 1},
+		},
+		"a stamp is recognised a day later": {
+			received("a", noon, "s-1"), received("b", noon.Add(24*time.Hour), "s-1"), sqlite.Stored{Duplicates: 1},
+		},
+		"two stamps": {
+			received("a", noon, "s-1"), received("b", noon, "s-2"), sqlite.Stored{New: 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, t.TempDir(), sqlite.Full)
+			stored, err := db.Store(t.Context(), []event.Received{row.first})
+			require.NoError(t, err)
+			require.Equal(t, sqlite.Stored{New: 1}, stored)
+			stored, err = db.Store(t.Context(), []event.Received{row.second})
+			require.NoError(t, err)
+			require.Equal(t, row.want, stored)
+		})
+	}
+}
+
+func TestStoreRecognisesDuplicatesWithinABatch(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	stored, err := db.Store(t.Context(), []event.Received{received("a", noon, ""), received("b", noon, "")})
+	require.NoError(t, err)
+	require.Equal(t, sqlite.Stored{New: 1, Duplicates: 1}, stored)
+}
+
+func TestStoreKeepsOneCallPerSiteAndEvent(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	call := func(id, of string) event.Received {
+		return event.Received{ID: id, Site: of, At: noon, Call: &event.Call{EventID: "e", Site: of}}
+	}
+	stored, err := db.Store(t.Context(), []event.Received{
+		call("a", site), call("b", site), call("c", strings.Repeat("f", 32)),
+	})
+	require.NoError(t, err)
+	require.Equal(t, sqlite.Stored{New: 2, Duplicates: 1}, stored)
+}
+
+func TestStoreRefusesAnEmptyItemWhole(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	_, err := db.Store(t.Context(), []event.Received{received("a", noon, ""), {ID: "b", Site: site}})
+	require.Error(t, err)
+	rows, err := db.Events(t.Context(), site, 10)
+	require.NoError(t, err)
+	require.Empty(t, rows, "half a batch was kept")
+}
+
+func TestWriteUndoesOnlyTheWorkThatFailed(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	const workers = 200
+	var wg sync.WaitGroup
+	results := make([]error, workers)
+	for i := range workers {
+		wg.Go(func() {
+			results[i] = db.Write(t.Context(), func(tx *sql.Tx) error {
+				_, err := tx.Exec(`INSERT INTO totp_spent VALUES (?, ?)`, fmt.Sprint(i), i)
+				if err == nil && i%2 == 1 {
+					return errors.New("changed my mind")
+				}
+				return err
+			})
+		})
+	}
+	wg.Wait()
+	for i, err := range results {
+		require.Equal(t, i%2 == 1, err != nil, "worker %d: %v", i, err)
+	}
+	var kept, odd int
+	err := db.Write(t.Context(), func(tx *sql.Tx) error {
+		return tx.QueryRow(`SELECT count(*), total(step % 2) FROM totp_spent`).Scan(&kept, &odd)
+	})
+	require.NoError(t, err)
+	require.Equal(t, workers/2, kept)
+	require.Zero(t, odd)
+}
+
+func TestWriteNeverLeavesTheOutcomeUnknown(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := db.Write(ctx, func(tx *sql.Tx) error {
+		cancel() // the client leaves while its work is under way
+		_, err := tx.Exec(`INSERT INTO totp_spent VALUES ('u', 1)`)
+		return err
+	})
+	require.NoError(t, err, "the work was stored, and says so")
+	require.ErrorIs(t, db.Write(ctx, func(*sql.Tx) error { return nil }), context.Canceled)
+}
+
+func TestCloseFinishesWhatWasAccepted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	const writers = 64
+	var wg sync.WaitGroup
+	acknowledged := make([]bool, writers)
+	for i := range writers {
+		wg.Go(func() {
+			err := db.Enqueue(t.Context(), []event.Received{received(fmt.Sprint(i), noon, "")})
+			acknowledged[i] = err == nil
+			if err != nil {
+				require.ErrorIs(t, err, sqlite.ErrClosed)
+			}
+		})
+	}
+	require.NoError(t, db.Close())
+	wg.Wait()
+	require.NoError(t, db.Close(), "closing twice is harmless")
+
+	want := int64(0)
+	for _, yes := range acknowledged {
+		if yes {
+			want++
+		}
+	}
+	require.Equal(t, want, open(t, dir, sqlite.Full).Waiting())
+}
+
+func TestQueueKeepsItemsUntilDelivered(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	require.NoError(t, db.Enqueue(t.Context(), []event.Received{
+		received("a", noon, ""), received("b", noon.Add(time.Second), ""), received("c", noon.Add(time.Hour), ""),
+	}))
+	due, err := db.Due(t.Context(), noon.Add(time.Minute), 10)
+	require.NoError(t, err)
+	require.Len(t, due, 2)
+	require.NoError(t, db.Failed(t.Context(), due[:1], noon.Add(30*time.Minute)))
+	require.NoError(t, db.Delivered(t.Context(), due[1:]))
+	require.NoError(t, db.Close())
+
+	db = open(t, dir, sqlite.Full)
+	require.EqualValues(t, 2, db.Waiting(), "the queue outlives the process")
+	due, err = db.Due(t.Context(), noon.Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Len(t, due, 2)
+	require.Equal(t, 1, due[0].Attempts)
+	require.NoError(t, db.Bury(t.Context(), due[:1]))
+	dead, err := db.Dead(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, dead)
+	due, err = db.Due(t.Context(), noon.Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Len(t, due, 1, "dead letters are not tried again")
+}
+
+// BenchmarkEnqueue64 compares what 64 callers get with and without fsync.
+func BenchmarkEnqueue64(b *testing.B) {
+	for _, durability := range []sqlite.Durability{sqlite.Full, sqlite.DangerouslyOff} {
+		b.Run(string(durability), func(b *testing.B) {
+			db := open(b, b.TempDir(), durability)
+			b.SetParallelism(32)
+			var next sync.Mutex
+			n := 0
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					next.Lock()
+					n++
+					id := fmt.Sprint(n)
+					next.Unlock()
+					if err := db.Enqueue(b.Context(), []event.Received{received(id, noon, "")}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
