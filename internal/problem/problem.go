@@ -6,6 +6,7 @@ package problem
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 )
 
@@ -20,17 +21,15 @@ type Problem struct {
 }
 
 // New encodes a problem. Code is the machine-readable reason (lower_snake);
-// members are extension members (RFC 9457 section 3.2) and may be nil.
+// members are extension members (RFC 9457 section 3.2), may be nil, and cannot
+// replace the four members every problem has.
 func New(status int, code, title string, members map[string]any) *Problem {
-	all := map[string]any{
-		"type":   typeBase + code,
-		"title":  title,
-		"status": status,
-		"code":   code,
-	}
-	for name, value := range members {
-		all[name] = value
-	}
+	all := make(map[string]any, len(members)+4)
+	maps.Copy(all, members)
+	all["type"] = typeBase + code
+	all["title"] = title
+	all["status"] = status
+	all["code"] = code
 	body, err := json.Marshal(all)
 	if err != nil {
 		// Only a member that JSON cannot hold gets here; the refusal itself

@@ -20,6 +20,13 @@ type Writer struct {
 	committed bool
 }
 
+var _ interface {
+	http.Flusher
+	http.Hijacker
+	io.ReaderFrom
+	io.StringWriter
+} = (*Writer)(nil)
+
 // New wraps w. Before is called at most once, with the final status, while
 // headers may still be changed. It must not write to w.
 func New(w http.ResponseWriter, before func(status int)) *Writer {
@@ -64,26 +71,62 @@ func (w *Writer) WriteString(s string) (int, error) {
 }
 
 // FlushError commits with 200 and flushes. http.ResponseController finds it.
+// Where the wrapped writer cannot flush nothing is sent, so nothing commits.
 func (w *Writer) FlushError() error {
-	w.Commit(http.StatusOK)
+	if canFlush(w.rw) {
+		w.Commit(http.StatusOK)
+	}
 	return http.NewResponseController(w.rw).Flush()
+}
+
+// canFlush follows Unwrap as http.ResponseController does. It looks through
+// this package's own wrapper, which has the method whatever it wraps.
+func canFlush(rw http.ResponseWriter) bool {
+	for {
+		switch t := rw.(type) {
+		case *Writer:
+			rw = t.rw
+		case interface{ FlushError() error }, http.Flusher:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			rw = t.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 // Flush serves handlers that still assert http.Flusher.
 func (w *Writer) Flush() { _ = w.FlushError() }
 
-// Hijack commits with 101 and takes the connection over. Headers set by the
-// function are the hijacker's to send.
+// Hijack takes the connection over and commits with 101. Headers set by the
+// function are the hijacker's to send. A connection that cannot be hijacked,
+// such as an HTTP/2 one, leaves the response open for the handler's error.
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.Commit(http.StatusSwitchingProtocols)
-	return http.NewResponseController(w.rw).Hijack()
+	conn, rw, err := http.NewResponseController(w.rw).Hijack()
+	if err == nil {
+		w.Commit(http.StatusSwitchingProtocols)
+	}
+	return conn, rw, err
 }
 
-// ReadFrom commits with 200 and keeps io.Copy on the wrapped writer's fast
-// path (sendfile).
+// sniffLen is what net/http itself copies before it turns to sendfile.
+const sniffLen = 512
+
+// ReadFrom keeps io.Copy on the wrapped writer's fast path (sendfile). It
+// commits with 200 when the first byte arrives: a source that is empty, or
+// fails at once, leaves the status to the handler.
 func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
-	w.Commit(http.StatusOK)
-	return io.Copy(w.rw, src)
+	var first int64
+	if !w.committed {
+		var err error
+		first, err = io.Copy(struct{ io.Writer }{w}, io.LimitReader(src, sniffLen))
+		if err != nil || first < sniffLen {
+			return first, err
+		}
+	}
+	rest, err := io.Copy(w.rw, src)
+	return first + rest, err
 }
 
 // Unwrap lets http.ResponseController reach deadlines and full duplex.
