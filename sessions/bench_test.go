@@ -1,0 +1,75 @@
+package sessions_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/sessions"
+)
+
+// discard is the cheapest ResponseWriter.
+type discard struct{ h http.Header }
+
+func (d *discard) Header() http.Header         { return d.h }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+func empty(http.ResponseWriter, *http.Request) {}
+
+func allocs(t *testing.T, h http.Handler, r *http.Request) float64 {
+	t.Helper()
+	w := &discard{h: http.Header{}}
+	return testing.AllocsPerRun(200, func() { h.ServeHTTP(w, r) })
+}
+
+// Not parallel: AllocsPerRun counts the whole process.
+func TestAllocations(t *testing.T) {
+	m := newManager(t, nil)
+	b := signIn(t, m, "ada")
+	require.LessOrEqual(t, allocs(t, m.Wrap(http.HandlerFunc(empty)), b.request()), 5.0, "unused")
+	require.LessOrEqual(t, allocs(t, m.Require(http.HandlerFunc(empty)), b.request()), 10.0, "read")
+	none := testing.AllocsPerRun(200, func() { _, _ = m.Check(&http.Request{}) })
+	require.LessOrEqual(t, none, 5.0, "no cookie")
+}
+
+func BenchmarkSessions(b *testing.B) {
+	m := newManager(b, nil)
+	r := signIn(b, m, "ada").request()
+	update := func(_ http.ResponseWriter, r *http.Request) { _ = m.Update(r.Context(), add) }
+	for _, bb := range []struct {
+		name string
+		h    http.Handler
+	}{
+		{"bare", http.HandlerFunc(empty)},
+		{"wrapped and unused", m.Wrap(http.HandlerFunc(empty))},
+		{"read", m.Require(http.HandlerFunc(empty))},
+		{"update", m.Wrap(http.HandlerFunc(update))},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			w := &discard{h: http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				bb.h.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// BenchmarkEndEveryone is the worst stall of the store: one swap of a map.
+func BenchmarkEndEveryone(b *testing.B) {
+	s := newMemory(b, sessions.MemoryConfig{MaxSessions: 1 << 20})
+	for b.Loop() {
+		b.StopTimer()
+		for i := range 20_000 {
+			rec := record(strconv.Itoa(i), 0)
+			rec.Key.Hash = [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}
+			_, _ = s.Swap(b.Context(), sessions.Key{}, rec)
+		}
+		b.StartTimer()
+		_, _ = s.End(b.Context(), sessions.Selection{Everyone: true})
+	}
+}

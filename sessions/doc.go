@@ -1,0 +1,59 @@
+// Package sessions keeps people signed in: typed data behind an opaque token in
+// a hardened cookie, with exact idle and absolute expiry.
+//
+// # Threat
+//
+// Somebody else uses a session: by guessing or planting a token, by stealing one
+// from a backup or a log, by keeping one alive after logout, or by racing a slow
+// request against a logout, a login or a step-up.
+//
+// # Guarantees
+//
+//   - A token has 248 random bits; a store sees only its SHA-256 (ASVS 7.2.3).
+//   - Start and StepUp issue a new token and kill the old one; a token that the
+//     server did not issue is never adopted (ASVS 7.2.4, NIST SP 800-63B-4 section 5).
+//   - A session ends after exactly [Config.Idle] without use and exactly
+//     [Config.Lifetime] after its authentication event, by the store's clock; no
+//     touch is throttled (ASVS 7.3.1, 7.3.2).
+//   - Logout, End, EndOthers, EndUser and EndEveryone are final: nothing writes a
+//     session back. [Manager.Update] is a compare-and-swap on a session that still
+//     lives, and it is the only way to write, so no update is lost either.
+//   - The cookie is HttpOnly, Secure, SameSite=Strict, Path=/, without a Domain; a
+//     response that consulted the session is never stored by a cache.
+//   - The cookie changes only when Start, StepUp or Logout say so. A slow request
+//     with a dead token never clears or replaces the browser's newer one.
+//   - A store that is down is never mistaken for "no session", and does not
+//     disturb a handler that does not use the session.
+//
+// # Not guaranteed
+//
+//   - A stolen cookie works until it expires or is ended: nothing binds it to a
+//     device. Changes of address are a signal for the caller, not a reason to kill.
+//   - Only requests that use the session count as activity; requests through
+//     [Manager.WrapPassive] (polling, event streams) never do.
+//   - SameSite=Strict withholds the cookie on a navigation from another site: links
+//     in e-mail and OAuth callbacks arrive looking signed out. Land them on a page
+//     that navigates once more within the site.
+//   - Ending a user's sessions does not stop a sign-in that is still being checked;
+//     disable the account first, end its sessions after.
+//   - Some clients (net/http/cookiejar among them) do not send a Secure cookie to
+//     http://127.0.0.1; Chromium and curl do, so development needs no insecure mode.
+//
+// # Place among the gates
+//
+// After rate limits and signatures, before site access: tenancy takes the user and
+// the assurance level from here through a function that the caller writes.
+//
+// # Memory
+//
+// [Memory] holds at most MaxSessions records of at most MaxData bytes of data and
+// about 400 bytes of overhead each. Expired ones are removed a few at a time as new
+// ones arrive; there is no sweep and no goroutine.
+//
+// # Tokens
+//
+// A token is 33 bytes in unpadded base64url (44 characters): a 2-byte slot tag,
+// then 31 random bytes. The tag is 14 bits of the SHA-256 of the user id, so that a
+// clustered store can keep a user's sessions in one slot while it knows only the
+// token. It proves nothing and is covered by the hash.
+package sessions

@@ -1,0 +1,105 @@
+package sessions_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/sessions"
+	"github.com/opsmantik/sallyport/sessions/storetest"
+)
+
+func newMemory(t testing.TB, cfg sessions.MemoryConfig) *sessions.Memory {
+	t.Helper()
+	s, err := sessions.NewMemory(cfg)
+	require.NoError(t, err)
+	return s
+}
+
+// Subtests cannot run inside a bubble, so each clause enters its own.
+func TestMemoryConformance(t *testing.T) {
+	storetest.Run(t, storetest.Harness{
+		Bubble: synctest.Test,
+		New: func(t *testing.T) sessions.Store {
+			return newMemory(t, sessions.MemoryConfig{MaxPerUser: 200})
+		},
+		Advance: time.Sleep, // fake time: the bubble's clock
+	})
+}
+
+func record(user string, n byte) *sessions.Record {
+	return &sessions.Record{
+		Key: sessions.Key{Hash: [32]byte{n}}, ID: string(rune('a' + n)), User: user,
+		Idle: 30 * time.Minute, Lifetime: time.Hour, Data: []byte(`{}`),
+	}
+}
+
+func TestMemoryRefusesWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemory(t, sessions.MemoryConfig{MaxSessions: 2})
+		create := func(user string, n byte) error {
+			_, err := s.Swap(t.Context(), sessions.Key{}, record(user, n))
+			return err
+		}
+		require.NoError(t, create("ada", 1))
+		require.NoError(t, create("bob", 2))
+		require.ErrorIs(t, create("eve", 3), sessions.ErrFull)
+		_, err := s.Load(t.Context(), sessions.Key{Hash: [32]byte{1}}, sessions.Peek)
+		require.NoError(t, err, "a flood must not end a live session")
+		time.Sleep(30 * time.Minute)
+		require.NoError(t, create("eve", 3), "expired sessions make room")
+		require.ErrorIs(t, create("eve", 3), sessions.ErrConflict)
+	})
+}
+
+func TestMemoryEndsTheLeastRecentOfAUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemory(t, sessions.MemoryConfig{MaxPerUser: 2})
+		for n := range byte(2) {
+			_, err := s.Swap(t.Context(), sessions.Key{}, record("ada", n+1))
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+		}
+		_, err := s.Load(t.Context(), sessions.Key{Hash: [32]byte{1}}, sessions.Use)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		_, err = s.Swap(t.Context(), sessions.Key{}, record("ada", 3))
+		require.NoError(t, err)
+		_, err = s.Load(t.Context(), sessions.Key{Hash: [32]byte{2}}, sessions.Use)
+		require.ErrorIs(t, err, sessions.ErrNotFound)
+		left, err := s.List(t.Context(), "ada")
+		require.NoError(t, err)
+		require.Len(t, left, 2)
+	})
+}
+
+// A table under steady churn must hold about as many records as are alive.
+func TestMemoryForgetsWithoutASweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemory(t, sessions.MemoryConfig{})
+		var most int
+		for i := range 20_000 {
+			rec := record("u", 0)
+			rec.Key.Hash = [32]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}
+			rec.User = string(rec.Key.Hash[:])
+			_, err := s.Swap(t.Context(), sessions.Key{}, rec)
+			require.NoError(t, err)
+			time.Sleep(2 * time.Second) // 900 are alive at any moment
+			most = max(most, s.Len())
+		}
+		require.Less(t, most, 1300, "live: 900")
+	})
+}
+
+func TestMemoryConfig(t *testing.T) {
+	_, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: -1, MaxPerUser: -1})
+	require.ErrorContains(t, err, "MaxSessions")
+	require.ErrorContains(t, err, "MaxPerUser")
+	var zero sessions.Memory
+	_, err = zero.Swap(t.Context(), sessions.Key{}, record("ada", 1))
+	require.ErrorIs(t, err, sessions.ErrFull)
+	_, err = zero.Load(t.Context(), sessions.Key{}, sessions.Use)
+	require.ErrorIs(t, err, sessions.ErrNotFound)
+}

@@ -1,0 +1,275 @@
+package sessions_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/sessions"
+)
+
+// faulty is a store that counts calls and can be down.
+type faulty struct {
+	sessions.Store
+	calls int
+	down  error
+}
+
+func (s *faulty) Load(
+	ctx context.Context, k sessions.Key, a sessions.Access,
+) (sessions.Record, error) {
+	if s.calls++; s.down != nil {
+		return sessions.Record{}, s.down
+	}
+	return s.Store.Load(ctx, k, a)
+}
+
+func (s *faulty) Swap(
+	ctx context.Context, k sessions.Key, next *sessions.Record,
+) (sessions.Record, error) {
+	s.calls++
+	if err := errors.Join(s.down, ctx.Err()); err != nil {
+		return sessions.Record{}, err
+	}
+	if _, timed := ctx.Deadline(); !timed {
+		return sessions.Record{}, errors.New("no deadline")
+	}
+	return s.Store.Swap(ctx, k, next)
+}
+
+func (s *faulty) List(ctx context.Context, user string) ([]sessions.Record, error) {
+	if s.down != nil {
+		return nil, s.down
+	}
+	return s.Store.List(ctx, user)
+}
+
+func (s *faulty) End(ctx context.Context, which sessions.Selection) (int, error) {
+	if s.down != nil {
+		return 0, s.down
+	}
+	return s.Store.End(ctx, which)
+}
+
+func newFaulty(t testing.TB) (*manager, *faulty) {
+	t.Helper()
+	store := &faulty{Store: newMemory(t, sessions.MemoryConfig{})}
+	return newManager(t, func(c *sessions.Config) { c.Store = store }), store
+}
+
+// Defects 9 and the trap "an outage must not look like no session".
+func TestStoreDown(t *testing.T) {
+	m, store := newFaulty(t)
+	b := signIn(t, m, "ada")
+	store.down = errors.New("down")
+	store.calls = 0
+
+	res := b.do(m, func(context.Context) {})
+	require.Equal(t, http.StatusOK, res.StatusCode, "a handler without sessions works")
+	require.Empty(t, res.Header.Get("Cache-Control"), "and may be cached")
+	require.Zero(t, store.calls)
+
+	_, err := check(m, b)
+	require.ErrorIs(t, err, sessions.ErrUnavailable)
+	require.NotErrorIs(t, err, sessions.ErrNoSession)
+	require.ErrorIs(t, err, store.down, "the cause is kept for logs")
+
+	kept := b.cookie
+	b.do(m, func(ctx context.Context) {
+		require.ErrorIs(t, m.Logout(ctx), sessions.ErrUnavailable, "must not claim success")
+		login := sessions.Login{User: "bob", Level: sessions.AAL1}
+		require.ErrorIs(t, m.Start(ctx, login, cart{}), sessions.ErrUnavailable)
+		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrUnavailable)
+	})
+	require.Equal(t, kept, b.cookie, "the cookie stays, so that logout can be repeated")
+	_, err = m.List(t.Context(), "ada")
+	require.ErrorIs(t, err, sessions.ErrUnavailable)
+	_, err = m.EndUser(t.Context(), "ada")
+	require.ErrorIs(t, err, sessions.ErrUnavailable)
+
+	w := httptest.NewRecorder()
+	m.Require(http.NotFoundHandler()).ServeHTTP(w, b.request())
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "5", w.Header().Get("Retry-After"))
+
+	store.down = nil
+	b.do(m, func(ctx context.Context) {
+		_, err := m.Get(ctx)
+		require.NoError(t, err)
+		store.down = errors.New("down")
+		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrUnavailable)
+		_, err = m.Get(ctx)
+		require.NoError(t, err, "an outage later does not end what was proved")
+	})
+}
+
+// A full store refuses the login, and must not leave the old session either.
+func TestStartThatFailsSignsNobodyIn(t *testing.T) {
+	store := newMemory(t, sessions.MemoryConfig{MaxSessions: 1})
+	m := newManager(t, func(c *sessions.Config) { c.Store = store })
+	signIn(t, m, "ada")
+	b := &browser{}
+	b.do(m, func(ctx context.Context) {
+		err := m.Start(ctx, sessions.Login{User: "bob", Level: sessions.AAL1}, cart{})
+		require.ErrorIs(t, err, sessions.ErrFull)
+		_, err = m.Get(ctx)
+		require.Error(t, err)
+	})
+	require.Empty(t, b.cookie)
+}
+
+// Defect 10: a client that disconnects during logout keeps the session alive.
+func TestLogoutSurvivesADisconnect(t *testing.T) {
+	m, _ := newFaulty(t)
+	b := signIn(t, m, "ada")
+	ctx, cancel := context.WithCancel(t.Context())
+	r := b.request().WithContext(ctx)
+	m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		require.NoError(t, m.Logout(r.Context()))
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	_, err := check(m, b)
+	require.Equal(t, sessions.ReasonEnded, reason(err))
+}
+
+// Defects 8 and 11, and duplicates.
+func TestPresentedCookies(t *testing.T) {
+	good := strings.TrimPrefix(signIn(t, newManager(t, nil), "ada").cookie, "__Host-Http-session=")
+	const name = "__Host-Http-session="
+	for label, tt := range map[string]struct {
+		cookies []string
+		want    sessions.Reason
+		calls   int
+	}{
+		"none":                {nil, sessions.ReasonRequired, 0},
+		"another name":        {[]string{"x=" + good}, sessions.ReasonRequired, 0},
+		"another case":        {[]string{"__host-Http-session=" + good}, sessions.ReasonRequired, 0},
+		"a suffix":            {[]string{"__Host-Http-session2=" + good}, sessions.ReasonRequired, 0},
+		"no value":            {[]string{"__Host-Http-session"}, sessions.ReasonRequired, 0},
+		"empty":               {[]string{name}, sessions.ReasonMalformed, 0},
+		"short":               {[]string{name + good[1:]}, sessions.ReasonMalformed, 0},
+		"long":                {[]string{name + good + "A"}, sessions.ReasonMalformed, 0},
+		"100 kB":              {[]string{name + strings.Repeat("A", 100_000)}, sessions.ReasonMalformed, 0},
+		"not base64url":       {[]string{name + "+" + good[1:]}, sessions.ReasonMalformed, 0},
+		"impossible slot":     {[]string{name + "_" + good[1:]}, sessions.ReasonMalformed, 0},
+		"quoted":              {[]string{name + `"` + good + `"`}, sessions.ReasonMalformed, 0},
+		"twice":               {[]string{name + good + "; " + name + good}, sessions.ReasonDuplicate, 0},
+		"in two lines":        {[]string{name + good, "a=b; " + name + "x"}, sessions.ReasonDuplicate, 0},
+		"unknown":             {[]string{name + good}, sessions.ReasonEnded, 1},
+		"unknown, one of two": {[]string{"a=b; " + name + good + " ; c=d"}, sessions.ReasonEnded, 1},
+	} {
+		t.Run(label, func(t *testing.T) {
+			m, store := newFaulty(t)
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Header["Cookie"] = tt.cookies
+			_, err := m.Check(r)
+			require.Equal(t, tt.want, reason(err))
+			require.Equal(t, tt.calls, store.calls, "store calls")
+			require.NotContains(t, err.Error(), good)
+		})
+	}
+}
+
+func TestAnUndecodableRecordIsDestroyed(t *testing.T) {
+	store := newMemory(t, sessions.MemoryConfig{})
+	was, err := sessions.New[string](sessions.Config{Store: store})
+	require.NoError(t, err)
+	b := &browser{}
+	w := httptest.NewRecorder()
+	was.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		require.NoError(t, was.Start(r.Context(), login, "text"))
+	})).ServeHTTP(w, b.request())
+	b.take(w.Result())
+
+	m := newManager(t, func(c *sessions.Config) { c.Store = store })
+	for _, want := range []sessions.Reason{sessions.ReasonUnreadable, sessions.ReasonEnded} {
+		_, err := check(m, b)
+		require.Equal(t, want, reason(err))
+		require.ErrorIs(t, err, sessions.ErrNoSession)
+	}
+}
+
+func TestRequire(t *testing.T) {
+	var seen []sessions.Decision
+	m := newManager(t, func(c *sessions.Config) {
+		c.OnDecision = func(_ *http.Request, d sessions.Decision) { seen = append(seen, d) }
+	})
+	ran := 0
+	h := m.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ran++
+		s, ok := m.FromContext(r.Context())
+		require.True(t, ok)
+		require.Equal(t, "ada", s.User)
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, (&browser{}).request())
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	require.NotEmpty(t, w.Header().Get("WWW-Authenticate"))
+	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+	var body struct{ Code string }
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+	require.Equal(t, "session_required", body.Code)
+	require.Zero(t, ran)
+
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, signIn(t, m, "ada").request())
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, 1, ran)
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	require.Equal(t, []sessions.Decision{
+		{Reason: sessions.ReasonRequired}, {Level: sessions.AAL1},
+	}, seen, "one decision per request")
+}
+
+func TestOnRejectReplacesTheAnswer(t *testing.T) {
+	m := newManager(t, func(c *sessions.Config) {
+		c.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *sessions.Rejection) {
+			require.Equal(t, sessions.ReasonRequired, rej.Reason)
+			w.WriteHeader(http.StatusTeapot)
+		}
+	})
+	w := httptest.NewRecorder()
+	m.Require(http.NotFoundHandler()).ServeHTTP(w, (&browser{}).request())
+	require.Equal(t, http.StatusTeapot, w.Code)
+}
+
+func TestZeroManagerRefuses(t *testing.T) {
+	var m manager
+	w := httptest.NewRecorder()
+	b := &browser{cookie: "=" + strings.Repeat("A", 44)}
+	m.Require(http.NotFoundHandler()).ServeHTTP(w, b.request())
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	b.do(&m, func(ctx context.Context) {
+		require.Error(t, m.Start(ctx, sessions.Login{User: "ada", Level: sessions.AAL1}, cart{}))
+	})
+	_, err := m.List(t.Context(), "ada")
+	require.ErrorIs(t, err, sessions.ErrUnavailable)
+	_, err = m.EndEveryone(t.Context())
+	require.ErrorIs(t, err, sessions.ErrUnavailable)
+	_, ok := m.FromContext(t.Context())
+	require.False(t, ok)
+}
+
+func TestNewReportsEveryProblem(t *testing.T) {
+	_, err := sessions.New[cart](sessions.Config{
+		Cookie: "__Host-a b", Idle: time.Hour, Lifetime: time.Minute, MaxData: 1,
+		Timeout: time.Hour,
+	})
+	for _, field := range []string{"Store", "Cookie", "Idle", "MaxData", "Timeout"} {
+		require.ErrorContains(t, err, "sessions: "+field+":")
+	}
+	_, err = sessions.New[cart](sessions.Config{Cookie: "sid", Lifetime: -1})
+	require.ErrorContains(t, err, `"sid"`)
+	require.ErrorContains(t, err, "Lifetime")
+	bad, ok := errors.AsType[*sessions.ConfigError](err)
+	require.True(t, ok)
+	require.NotEmpty(t, bad.Field)
+}

@@ -1,0 +1,89 @@
+package sessions
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+)
+
+const (
+	tokenBytes = 33 // a multiple of three: base64 leaves no spare bits to vary
+	tokenChars = 44
+	slots      = 1 << 14 // Redis Cluster's number of hash slots
+)
+
+// Key addresses a session in a [Store]. It is comparable, and safe in a backup:
+// the token cannot be computed from it.
+type Key struct {
+	Tag  uint16   // slot tag, the same for all sessions of a user
+	Hash [32]byte // SHA-256 of the whole token, tag included
+}
+
+// newToken draws a token for a session of user.
+func newToken(user string) (string, Key) {
+	var raw [tokenBytes]byte
+	sum := sha256.Sum256([]byte(user))
+	tag := binary.BigEndian.Uint16(sum[:]) % slots
+	binary.BigEndian.PutUint16(raw[:], tag)
+	_, _ = rand.Read(raw[2:]) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(raw[:]), Key{Tag: tag, Hash: sha256.Sum256(raw[:])}
+}
+
+// parseToken turns a token into its key. It refuses everything that newToken
+// cannot have made before any store hears of it.
+func parseToken(token string) (Key, bool) {
+	if len(token) != tokenChars {
+		return Key{}, false
+	}
+	var raw [tokenBytes]byte
+	var text [tokenChars]byte
+	copy(text[:], token)
+	n, err := base64.RawURLEncoding.Decode(raw[:], text[:])
+	tag := binary.BigEndian.Uint16(raw[:])
+	if err != nil || n != tokenBytes || tag >= slots {
+		return Key{}, false
+	}
+	return Key{Tag: tag, Hash: sha256.Sum256(raw[:])}, true
+}
+
+// findCookie returns the value of the cookie with exactly this name and how many
+// there are, at most 2. net/http keeps duplicates and the order is the client's,
+// so "the first" would be an attacker's choice.
+func findCookie(lines []string, name string) (value string, count int) {
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			got, val, ok := strings.Cut(strings.Trim(part, " \t"), "=")
+			if !ok || got != name {
+				continue
+			}
+			if count++; count > 1 {
+				return "", count
+			}
+			value = val
+		}
+	}
+	return value, count
+}
+
+// validCookieName accepts the token characters of RFC 9110 section 5.6.2.
+func validCookieName(name string) bool {
+	for _, c := range []byte(name) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return len(name) <= 128
+}
+
+// setCookie is the header value that puts a token into the browser. Without
+// Max-Age it leaves with the browser; the server's clocks decide anyway.
+func setCookie(name, token string) string {
+	return name + "=" + token + "; Path=/; Secure; HttpOnly; SameSite=Strict"
+}
+
+// clearCookie is the header value that removes it.
+func clearCookie(name string) string {
+	return name + "=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
+}
