@@ -1,0 +1,120 @@
+package cors
+
+import "net/http"
+
+// Decision is what the gate makes of one request.
+type Decision struct {
+	Allowed    bool   // the rules allow it
+	Preflight  bool   // it is a preflight, which the gate answers if allowed
+	ReportOnly bool   // if not Allowed, the handler runs nevertheless
+	Reason     Reason // why, for either outcome
+
+	cors   bool   // the response gets CORS headers
+	detail string // the header value that decided, as the client sent it
+}
+
+// decide is the whole of the rules, in order.
+func (p *policy) decide(r *http.Request) Decision {
+	d := Decision{ReportOnly: p.ReportOnly}
+	origins := r.Header["Origin"]
+	switch len(origins) {
+	case 0:
+		d.Reason = p.withoutOrigin(r)
+		d.Allowed = d.Reason == ReasonNoOrigin
+		return d
+	case 1:
+		d.detail = origins[0]
+	default:
+		d.Reason = ReasonOriginRepeated
+		return d
+	}
+	d.Preflight = isPreflight(r)
+	d.Reason = p.withOrigin(r, d.detail, d.Preflight)
+	if d.Preflight && d.Reason == ReasonOriginListed {
+		d.Reason, d.detail = p.preflight(r.Header)
+	}
+	d.cors = d.Reason == ReasonOriginListed
+	d.Allowed = d.cors || d.Reason == ReasonSameOrigin
+	d.Preflight = d.Preflight && d.Reason != ReasonSameOrigin
+	return d
+}
+
+func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
+	sameOrigin := fetchSite(r.Header) == "same-origin"
+	if s == "null" {
+		// A page with no-referrer sends this to its own origin (Fetch
+		// standard, section 3.2); so does a sandboxed stranger, but then the
+		// browser calls the request cross-site.
+		if sameOrigin {
+			return ReasonSameOrigin
+		}
+		return ReasonOriginNull
+	}
+	if len(s) > maxOriginLen {
+		return ReasonOriginMalformed // before anything hashes it
+	}
+	if _, ok := p.listed.exact[s]; ok {
+		return ReasonOriginListed // New has parsed every entry
+	}
+	o, ok := parseOrigin(s)
+	if !ok {
+		return ReasonOriginMalformed
+	}
+	if p.listed.has(s, o) || p.tenantHas(r, s, o) {
+		return ReasonOriginListed
+	}
+	// Preflights are for cross-origin requests only: a page on one of several
+	// own origins that calls another needs an entry in Origins.
+	if sameOrigin || !preflight && p.own.has(s, o) {
+		return ReasonSameOrigin
+	}
+	return ReasonOriginNotListed
+}
+
+func (p *policy) tenantHas(r *http.Request, s string, o origin) bool {
+	if p.Tenant == nil {
+		return false
+	}
+	set := p.tenants[p.Tenant(r)]
+	return set != nil && set.has(s, o)
+}
+
+func (p *policy) withoutOrigin(r *http.Request) Reason {
+	site := fetchSite(r.Header)
+	inside := site == "same-origin" || site == "none"
+	if p.ResourceIsolation && site != "" && !inside && !isNavigation(r) {
+		return ReasonCrossSite
+	}
+	switch {
+	case p.NoOrigin == NoOriginPass:
+	case p.NoOrigin == NoOriginRefuse, !inside && !isSafe(r.Method):
+		return ReasonOriginMissing
+	}
+	return ReasonNoOrigin
+}
+
+// isSafe leaves out TRACE, which browsers refuse to send.
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// isNavigation is the exception in the resource isolation policy of the Fetch
+// Metadata specification, section 4: following a link, not embedding.
+func isNavigation(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
+		dest != "object" && dest != "embed"
+}
+
+// fetchSite returns Sec-Fetch-Site: "" if absent, and what no browser sends if
+// it is ambiguous, so that only an unambiguous claim counts.
+func fetchSite(h http.Header) string {
+	values := h["Sec-Fetch-Site"]
+	if len(values) == 0 {
+		return ""
+	}
+	if len(values) > 1 || values[0] == "" {
+		return "ambiguous"
+	}
+	return values[0]
+}

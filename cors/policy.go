@@ -1,0 +1,195 @@
+package cors
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opsmantik/sallyport/internal/problem"
+)
+
+// policy is a validated Config: an immutable snapshot, shared by all requests.
+type policy struct {
+	Config   // for the switches and hooks; the lists live on in the fields below
+	listed   originSet
+	own      originSet
+	tenants  map[string]*originSet
+	methods  map[string]struct{}
+	headers  map[string]struct{}
+	budget   int // bytes of Access-Control-Request-Headers worth reading
+	problems map[Reason]*problem.Problem
+
+	// Values of response headers; "" means no such header.
+	allowMethods, allowHeaders, exposeHeaders string
+	allowCredentials, maxAge                  string
+	vary, varyOptions                         string
+}
+
+// compiler collects every problem of a Config while it builds the policy.
+type compiler struct {
+	*policy
+	problems []error
+}
+
+func (c *compiler) fail(field, value, reason string) {
+	c.problems = append(c.problems, &ConfigError{field, value, reason})
+}
+
+func compile(cfg Config) (*policy, error) {
+	c := &compiler{policy: &policy{Config: cfg, problems: newProblems()}}
+	c.origins()
+	c.preflights()
+	c.switches()
+	c.Origins, c.OwnOrigins, c.Tenants = nil, nil, nil // the caller may change these
+	c.Methods, c.RequestHeaders, c.ExposedHeaders = nil, nil, nil
+	return c.policy, errors.Join(c.problems...)
+}
+
+func (c *compiler) origins() {
+	if len(c.Origins) == 0 && len(c.OwnOrigins) == 0 && c.Tenant == nil {
+		c.fail("Origins", "", "is empty, and so are OwnOrigins and Tenant; list the allowed origins")
+	}
+	if len(c.Origins) == 1 && c.Origins[0] == "*" {
+		c.listed.any = true
+		if c.Credentials {
+			c.fail("Credentials", "", `any site could act as its visitors; name Origins instead of "*"`)
+		}
+	} else {
+		c.listed = c.set("Origins", c.Origins)
+	}
+	c.own = c.set("OwnOrigins", c.OwnOrigins)
+	c.tenants = make(map[string]*originSet, len(c.Tenants))
+	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants)) {
+		if tenant == "" {
+			c.fail("Tenants", "", `the key "" means no tenant; use Origins`)
+		}
+		set := c.set("Tenants["+strconv.Quote(tenant)+"]", c.Tenants[tenant])
+		c.tenants[tenant] = &set
+	}
+}
+
+// set builds one list of origins.
+func (c *compiler) set(field string, entries []string) originSet {
+	set := originSet{exact: make(map[string]struct{}, len(entries))}
+	for _, entry := range entries {
+		o, problem := set.add(entry)
+		if problem == "" {
+			problem = c.objection(field, entry, o)
+		}
+		if problem != "" {
+			c.fail(field, entry, problem)
+		}
+	}
+	return set
+}
+
+// objection says why a well-formed entry does not go with this Config.
+func (c *compiler) objection(field, entry string, o origin) string {
+	if o.scheme == "http" && !isLoopback(o.host) && !c.DangerouslyAllowInsecureOrigins {
+		return "is http beyond loopback, so anybody on the way can be it; use https"
+	}
+	if base, isPattern := strings.CutPrefix(o.host, "*."); isPattern {
+		if c.PublicSuffix == nil {
+			return "needs PublicSuffix, to tell whether strangers can register below it"
+		}
+		if suffix, _ := c.PublicSuffix(base); suffix == base {
+			return "is a public suffix: strangers can register below it; name the origins"
+		}
+	}
+	isTenants := strings.HasPrefix(field, "Tenants[")
+	if isTenants && c.Tenant == nil && !c.listed.covers(entry, o) {
+		return "is not covered by Origins, so it would never get this far; add it there"
+	}
+	return ""
+}
+
+func (c *compiler) preflights() {
+	c.methods = map[string]struct{}{"GET": {}, "HEAD": {}, "POST": {}}
+	for _, method := range c.Methods {
+		if reason := checkMethod(method); reason != "" {
+			c.fail("Methods", method, reason)
+		}
+		c.methods[method] = struct{}{}
+	}
+	c.headers = make(map[string]struct{}, len(c.RequestHeaders))
+	for _, name := range c.RequestHeaders {
+		if reason := checkRequestHeader(name); reason != "" {
+			c.fail("RequestHeaders", name, reason)
+		}
+		c.headers[strings.ToLower(name)] = struct{}{}
+		c.budget += len(name) + len(" , ")
+	}
+	c.budget += emptyBudget
+	for _, name := range c.ExposedHeaders {
+		if reason := checkExposedHeader(name); reason != "" {
+			c.fail("ExposedHeaders", name, reason)
+		}
+	}
+	c.checkUnique("Methods", c.Methods)
+	c.checkUnique("RequestHeaders", c.RequestHeaders)
+	c.checkUnique("ExposedHeaders", c.ExposedHeaders)
+	c.allowMethods = strings.Join(c.Methods, ",")
+	c.allowHeaders = strings.ToLower(strings.Join(c.RequestHeaders, ","))
+	c.exposeHeaders = strings.Join(c.ExposedHeaders, ",")
+}
+
+func (c *compiler) checkUnique(field string, entries []string) {
+	seen := make(map[string]bool, len(entries))
+	for _, entry := range entries {
+		key := strings.ToLower(entry)
+		if seen[key] {
+			c.fail(field, entry, "is listed twice")
+		}
+		seen[key] = true
+	}
+}
+
+func (c *compiler) switches() {
+	if c.Credentials {
+		c.allowCredentials = "true"
+	}
+	switch {
+	case c.MaxAge < 0:
+		c.maxAge = "0"
+	case c.MaxAge > 24*time.Hour:
+		c.fail("MaxAge", c.MaxAge.String(), "no browser remembers beyond 24h")
+	case c.MaxAge%time.Second != 0:
+		c.fail("MaxAge", c.MaxAge.String(), "want whole seconds")
+	case c.MaxAge > 0:
+		c.maxAge = strconv.Itoa(int(c.MaxAge / time.Second))
+	}
+	if c.PreflightStatus == 0 {
+		c.PreflightStatus = http.StatusNoContent
+	}
+	if c.PreflightStatus < 200 || c.PreflightStatus > 299 {
+		c.fail("PreflightStatus", strconv.Itoa(c.PreflightStatus), "browsers want 200 to 299")
+	}
+	if c.NoOrigin > NoOriginRefuse {
+		c.fail("NoOrigin", fmt.Sprint(c.NoOrigin), "is not one of the three policies")
+	}
+	c.vary = "Origin, Sec-Fetch-Site"
+	if c.ResourceIsolation {
+		c.vary += ", Sec-Fetch-Mode, Sec-Fetch-Dest"
+	}
+	c.varyOptions = c.vary + ", Access-Control-Request-Method, Access-Control-Request-Headers"
+}
+
+func newProblems() map[Reason]*problem.Problem {
+	all := make(map[Reason]*problem.Problem)
+	for reason, e := range explanations {
+		if e.title != "" {
+			all[reason] = newProblem(reason)
+		}
+	}
+	return all
+}
+
+func newProblem(reason Reason) *problem.Problem {
+	title := explanations[reason].title
+	return problem.New(http.StatusForbidden, string(reason), title, nil)
+}
