@@ -24,7 +24,7 @@ type Problem struct {
 // members are extension members (RFC 9457 section 3.2), may be nil, and cannot
 // replace the four members every problem has.
 func New(status int, code, title string, members map[string]any) *Problem {
-	all := make(map[string]any, len(members)+4)
+	all := make(map[string]any)
 	maps.Copy(all, members)
 	all["type"] = typeBase + code
 	all["title"] = title

@@ -87,6 +87,9 @@ func TestEveryPathCommitsOnce(t *testing.T) {
 		{"WriteHeader", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusTeapot)
 		}, 418, ""},
+		{"WriteHeader 200", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusOK)
+		}, 200, ""},
 		{"Write", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("a"))
 			_, _ = w.Write([]byte("b"))
