@@ -1,0 +1,2 @@
+// Package hmacsig verifies and makes HMAC-SHA256 request signatures.
+package hmacsig

@@ -1,0 +1,113 @@
+package hmacsig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxKeys bounds the MACs that one request can cost.
+const maxKeys = 8
+
+// Key is one secret of a Keyring and when it counts.
+type Key struct {
+	// Name tells keys apart in Proof and hooks: "current", "next", "2026-11".
+	// It is a metric label; never put the secret's text here.
+	Name   string
+	Secret Secret
+	// NotBefore and NotAfter bound the time in which the key is accepted, both
+	// inclusive. Zero: unbounded. A key with a NotAfter is retiring, and its
+	// use shows as Proof.Retiring, so that an operator can see when the last
+	// sender has moved on.
+	NotBefore, NotAfter time.Time
+}
+
+func (k *Key) active(now time.Time) bool {
+	return (k.NotBefore.IsZero() || !now.Before(k.NotBefore)) &&
+		(k.NotAfter.IsZero() || !now.After(k.NotAfter))
+}
+
+// Keyring is an immutable set of 1 to 8 keys of one key id, tried in order.
+// The zero Keyring holds none and accepts nothing.
+type Keyring struct {
+	keys []Key
+}
+
+// NewKeyring checks and copies keys. Every problem is reported at once.
+func NewKeyring(keys ...Key) (Keyring, error) {
+	var errs []error
+	bad := func(i int, reason string) {
+		errs = append(errs, &ConfigError{Field: fmt.Sprintf("Keyring[%d]", i), Reason: reason})
+	}
+	if len(keys) == 0 || len(keys) > maxKeys {
+		bad(len(keys), fmt.Sprintf("want 1 to %d keys", maxKeys))
+	}
+	for i, k := range keys {
+		if k.Secret.IsZero() {
+			bad(i, "has no secret")
+		}
+		if k.Name == "" {
+			bad(i, "has no name")
+		}
+		if !k.NotBefore.IsZero() && !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
+			bad(i, "ends before it begins")
+		}
+		for _, other := range keys[:i] {
+			if k.Name == other.Name {
+				bad(i, "repeats a name")
+			}
+			if k.Secret.Equal(other.Secret) {
+				bad(i, "repeats a secret")
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Keyring{}, err
+	}
+	return Keyring{keys: append([]Key(nil), keys...)}, nil
+}
+
+// NewRotation is the keyring of a contract with a current and a next secret.
+// Next may be the zero Secret: no rotation is under way. Their names are
+// "current" and "next".
+func NewRotation(current, next Secret) (Keyring, error) {
+	keys := []Key{{Name: "current", Secret: current}}
+	if !next.IsZero() {
+		keys = append(keys, Key{Name: "next", Secret: next})
+	}
+	return NewKeyring(keys...)
+}
+
+// KeySource finds the keys of a key id: a site, a tenant, a sender. Keys
+// returns ErrUnknownKey when there is no such id, and any other error when it
+// could not find out, which is answered 503 and never 401. The id is what an
+// unauthenticated client sent: at most 256 bytes, checked by the scheme and
+// otherwise untrusted. Implementations are safe for concurrent use.
+//
+// A source that makes a network call belongs behind NewCache.
+type KeySource interface {
+	Keys(ctx context.Context, keyID string) (Keyring, error)
+}
+
+// KeySourceFunc makes a KeySource of a function.
+type KeySourceFunc func(ctx context.Context, keyID string) (Keyring, error)
+
+// Keys calls f.
+func (f KeySourceFunc) Keys(ctx context.Context, keyID string) (Keyring, error) {
+	return f(ctx, keyID)
+}
+
+// StaticKeys is a KeySource over a map from key id to keyring. The map is
+// used as it is and must not change afterwards. Schemes without a key id
+// (Stripe, GitHub, Slack, Standard Webhooks) ask for the id "".
+type StaticKeys map[string]Keyring
+
+// Keys looks the id up.
+func (s StaticKeys) Keys(_ context.Context, keyID string) (Keyring, error) {
+	ring, ok := s[keyID]
+	if !ok {
+		return Keyring{}, ErrUnknownKey
+	}
+	return ring, nil
+}

@@ -1,0 +1,217 @@
+package qstash
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+)
+
+// Header is where the token travels.
+const Header = "Upstash-Signature"
+
+const (
+	issuer      = "Upstash"
+	lifetime    = 5 * time.Minute // what QStash gives its tokens
+	maxLifetime = 24 * time.Hour
+	maxLeeway   = 5 * time.Minute
+	maxJTI      = 128
+)
+
+// Config configures a verifier of deliveries. New copies it.
+type Config struct {
+	_ [0]func() // keyed literals only
+
+	// URL is the destination that deliveries are signed for, as it was given
+	// to QStash. It is never taken from the request: a client chooses Host.
+	URL string
+	// Current and Next are the signing keys. Next may be the zero Secret.
+	Current, Next hmacsig.Secret
+	// Leeway is how far the clocks may differ, 0 to 5 minutes. Zero means
+	// none.
+	Leeway time.Duration
+
+	// The rest is as in hmacsig.Config.
+	Replay                 hmacsig.ReplayStore
+	DangerouslyAllowReplay bool
+	MaxBodyBytes           int64
+	OnDecision             func(*http.Request, hmacsig.Decision)
+	OnReject               func(http.ResponseWriter, *http.Request, *hmacsig.Rejection)
+	OnSettleError          func(*http.Request, error)
+}
+
+// New makes a verifier. Every problem is reported at once, each an
+// *hmacsig.ConfigError.
+func New(cfg Config) (*hmacsig.Verifier, error) {
+	errs := []error{checkURL(cfg.URL)}
+	if cfg.Leeway < 0 || cfg.Leeway > maxLeeway {
+		errs = append(errs, &hmacsig.ConfigError{
+			Field: "Leeway", Value: cfg.Leeway.String(), Reason: "is not between 0 and 5m",
+		})
+	}
+	ring, err := hmacsig.NewRotation(cfg.Current, cfg.Next)
+	errs = append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return hmacsig.New(hmacsig.Config{
+		Scheme:                 scheme(cfg.URL, cfg.Leeway, lifetime),
+		Keys:                   hmacsig.StaticKeys{"": ring},
+		Replay:                 cfg.Replay,
+		DangerouslyAllowReplay: cfg.DangerouslyAllowReplay,
+		MaxBodyBytes:           cfg.MaxBodyBytes,
+		OnDecision:             cfg.OnDecision,
+		OnReject:               cfg.OnReject,
+		OnSettleError:          cfg.OnSettleError,
+	})
+}
+
+// SignerConfig configures a signer of deliveries.
+type SignerConfig struct {
+	_ [0]func()
+
+	// URL is the destination, as the receiver has it configured.
+	URL string
+	// Secret is the current signing key.
+	Secret hmacsig.Secret
+	// Lifetime of a token, default 5 minutes, at most 24 hours.
+	Lifetime time.Duration
+	// MaxBodyBytes is the largest body that is signed, default 1 MiB.
+	MaxBodyBytes int64
+}
+
+// NewSigner makes a signer. Every request gets a token of its own with a new
+// jti, retries included.
+func NewSigner(cfg SignerConfig) (*hmacsig.Signer, error) {
+	if cfg.Lifetime == 0 {
+		cfg.Lifetime = lifetime
+	}
+	errs := []error{checkURL(cfg.URL)}
+	if cfg.Lifetime < time.Second || cfg.Lifetime > maxLifetime {
+		errs = append(errs, &hmacsig.ConfigError{
+			Field: "Lifetime", Value: cfg.Lifetime.String(), Reason: "is not between 1s and 24h",
+		})
+	}
+	signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{
+		Scheme:       scheme(cfg.URL, 0, cfg.Lifetime),
+		Secret:       cfg.Secret,
+		MaxBodyBytes: cfg.MaxBodyBytes,
+	})
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	return signer, nil
+}
+
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return &hmacsig.ConfigError{
+			Field: "URL", Value: text, Reason: "is not an absolute http or https URL",
+		}
+	}
+	// What the claims scanner compares must be what the signer writes.
+	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == '"' || c == '\\' }) {
+		return &hmacsig.ConfigError{Field: "URL", Value: text, Reason: "has unescaped characters"}
+	}
+	return nil
+}
+
+// scheme is Upstash-Signature as an hmacsig.Scheme. The body's digest is in
+// the signed part, so a forgery is refused unread.
+func scheme(destination string, leeway, life time.Duration) hmacsig.Scheme {
+	return hmacsig.Scheme{
+		Name:     "qstash",
+		MaxAge:   maxLifetime,
+		Untimed:  true, // open checks exp and nbf
+		Coverage: hmacsig.SignsDigest,
+		Status:   http.StatusForbidden,
+		Read:     read,
+		Base: func(dst []byte, _ *http.Request, m *hmacsig.Message) []byte {
+			if m.Raw != "" {
+				return append(dst, m.Raw...)
+			}
+			return appendToken(dst, destination, life, m)
+		},
+		Open: func(m *hmacsig.Message, now time.Time) error {
+			return open(m, destination, now, leeway)
+		},
+		Write: func(r *http.Request, m *hmacsig.Message, mac []byte) {
+			token := append(appendToken(nil, destination, life, m), '.')
+			token = base64.RawURLEncoding.AppendEncode(token, mac)
+			r.Header.Set(Header, string(token))
+		},
+	}
+}
+
+// read cuts the token at its two dots. Nothing of it is decoded but the
+// signature.
+func read(r *http.Request, m *hmacsig.Message) error {
+	token, err := hmacsig.SingleHeader(r.Header, Header)
+	if err != nil {
+		return err
+	}
+	token = strings.Trim(token, " \t") // optional white space, RFC 9110 section 5.5
+	if token == "" {
+		return hmacsig.ErrMissing
+	}
+	last := strings.LastIndexByte(token, '.')
+	if last < 0 || strings.Count(token[:last], ".") != 1 || !m.AddBase64URL(token[last+1:]) {
+		return hmacsig.ErrMalformed
+	}
+	m.Raw = token[:last]
+	return nil
+}
+
+// open examines the token once its signature has been verified.
+func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Duration) error {
+	header, payload, _ := strings.Cut(m.Raw, ".")
+	var buf [2048]byte
+	if !headerIsHS256(buf[:], header) {
+		return hmacsig.ErrMalformed
+	}
+	c, ok := decodeClaims(buf[:], payload)
+	if !ok || c.jti == "" || len(c.jti) > maxJTI {
+		return hmacsig.ErrMalformed
+	}
+	if c.iss != issuer || c.sub != destination {
+		return hmacsig.ErrClaims
+	}
+	unix, slack := now.Unix(), int64(leeway/time.Second)
+	switch {
+	case unix >= c.exp+slack: // RFC 7519 section 4.1.4: on or after
+		return hmacsig.ErrExpired
+	case unix < c.nbf-slack:
+		return hmacsig.ErrNotYetValid
+	case c.exp-unix > int64(maxLifetime/time.Second):
+		return hmacsig.ErrClaims
+	}
+	m.Nonce, m.Timestamp, m.Digest, m.Expires = c.jti, c.iat, c.body, c.exp+slack
+	return nil
+}
+
+// appendToken writes the signed part of a token: header "." payload.
+func appendToken(dst []byte, destination string, life time.Duration, m *hmacsig.Message) []byte {
+	dst = base64.RawURLEncoding.AppendEncode(dst, []byte(`{"alg":"HS256","typ":"JWT"}`))
+	dst = append(dst, '.')
+	p := make([]byte, 0, 320)
+	p = append(p, `{"iss":"`+issuer+`","sub":"`...)
+	p = append(p, destination...)
+	p = append(p, `","exp":`...)
+	p = strconv.AppendInt(p, m.Timestamp+int64(life/time.Second), 10)
+	p = append(p, `,"nbf":`...)
+	p = strconv.AppendInt(p, m.Timestamp, 10)
+	p = append(p, `,"iat":`...)
+	p = strconv.AppendInt(p, m.Timestamp, 10)
+	p = append(p, `,"jti":"jwt_`...)
+	p = append(p, m.Nonce...)
+	p = append(p, `","body":"`...)
+	p = base64.RawURLEncoding.AppendEncode(p, m.Digest[:])
+	p = append(p, `"}`...)
+	return base64.RawURLEncoding.AppendEncode(dst, p)
+}
