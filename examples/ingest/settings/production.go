@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/opsmantik/sallyport/cors"
@@ -41,6 +42,10 @@ func (s *Settings) origins(v *values) {
 	}
 	for entry := range strings.SplitSeq(text, ",") {
 		s.AllowedOrigins = append(s.AllowedOrigins, strings.TrimSpace(entry))
+	}
+	if slices.Contains(s.AllowedOrigins, "*") {
+		v.problem("ALLOWED_ORIGINS", "* would list every origin; name the origins")
+		return
 	}
 	if _, err := cors.New(cors.Config{Origins: s.AllowedOrigins}); err != nil {
 		v.problem("ALLOWED_ORIGINS", "%v", err)
