@@ -1,0 +1,170 @@
+package scrub
+
+// scheme examines the name of an HTTP authentication scheme (RFC 9110
+// section 11.4) and the credentials after it. "Bearer token required" and
+// "basic authentication" are prose: without an Authorization header in front
+// a credential must look like one.
+func (sc *scanner) scheme(name string, i int) int {
+	s := sc.src
+	if i > 0 && (letter.has(s[i-1]) && !escapedBefore(s, i) || s[i-1] >= 0x80) {
+		return i
+	}
+	start := schemeGap(s, i+len(name))
+	if start == 0 {
+		return i
+	}
+	end := start
+	for end < len(s) && end-start < 512 && tokenChar.has(s[end]) {
+		end++
+	}
+	if name == "basic" && !basicCredentials(s[start:end]) ||
+		name != "basic" && !credential(s[start:end]) {
+		return i
+	}
+	return sc.foundRun(span{start: start, end: end, det: detToken}, swallowToken)
+}
+
+// escapedBefore reports whether the letter before i belongs to an escape.
+func escapedBefore(s string, i int) bool {
+	return i > 1 && s[i-2] == '\\' && escapeLetter.has(s[i-1]) || i > 2 && s[i-3] == '%'
+}
+
+// schemeGap returns where the credentials start after a scheme that ends at
+// i: one to three spaces, in any encoding, a colon or an equals sign, and an
+// opening quote are passed over. 0 means that nothing separates them.
+func schemeGap(s string, i int) int {
+	gap := 0
+	for n := 0; n < 5 && i < len(s); n++ {
+		r, w := unit(s, i)
+		switch r {
+		case ' ', '\t', ':', '=', '"', '\'', '\n', ',', '[', '<':
+		case '+':
+			if n > 0 {
+				return i
+			}
+		default:
+			if gap == 0 {
+				return 0
+			}
+			return i
+		}
+		gap++
+		i += w
+	}
+	if gap == 0 || i >= len(s) {
+		return 0
+	}
+	return i
+}
+
+// credential reports whether text is not a word of prose: it has a digit and
+// eight characters, or mixes case inside, or is longer than words are.
+func credential(text string) bool {
+	text = trimPunct(text)
+	digits, uppers, lowers, others := 0, 0, 0, 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case digit.has(c):
+			digits++
+		case c >= 'A' && c <= 'Z':
+			if i > 0 {
+				uppers++
+			}
+		case c >= 'a' && c <= 'z':
+			lowers++
+		default:
+			others++
+		}
+	}
+	n := len(text)
+	switch {
+	case n < 6:
+		return false
+	case digits > 0 && n >= 8, uppers > 0 && lowers > 0 && n >= 8:
+		return true
+	}
+	return n >= 20 && others < n/4
+}
+
+func trimPunct(s string) string {
+	for len(s) > 0 && !alnum.has(s[len(s)-1]) && s[len(s)-1] != '=' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// basicCredentials reports whether text is base64 of "user:password" (RFC
+// 7617 section 2).
+func basicCredentials(text string) bool {
+	n := len(text)
+	for n > 0 && text[n-1] == '=' {
+		n--
+	}
+	if n < 4 || n%4 == 1 {
+		return false
+	}
+	colon, plain := false, 0
+	var acc, have uint
+	for i := range n {
+		v := base64Value(text[i])
+		if v > 63 {
+			return colon && plain > 3
+		}
+		acc, have = acc<<6|uint(v), have+6
+		if have >= 8 {
+			have -= 8
+			c := byte(acc >> have)
+			if c < 0x20 || c == 0x7f {
+				return false
+			}
+			colon = colon || c == ':'
+			plain++
+		}
+	}
+	return colon
+}
+
+func base64Value(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c - 'A'
+	case c >= 'a' && c <= 'z':
+		return c - 'a' + 26
+	case c >= '0' && c <= '9':
+		return c - '0' + 52
+	case c == '+' || c == '-':
+		return 62
+	case c == '/' || c == '_':
+		return 63
+	}
+	return 255
+}
+
+// userinfo examines "://": the user and password of a URL (RFC 3986 section
+// 3.2.1). A user name alone, as in ssh://git@host, is no secret.
+func (sc *scanner) userinfo(i int) int {
+	s, start := sc.src, i+3
+	colon := 0
+	for j := start; j < len(s) && j-start < 512; j++ {
+		switch c := s[j]; {
+		case c == ':' && colon == 0:
+			colon = j
+		case c == '@':
+			if colon == 0 || j == colon+1 && colon == start {
+				return i
+			}
+			for k := j + 1; k < len(s) && k-start < 512 && !authorityEnd.has(s[k]); k++ {
+				if s[k] == '@' {
+					j = k // an unescaped @ in the password
+				}
+			}
+			return sc.found(span{start: start, end: j, det: detToken})
+		case authorityEnd.has(c):
+			return i
+		}
+	}
+	return i
+}
+
+// authorityEnd ends the authority of a URL in running text.
+var authorityEnd = bytesOf(" \t\r\n\"'`<>/?#\\,;()[]{}|")

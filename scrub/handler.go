@@ -1,0 +1,76 @@
+package scrub
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+)
+
+// Handler returns a slog.Handler that scrubs every record before next sees
+// it: the message, the keys and values of attributes, groups, and the
+// attributes of With. Values are resolved and classified here, because a
+// handler behind this one would print their private fields first.
+//
+// Scrubbing happens even for records that next drops later; ask Enabled.
+func (s *Scrubber) Handler(next slog.Handler) slog.Handler {
+	return &handler{s: s, next: next}
+}
+
+type handler struct {
+	s    *Scrubber
+	next slog.Handler
+}
+
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	msg, _ := h.s.String(r.Message)
+	clean := slog.NewRecord(r.Time, r.Level, msg, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(h.s.attr(a, 0))
+		return true
+	})
+	return h.next.Handle(ctx, clean)
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	clean := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		clean[i] = h.s.attr(a, 0)
+	}
+	return &handler{s: h.s, next: h.next.WithAttrs(clean)}
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	clean, _ := h.s.String(name)
+	return &handler{s: h.s, next: h.next.WithGroup(clean)}
+}
+
+// attr returns a with its key and value scrubbed.
+func (s *Scrubber) attr(a slog.Attr, depth int) slog.Attr {
+	key, _ := s.String(a.Key)
+	return slog.Attr{Key: key, Value: s.logValue(a.Value.Resolve(), depth)}
+}
+
+func (s *Scrubber) logValue(v slog.Value, depth int) slog.Value {
+	switch v.Kind() {
+	case slog.KindBool, slog.KindDuration, slog.KindTime:
+		return v
+	case slog.KindGroup:
+		group := v.Group()
+		clean := make([]slog.Attr, len(group))
+		for i, a := range group {
+			clean[i] = s.attr(a, depth+1)
+		}
+		return slog.GroupValue(clean...)
+	case slog.KindInt64, slog.KindUint64, slog.KindFloat64:
+		if text, rep := s.String(v.String()); rep.Total() > 0 {
+			return slog.StringValue(text)
+		}
+		return v
+	}
+	text, _ := s.String(fmt.Sprintf("%+v", v.Any()))
+	return slog.StringValue(text)
+}

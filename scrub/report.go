@@ -1,0 +1,54 @@
+package scrub
+
+import "iter"
+
+// maxDetectors bounds a Report: the built-in detectors and the custom ones.
+const maxDetectors = 24
+
+// Report counts what was replaced, by detector. It never holds an original,
+// a position or a length, so it may be logged. The zero value counts nothing.
+type Report struct {
+	names  []Detector
+	counts [maxDetectors]int
+}
+
+// Total returns the number of replacements.
+func (r Report) Total() int {
+	total := 0
+	for _, n := range r.counts {
+		total += n
+	}
+	return total
+}
+
+// Count returns the number of replacements made by d.
+func (r Report) Count(d Detector) int {
+	for i, name := range r.names {
+		if name == d {
+			return r.counts[i]
+		}
+	}
+	return 0
+}
+
+// All yields every detector that replaced something, in a stable order.
+func (r Report) All() iter.Seq2[Detector, int] {
+	return func(yield func(Detector, int) bool) {
+		for i, name := range r.names {
+			if r.counts[i] > 0 && !yield(name, r.counts[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Add returns the sum of two reports of the same Scrubber.
+func (r Report) Add(other Report) Report {
+	if r.names == nil {
+		r.names = other.names
+	}
+	for i, n := range other.counts {
+		r.counts[i] += n
+	}
+	return r
+}

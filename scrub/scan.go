@@ -1,0 +1,233 @@
+package scrub
+
+// Every detector decides by looking at most lookbehind bytes back and
+// lookahead bytes ahead of a candidate. What is longer than that (a token of
+// megabytes, a private key) is decided by its beginning and then swallowed
+// byte by byte. This is what lets a stream be cut anywhere, and what keeps
+// the time linear.
+const (
+	lookbehind = 1024
+	lookahead  = 2048
+)
+
+// span is a detected value.
+type span struct {
+	start, end int
+	det        int // index into Scrubber.names
+	quote      string
+}
+
+// scanner is one pass over a text. It lives on the stack of its caller.
+type scanner struct {
+	s    *Scrubber
+	src  string
+	dst  []byte
+	rep  Report
+	done int  // src[:done] is settled: written to dst or replaced
+	pend span // found, not yet written: an email may still absorb it
+	held bool // pend is set
+	run  swallow
+	more bool // src continues in bytes that are not here yet
+	num  cluster
+}
+
+// scan examines candidates in [i, limit) and returns where it stopped.
+func (sc *scanner) scan(i, limit int) int {
+	if sc.run != swallowNone {
+		i = sc.swallowOn(i)
+	}
+	f := &sc.s.filter
+	text := sc.src[:min(len(sc.src), limit+2)]
+	for i < limit {
+		at, m := f.next(text, i)
+		if m == 0 {
+			return max(i, limit)
+		}
+		i = at + 1
+		for m != 0 {
+			var entries []entry
+			entries, m = f.entriesOf(m)
+			for k := range entries {
+				if e := &entries[k]; e.matches(sc.src, at) {
+					if next := sc.examine(e, at); next > i {
+						i, m = next, 0
+						break
+					}
+				}
+			}
+		}
+	}
+	return i
+}
+
+// examine runs the routine of e at i. It returns where to go on: past i+1
+// when it found something or knows that nothing starts before.
+func (sc *scanner) examine(e *entry, i int) int {
+	switch e.kind {
+	case kindUnit:
+		return sc.encoded(i)
+	case kindVendor:
+		return sc.vendorToken(&vendors[e.arg], i)
+	case kindCustom:
+		return sc.custom(e.arg, i)
+	case kindScheme:
+		return sc.scheme(e.text, i)
+	case kindJWT:
+		return sc.jwt(i)
+	case kindPEM:
+		return sc.pem(i)
+	case kindURL:
+		return sc.userinfo(i)
+	case kindEmail:
+		return sc.email(i, 1)
+	case kindDigit:
+		return sc.digits(i)
+	}
+	return i
+}
+
+// encoded examines a character that is not plain ASCII.
+func (sc *scanner) encoded(i int) int {
+	r, w := unit(sc.src, i)
+	switch {
+	case w == 1:
+		return i
+	case r == '@':
+		return sc.email(i, w)
+	case r >= '0' && r <= '9':
+		return sc.digits(i)
+	}
+	return i
+}
+
+// floor is the first byte that a new span may take.
+func (sc *scanner) floor() int {
+	if sc.held {
+		return sc.pend.end
+	}
+	return sc.done
+}
+
+// found records a span and returns its end. A span that overlaps the pending
+// one is merged with it and keeps its own detector.
+func (sc *scanner) found(sp span) int {
+	if sp.start < sc.done {
+		sp.start = sc.done
+	}
+	if sc.held && sp.start < sc.pend.end {
+		sp.start = min(sp.start, sc.pend.start)
+		sp.end = max(sp.end, sc.pend.end)
+		sc.held = false
+	}
+	sc.flush()
+	sc.pend, sc.held = sp, true
+	return sp.end
+}
+
+// foundRun records a span that goes on for as long as class allows. It is
+// settled at once, so that its length needs no memory.
+func (sc *scanner) foundRun(sp span, class swallow) int {
+	sp.start = max(sp.start, sc.floor())
+	sc.found(sp)
+	sc.flush()
+	sc.run = class
+	return sc.swallowOn(sp.end)
+}
+
+// flush writes the pending span's replacement.
+func (sc *scanner) flush() {
+	if !sc.held {
+		return
+	}
+	sp := sc.pend
+	sc.held = false
+	sc.dst = append(sc.dst, sc.src[sc.done:sp.start]...)
+	sc.dst = append(sc.dst, sp.quote...)
+	sc.dst = sc.s.replacement(sc.dst, sp.det, sc.src[sp.start:sp.end])
+	sc.dst = append(sc.dst, sp.quote...)
+	sc.done = sp.end
+	sc.rep.counts[sp.det]++
+}
+
+// finish settles the whole text.
+func (sc *scanner) finish() {
+	sc.flush()
+	sc.dst = append(sc.dst, sc.src[sc.done:]...)
+	sc.done = len(sc.src)
+}
+
+// swallow says which bytes continue a span that was settled already.
+type swallow uint8
+
+const (
+	swallowNone  swallow = iota
+	swallowToken         // letters, digits and the punctuation of tokens
+	swallowWord          // letters, digits, _ and -
+	swallowLine          // up to the end of the line or the closing quote
+	swallowPEM           // up to and with -----END ...-----
+)
+
+// swallowOn continues the run at i and returns its end. At the end of the
+// input the run stays open if more may follow.
+func (sc *scanner) swallowOn(i int) int {
+	end, open := i, false
+	if sc.run == swallowPEM {
+		end, open = sc.swallowKey(i)
+	} else {
+		set := swallowSets[sc.run]
+		for end < len(sc.src) && set.has(sc.src[end]) {
+			end++
+		}
+		open = end == len(sc.src)
+	}
+	sc.done = max(sc.done, end)
+	if !open || !sc.more {
+		sc.run = swallowNone
+	}
+	return end
+}
+
+// swallowKey passes over the body of a PEM block and its last line. A block
+// without one ends at the first character that PEM does not have.
+func (sc *scanner) swallowKey(i int) (end int, open bool) {
+	s := sc.src
+	limit := len(s)
+	if sc.more {
+		limit -= maxPEMLine
+	}
+	for ; i < limit; i++ {
+		if hasAt(s, i, "-----END ") {
+			j := i + len("-----END ")
+			for j < len(s) && j-i < maxPEMLine && s[j] != '-' {
+				j++
+			}
+			for j < len(s) && j-i < maxPEMLine && s[j] == '-' {
+				j++
+			}
+			return j, false
+		}
+		if !pemChar.has(s[i]) {
+			return i, false
+		}
+	}
+	return max(i, limit), true
+}
+
+const maxPEMLine = 80
+
+var (
+	tokenChar = alnum.or(bytesOf("._~+/=-"))
+	pemChar   = alnum.or(bytesOf("+/=-:,. \t\r\n\\"))
+	lineChar  = func() byteSet {
+		var b byteSet
+		for c := range 256 {
+			if c != '\n' && c != '\r' && c != '"' && c != '\'' && c != '`' && c != '\\' {
+				b[c>>6] |= 1 << (c & 63)
+			}
+		}
+		return b
+	}()
+	swallowSets = [...]*byteSet{
+		swallowToken: &tokenChar, swallowWord: &wordChar, swallowLine: &lineChar,
+	}
+)

@@ -1,0 +1,111 @@
+package scrub
+
+import "unsafe"
+
+// withheld replaces what an unusable Scrubber is given.
+const withheld = "[withheld]"
+
+// Append appends src to dst with every detected value replaced, and returns
+// the extended slice and what was counted. Clean text is copied unchanged.
+// It allocates only when dst lacks room. src and dst must not overlap.
+func (s *Scrubber) Append(dst, src []byte) ([]byte, Report) {
+	// The scanner reads a string; src is not retained and not modified while
+	// the call lasts, which is all that a string promises.
+	return s.appendText(dst, unsafe.String(unsafe.SliceData(src), len(src))) // #nosec G103 -- see above
+}
+
+// String returns text with every detected value replaced. Clean text is
+// returned as it is, without an allocation.
+func (s *Scrubber) String(text string) (string, Report) {
+	if s == nil || !s.ready {
+		return withheld, Report{}
+	}
+	sc := scanner{s: s, src: text, rep: Report{names: s.names}}
+	sc.scan(0, len(text))
+	if sc.done == 0 && !sc.held {
+		return text, sc.rep
+	}
+	sc.finish()
+	return string(sc.dst), sc.rep
+}
+
+func (s *Scrubber) appendText(dst []byte, src string) ([]byte, Report) {
+	if s == nil || !s.ready {
+		return append(dst, withheld...), Report{}
+	}
+	sc := scanner{s: s, src: src, dst: dst, rep: Report{names: s.names}}
+	sc.scan(0, len(src))
+	sc.finish()
+	return sc.dst, sc.rep
+}
+
+// replacement appends what stands in for a value of detector det.
+func (s *Scrubber) replacement(dst []byte, det int, _ string) []byte {
+	return append(dst, s.tokens[det]...)
+}
+
+// compile builds the filter from the enabled detectors.
+func (s *Scrubber) compile() {
+	f := &s.filter
+	var all byteSet
+	for i := range all {
+		all[i] = ^uint64(0)
+	}
+	numbers := s.on(detCard) || s.on(detPhone) || s.on(detSSN) || s.on(detIP)
+	if numbers {
+		after := digit.or(sepLead)
+		f.class(kindDigit, digit, after, after)
+	}
+	if s.on(detEmail) {
+		f.class(kindEmail, bytesOf("@"), all, all)
+	}
+	if numbers || s.on(detEmail) {
+		s.compileUnits(all)
+	}
+	if s.on(detToken) {
+		s.compileTokens()
+	}
+	f.build()
+}
+
+// compileUnits makes candidates of the encoded and the non-ASCII spellings
+// of digits and the at sign.
+func (s *Scrubber) compileUnits(all byteSet) {
+	f := &s.filter
+	f.class(kindUnit, bytesOf("%"), bytesOf("234eEdDfF"), hexDigit)
+	f.class(kindUnit, bytesOf("\\"), bytesOf("\\uUx"), all)
+	f.class(kindUnit, bytesOf("&"), bytesOf("#c"), all)
+	f.class(kindUnit, bytesOf("\xef"), bytesOf("\xbc\xb9"), all) // full-width forms
+	f.class(kindUnit, bytesOf("\xd9\xdb\xdf"), bytesOf(byteRange(0x80, 0xB9)), bytesOf("\xd9\xdb\xdf0123456789 -\xc2\xe2"))
+	f.class(kindUnit, bytesOf("\xe0"), bytesOf("\xa5\xa7\xa9\xab\xad\xaf\xb1\xb3\xb5\xb9\xbb"),
+		bytesOf(byteRange(0x90, 0x99)+byteRange(0xA6, 0xAF)))
+	f.class(kindUnit, bytesOf("\xf0"), bytesOf("\x9d"), bytesOf("\x9f"))
+}
+
+func byteRange(from, to byte) string {
+	var b []byte
+	for c := from; c <= to; c++ {
+		b = append(b, c)
+	}
+	return string(b)
+}
+
+func (s *Scrubber) compileTokens() {
+	f := &s.filter
+	for i := range vendors {
+		if len(vendors[i].prefix) >= 3 {
+			f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i})
+		}
+	}
+	f.literal(entry{text: "eyJ", kind: kindJWT})
+	f.literal(entry{text: "-----", kind: kindPEM})
+	f.literal(entry{text: "://", kind: kindURL})
+	for _, name := range [...]string{"bearer", "basic", "digest", "dpop"} {
+		f.literal(entry{text: name, fold: true, kind: kindScheme})
+	}
+}
+
+func (sc *scanner) custom(int, int) int { return 0 }
+
+// allowed reports whether the detected text is one that Config.Allow keeps.
+func (sc *scanner) allowed(start, end int) bool { return false }
