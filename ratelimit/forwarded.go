@@ -1,0 +1,151 @@
+package ratelimit
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+// Chains are read from the right, where the nearest proxy wrote, and only as
+// far as the first address that is not a trusted proxy. What stands left of it
+// was written by the client, or by somebody who cannot be checked: it is not
+// even parsed, so that it can neither mislead nor get anyone refused. Whatever
+// stands right of it must be well-formed.
+
+// maxHops bounds the trusted part of a chain.
+const maxHops = 32
+
+var (
+	errNotAddress = errors.New("ratelimit: not an IP address")
+	errTooLong    = errors.New("ratelimit: more than 32 trusted hops")
+	errManyLines  = errors.New("ratelimit: more than one line of a single-address header")
+	errForwarded  = errors.New("ratelimit: not an RFC 7239 element with one for=")
+)
+
+// rightmostXFF reads X-Forwarded-For: addresses with optional ports, comma
+// separated, over one or more lines in order (RFC 9110 section 5.3).
+func rightmostXFF(lines []string, trusted func(netip.Addr) bool) (netip.Addr, error) {
+	return rightmost(lines, trusted, cutComma, parseHost)
+}
+
+// rightmostForwarded reads Forwarded (RFC 7239 section 4).
+func rightmostForwarded(lines []string, trusted func(netip.Addr) bool) (netip.Addr, error) {
+	return rightmost(lines, trusted, cutElement, parseFor)
+}
+
+// single reads a header that holds one address.
+func single(lines []string, _ func(netip.Addr) bool) (netip.Addr, error) {
+	if len(lines) != 1 {
+		return netip.Addr{}, errManyLines
+	}
+	return parseHost(trimOWS(lines[0]))
+}
+
+// rightmost walks a chain from its end. When every hop is a trusted proxy, the
+// leftmost one made the request itself.
+func rightmost(
+	lines []string, trusted func(netip.Addr) bool,
+	cut func(string) (rest, last string, more bool), parse func(string) (netip.Addr, error),
+) (netip.Addr, error) {
+	var addr netip.Addr
+	hops := 0
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest, more := lines[i], true; more; {
+			var element string
+			rest, element, more = cut(rest)
+			if hops++; hops > maxHops {
+				return netip.Addr{}, errTooLong
+			}
+			var err error
+			if addr, err = parse(trimOWS(element)); err != nil {
+				return netip.Addr{}, err
+			}
+			if !trusted(addr) {
+				return addr, nil
+			}
+		}
+	}
+	return addr, nil
+}
+
+func cutComma(s string) (rest, last string, more bool) {
+	i := strings.LastIndexByte(s, ',')
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// cutElement is cutComma for values that may be quoted. Inside a quoted node
+// there is never a comma or an escape (RFC 7239 section 6), so the quotes of
+// the last element can be matched from the right.
+func cutElement(s string) (rest, last string, more bool) {
+	quoted := false
+	for i := len(s) - 1; i >= 0; i-- {
+		switch s[i] {
+		case '"':
+			quoted = !quoted
+		case ',':
+			if !quoted {
+				return s[:i], s[i+1:], true
+			}
+		}
+	}
+	return "", s, false
+}
+
+// parseFor returns the address in the element's one "for" parameter. Unknown
+// and obfuscated identifiers (section 6.2, 6.3) name nobody and are refused.
+func parseFor(element string) (netip.Addr, error) {
+	var node string
+	found := 0
+	for more := true; more; {
+		var pair string
+		pair, element, more = strings.Cut(element, ";")
+		name, value, ok := strings.Cut(trimOWS(pair), "=")
+		if !ok {
+			return netip.Addr{}, errForwarded
+		}
+		if strings.EqualFold(name, "for") {
+			node = value
+			found++
+		}
+	}
+	if found != 1 {
+		return netip.Addr{}, errForwarded
+	}
+	if len(node) >= 2 && node[0] == '"' && node[len(node)-1] == '"' {
+		return parseHost(node[1 : len(node)-1])
+	}
+	if strings.ContainsAny(node, `":[]`) {
+		return netip.Addr{}, errForwarded // section 4: such a node must be quoted
+	}
+	return parseHost(node)
+}
+
+// parseHost accepts "192.0.2.1", "192.0.2.1:80", "2001:db8::1",
+// "[2001:db8::1]" and "[2001:db8::1]:80", and nothing else.
+func parseHost(s string) (netip.Addr, error) {
+	if strings.HasPrefix(s, "[") || strings.Count(s, ":") == 1 {
+		if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+			addr, err := netip.ParseAddr(inner[:len(inner)-1])
+			if err != nil || addr.Is4() {
+				return netip.Addr{}, errNotAddress
+			}
+			return addr.Unmap().WithZone(""), nil
+		}
+		pair, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return netip.Addr{}, errNotAddress
+		}
+		return pair.Addr().Unmap().WithZone(""), nil
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, errNotAddress
+	}
+	return addr.Unmap().WithZone(""), nil
+}
+
+// trimOWS removes optional whitespace (RFC 9110 section 5.6.3).
+func trimOWS(s string) string { return strings.Trim(s, " \t") }
