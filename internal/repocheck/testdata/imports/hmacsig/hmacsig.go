@@ -1,0 +1,6 @@
+package hmacsig
+
+import (
+	_ "crypto/hmac"
+	_ "example.test/fixture/internal/fine"
+)

@@ -1,0 +1,5 @@
+package qstash
+
+import (
+	_ "example.test/fixture/hmacsig"
+)

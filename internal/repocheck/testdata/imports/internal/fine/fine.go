@@ -1,0 +1,5 @@
+package fine
+
+import (
+	_ "net/http"
+)

@@ -1,0 +1,6 @@
+package leak
+
+import (
+	_ "example.test/fixture/scrub"
+	_ "example.test/outside/inner"
+)

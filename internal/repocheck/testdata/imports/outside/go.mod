@@ -1,0 +1,3 @@
+module example.test/outside
+
+go 1.26.0

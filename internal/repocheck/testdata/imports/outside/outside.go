@@ -1,0 +1,5 @@
+package outside
+
+import (
+	_ "example.test/outside/inner"
+)

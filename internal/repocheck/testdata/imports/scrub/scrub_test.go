@@ -1,0 +1,5 @@
+package scrub_test
+
+import (
+	_ "example.test/fixture/tenancy"
+)

@@ -1,0 +1,5 @@
+package sessions
+
+import (
+	_ "example.test/fixture/internal/leak"
+)

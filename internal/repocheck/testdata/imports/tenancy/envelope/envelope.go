@@ -1,0 +1,5 @@
+package envelope
+
+import (
+	_ "example.test/fixture/tenancy"
+)

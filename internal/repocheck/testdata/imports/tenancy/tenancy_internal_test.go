@@ -1,0 +1,5 @@
+package tenancy
+
+import (
+	_ "example.test/fixture/audit/watch"
+)

@@ -1,0 +1,7 @@
+package cors
+
+type Reason string
+
+const ReasonTyped Reason = "typed"
+
+const other = "other"

@@ -1,0 +1,3 @@
+package cors
+
+const reasonInTest Reason = "in_test"

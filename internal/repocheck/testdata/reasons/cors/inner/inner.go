@@ -1,0 +1,5 @@
+package inner
+
+type Reason string
+
+const ReasonConverted = Reason("converted")
