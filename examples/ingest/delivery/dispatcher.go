@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/hmacsig"
 )
 
 const (
@@ -33,9 +34,9 @@ const (
 // after maxAttempts it becomes a dead letter.
 type Dispatcher struct {
 	DB     *sqlite.DB
-	URL    string                            // the worker
-	Sign   func(body []byte) (string, error) // value of Upstash-Signature
-	Client *http.Client                      // nil means http.DefaultClient
+	URL    string // the worker
+	Signer *hmacsig.Signer
+	Client *http.Client // nil means http.DefaultClient
 	Log    *slog.Logger
 
 	wake chan struct{}
@@ -154,16 +155,14 @@ func (d *Dispatcher) post(ctx context.Context, items []sqlite.Item) error {
 	if err != nil {
 		return fmt.Errorf("delivery: encode: %w", err)
 	}
-	signature, err := d.Sign(body)
-	if err != nil {
-		return fmt.Errorf("delivery: sign: %w", err)
-	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("delivery: request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Upstash-Signature", signature)
+	if err := d.Signer.Sign(req); err != nil {
+		return fmt.Errorf("delivery: sign: %w", err)
+	}
 	res, err := d.Client.Do(req)
 	if err != nil {
 		return fmt.Errorf("delivery: post: %w", err)

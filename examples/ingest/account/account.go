@@ -1,0 +1,225 @@
+// Package account signs people in: a password, then a one-time password, then
+// a session whose token is new at each step.
+package account
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/opsmantik/sallyport/examples/ingest/password"
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/sessions"
+)
+
+const (
+	maxBody = 4 << 10
+	// Each check of a password takes 64 MiB for a moment.
+	maxChecks = 4
+)
+
+// User is someone who may sign in.
+type User struct {
+	ID         string
+	Hash       *password.Hash
+	TOTPSecret string // base32; empty: password only
+}
+
+// Data is what a session of this server carries beside the user: nothing.
+type Data struct{}
+
+// Sessions keeps people signed in.
+type Sessions = sessions.Manager[Data]
+
+// Config configures Accounts. All fields are required.
+type Config struct {
+	Users    map[string]User // by lower-case e-mail address
+	Sessions *Sessions
+	Guard    *ratelimit.LoginGuard
+	// SpendTOTP records that a user has used a time step, and reports false if
+	// that step or a later one was used before.
+	SpendTOTP func(ctx context.Context, user string, step int64) (bool, error)
+	Log       *slog.Logger
+}
+
+// Accounts holds the handlers under /auth.
+type Accounts struct {
+	Config
+	byID   map[string]User
+	decoy  *password.Hash
+	checks chan struct{}
+}
+
+// New completes a Config.
+func New(cfg Config) *Accounts {
+	a := &Accounts{
+		Config: cfg, byID: map[string]User{},
+		// Unknown accounts cost the same as known ones.
+		decoy:  password.New(""),
+		checks: make(chan struct{}, maxChecks),
+	}
+	for _, user := range cfg.Users {
+		a.byID[user.ID] = user
+	}
+	return a
+}
+
+// Login answers POST /auth/login {"email","password"}. Whether the account
+// exists cannot be told from the answer, nor from its time.
+func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
+	var given struct {
+		Email    string `json:"email"`
+		Password string `json:"password"`
+	}
+	if !decode(w, r, &given) {
+		return
+	}
+	email := strings.ToLower(strings.TrimSpace(given.Email))
+	attempt, ok := a.begin(w, r, email)
+	if !ok {
+		return
+	}
+	user, known := a.Users[email]
+	hash := user.Hash
+	if !known {
+		hash = a.decoy
+	}
+	matches, err := a.check(r.Context(), hash, given.Password)
+	if err != nil {
+		reply.Unavailable(w, "login_busy", "Too many sign-ins at once; try again")
+		return
+	}
+	if !a.settle(r.Context(), attempt, matches && known) {
+		reply.Problem(w, http.StatusUnauthorized, "credentials_invalid", "E-mail address or password is wrong")
+		return
+	}
+	if err := a.Sessions.Start(r.Context(), sessions.Login{User: user.ID, Level: sessions.AAL1}, Data{}); err != nil {
+		a.unavailable(w, r, err)
+		return
+	}
+	answer := map[string]any{"ok": true}
+	if user.TOTPSecret != "" {
+		answer["next"] = "/auth/totp"
+	}
+	reply.JSON(w, http.StatusOK, answer)
+}
+
+// begin counts the attempt before anything costly is done for it. The answer
+// is written when it may not go on.
+func (a *Accounts) begin(w http.ResponseWriter, r *http.Request, account string) (*ratelimit.Attempt, bool) {
+	addr, _ := ratelimit.FromContext(r.Context())
+	attempt, err := a.Guard.Begin(r.Context(), addr, account)
+	if rejection, refused := errors.AsType[*ratelimit.Rejection](err); refused {
+		rejection.Write(w)
+		return nil, false
+	}
+	if err := attempt.Wait(r.Context()); err != nil {
+		reply.Unavailable(w, "login_busy", "The request ended before its turn came")
+		return nil, false
+	}
+	return attempt, true
+}
+
+// settle reports how an attempt ended, and returns that.
+func (a *Accounts) settle(ctx context.Context, attempt *ratelimit.Attempt, success bool) bool {
+	ctx = context.WithoutCancel(ctx)
+	if !success {
+		attempt.Fail(ctx)
+		return false
+	}
+	if err := attempt.Succeed(ctx); err != nil {
+		a.Log.WarnContext(ctx, "failed sign-ins not forgotten", "error", err)
+	}
+	return true
+}
+
+// check compares under a bound on how many comparisons run at once.
+func (a *Accounts) check(ctx context.Context, hash *password.Hash, given string) (bool, error) {
+	select {
+	case a.checks <- struct{}{}:
+		defer func() { <-a.checks }()
+		return hash.Matches(given), nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// Logout answers POST /auth/logout.
+func (a *Accounts) Logout(w http.ResponseWriter, r *http.Request) {
+	if err := a.Sessions.Logout(r.Context()); err != nil {
+		a.unavailable(w, r, err)
+		return
+	}
+	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
+}
+
+// List answers GET /auth/sessions: the caller's own.
+func (a *Accounts) List(w http.ResponseWriter, r *http.Request) {
+	current, err := a.Sessions.Get(r.Context())
+	if err != nil {
+		a.unavailable(w, r, err)
+		return
+	}
+	list, err := a.Sessions.List(r.Context(), current.User)
+	if err != nil {
+		a.unavailable(w, r, err)
+		return
+	}
+	rows := make([]map[string]any, len(list))
+	for i, info := range list {
+		rows[i] = map[string]any{
+			"id": info.ID, "current": info.ID == current.ID, "level": info.Level.String(),
+			"signed_in_at": info.AuthTime, "last_seen_at": info.Seen, "expires_at": info.Expires,
+		}
+	}
+	reply.JSON(w, http.StatusOK, map[string]any{"sessions": rows})
+}
+
+// End answers DELETE /auth/sessions/{id}, for one of the caller's own.
+func (a *Accounts) End(w http.ResponseWriter, r *http.Request) {
+	current, err := a.Sessions.Get(r.Context())
+	if err != nil {
+		a.unavailable(w, r, err)
+		return
+	}
+	err = a.Sessions.End(r.Context(), current.User, r.PathValue("id"))
+	switch {
+	case errors.Is(err, sessions.ErrNoSession), errors.Is(err, sessions.ErrInvalid):
+		reply.Problem(w, http.StatusNotFound, "session_not_found", "You have no such session")
+	case err != nil:
+		a.unavailable(w, r, err)
+	default:
+		reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
+	}
+}
+
+// unavailable answers what the session store could not do. A session that
+// ended meanwhile is no fault of the store.
+func (a *Accounts) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, sessions.ErrNoSession) {
+		reply.Problem(w, http.StatusUnauthorized, "session_ended", "The session has ended")
+		return
+	}
+	a.Log.ErrorContext(r.Context(), "sessions unavailable", "error", err)
+	reply.Unavailable(w, "session_unavailable", "Sessions are unavailable")
+}
+
+// decode reads a small, strict JSON body.
+func decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		reply.BodyError(w, err)
+		return false
+	}
+	if err := json.Unmarshal(text, into, json.RejectUnknownMembers(true)); err != nil {
+		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The body has another shape")
+		return false
+	}
+	return true
+}

@@ -1,0 +1,119 @@
+// Package intake answers the two endpoints that trackers post to. It runs
+// behind the gates: by now the origin is on the platform's list, the address
+// is within its limit and, for call events, the signature is verified.
+package intake
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+)
+
+// Site is what intake needs to know of a tenant.
+type Site struct {
+	ID            string
+	ProxyHosts    map[string]bool // hosts of the site's own origins
+	RatePerMinute int
+}
+
+// Intake holds what the handlers share. All fields are required.
+type Intake struct {
+	Site func(id string) (Site, bool)
+	// OriginAllowed says whether a page on origin may report for the site.
+	OriginAllowed func(site, origin string) bool
+	// SyncLimit and CallLimit count the request, or answer it and return false.
+	SyncLimit, CallLimit func(http.ResponseWriter, *http.Request, Caller) bool
+	// Scrub masks what policy forbids to store.
+	Scrub func(*event.Received)
+	// Enqueue returns once the events are durable.
+	Enqueue func(context.Context, []event.Received) error
+	Log     *slog.Logger
+}
+
+// Caller is whose budget a request is counted against.
+type Caller struct {
+	Site      Site
+	ProxyHost string // of a first-party proxy; empty for browsers
+}
+
+// caller resolves the site and checks that the page, or the site's own proxy,
+// may speak for it. The answer is written when it may not.
+func (in *Intake) caller(w http.ResponseWriter, r *http.Request, siteID string) (Caller, bool) {
+	site, ok := in.Site(siteID)
+	if !ok {
+		reply.Problem(w, http.StatusBadRequest, "site_not_found", "There is no such site")
+		return Caller{}, false
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return Caller{Site: site, ProxyHost: proxyHost(r, site)}, true
+	}
+	if !in.OriginAllowed(site.ID, origin) {
+		reply.Problem(w, http.StatusForbidden, "origin_not_listed", "The origin is not one of the site's")
+		return Caller{}, false
+	}
+	return Caller{Site: site}, true
+}
+
+// proxyHost names the first-party proxy that a request claims to come from, if
+// the site has such a host. The claim proves nothing: it selects a budget that
+// is still counted per client address.
+func proxyHost(r *http.Request, site Site) string {
+	host := r.Header.Get("X-Ops-Proxy-Host")
+	if r.Header.Get("X-Ops-Proxy") != "1" || !site.ProxyHosts[host] {
+		return ""
+	}
+	return host
+}
+
+// body reads what the gate in front has bounded.
+func body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		reply.BodyError(w, err)
+		return nil, false
+	}
+	return text, true
+}
+
+// refuse answers a body that breaks the contract.
+func refuse(w http.ResponseWriter, err error) {
+	if refused, ok := errors.AsType[*event.Error](err); ok {
+		reply.Problem(w, refused.Status, refused.Code, "The body does not match the contract")
+		return
+	}
+	reply.Problem(w, http.StatusBadRequest, "invalid_json", "The body is not JSON")
+}
+
+// accept stores the events durably, and only then says so.
+func (in *Intake) accept(w http.ResponseWriter, r *http.Request, received []event.Received) {
+	id := newID()
+	for i := range received {
+		received[i].ID = id
+		if i > 0 {
+			received[i].ID = newID()
+		}
+		in.Scrub(&received[i])
+	}
+	if err := in.Enqueue(r.Context(), received); err != nil {
+		in.Log.ErrorContext(r.Context(), "events not queued", "error", err)
+		reply.Unavailable(w, "queue_unavailable", "The events were not stored; send them again")
+		return
+	}
+	reply.JSON(w, http.StatusAccepted, map[string]any{
+		"ok": true, "status": "queued", "ingest_id": id, "count": len(received),
+	})
+}
+
+// newID returns 130 random bits. An id is a name, not a secret.
+func newID() string { return rand.Text() }
+
+// receipt is the server's clock, to the millisecond that the store keeps.
+func receipt() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

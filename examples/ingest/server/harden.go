@@ -1,0 +1,35 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+)
+
+// harden is the outermost layer: headers that no answer should lack, and the
+// end of every panic. The stack goes to the log, nothing to the client.
+func harden(log *slog.Logger, tls bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		if tls {
+			h.Set("Strict-Transport-Security", "max-age=63072000")
+		}
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause == http.ErrAbortHandler {
+				panic(cause)
+			}
+			log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
+			reply.Problem(w, http.StatusInternalServerError, "internal_error", "Something went wrong")
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/opsmantik/sallyport/cors"
+	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/delivery"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/intake"
+	"github.com/opsmantik/sallyport/examples/ingest/password"
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/sessions"
+)
+
+// gate wraps a handler with one check.
+type gate func(http.Handler) http.Handler
+
+// behind puts h behind the gates, the first one outermost.
+func behind(h http.Handler, gates ...gate) http.Handler {
+	for i := len(gates) - 1; i >= 0; i-- {
+		h = gates[i](h)
+	}
+	return h
+}
+
+// routes builds every gate and says which handler stands behind which. The
+// order is that of docs/ordering.md.
+func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (http.Handler, error) {
+	s := srv.settings
+	registry := prometheus.NewRegistry()
+	count := newCounter(registry)
+	origin, err := newCORS(s, own, count)
+	if err != nil {
+		return nil, err
+	}
+	address, err := newClientAddr(s)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := newLimits(s, nil, count)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := newCallVerifier(s, hmacsig.NewMemoryReplay(0), count)
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := newWorkerVerifier(s, workerURL, hmacsig.NewMemoryReplay(0), count)
+	if err != nil {
+		return nil, err
+	}
+	in, err := srv.newIntake(origin, limits)
+	if err != nil {
+		return nil, err
+	}
+	session, err := newSessions(count)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := srv.newAccounts(session, limits.Limiter)
+	if err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	public := func(pattern string, h http.HandlerFunc, gates ...gate) {
+		mux.Handle(pattern, behind(h, append([]gate{address.Wrap, limits.Wrap}, gates...)...))
+	}
+	public("POST /api/sync", in.Sync)
+	public("POST /api/call-event/v2", in.Call, calls.Wrap)
+	public("OPTIONS /api/sync", options)
+	public("OPTIONS /api/call-event/v2", options)
+	public("POST /auth/login", accounts.Login, session.Wrap)
+	public("POST /auth/totp", accounts.TOTP, session.Require)
+	public("POST /auth/logout", accounts.Logout, session.Wrap)
+	public("GET /auth/sessions", accounts.List, session.Require)
+	public("DELETE /auth/sessions/{id}", accounts.End, session.Require)
+
+	// The queue's deliveries come in bursts from one address, and are refused
+	// by their signature before a byte of the body is read.
+	worker := &delivery.Worker{DB: srv.db, Log: srv.log}
+	mux.Handle("POST /api/sync/worker", behind(worker, deliveries.Wrap))
+	mux.Handle("GET /metrics", metricsHandler(registry))
+	mux.HandleFunc("GET /healthz", srv.healthz)
+	mux.HandleFunc("GET /readyz", srv.readyz)
+	mux.HandleFunc("/", notFound)
+	return behind(mux, srv.harden, origin.Wrap), nil
+}
+
+func (srv *Server) newIntake(origin *cors.Gate, limits *limits) (*intake.Intake, error) {
+	mask, err := cardMask()
+	if err != nil {
+		return nil, err
+	}
+	sites := make(map[string]intake.Site, len(srv.settings.Sites))
+	for _, site := range srv.settings.Sites {
+		sites[site.ID] = intake.Site{
+			ID: site.ID, ProxyHosts: proxyHosts(site.Origins), RatePerMinute: site.RatePerMinute,
+		}
+	}
+	return &intake.Intake{
+		Site:          func(id string) (intake.Site, bool) { site, ok := sites[id]; return site, ok },
+		OriginAllowed: origin.TenantAllows,
+		SyncLimit:     limits.sync,
+		CallLimit:     limits.call,
+		Scrub:         mask,
+		Enqueue: func(ctx context.Context, received []event.Received) error {
+			if err := srv.db.Enqueue(ctx, received); err != nil {
+				return err
+			}
+			srv.dispatcher.Wake()
+			return nil
+		},
+		Log: srv.log,
+	}, nil
+}
+
+// newSessions keeps sessions in this process: a restart signs everybody out.
+func newSessions(count counter) (*account.Sessions, error) {
+	store, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 100_000, MaxPerUser: 64})
+	if err != nil {
+		return nil, err
+	}
+	return sessions.New[account.Data](sessions.Config{
+		Store: store,
+		OnDecision: func(_ *http.Request, d sessions.Decision) {
+			count("sessions", string(d.Reason), d.Reason == "")
+		},
+	})
+}
+
+func (srv *Server) newAccounts(session *account.Sessions, limiter *ratelimit.Limiter) (*account.Accounts, error) {
+	guard, err := ratelimit.NewLoginGuard(limiter, ratelimit.LoginConfig{OnOutage: outage(srv.settings.FailMode)})
+	if err != nil {
+		return nil, err
+	}
+	users, err := accountsByEmail(srv.settings.Users)
+	if err != nil {
+		return nil, err
+	}
+	return account.New(account.Config{
+		Users: users, Sessions: session, Guard: guard, SpendTOTP: srv.db.SpendTOTP, Log: srv.log,
+	}), nil
+}
+
+func accountsByEmail(users []settings.User) (map[string]account.User, error) {
+	byEmail := make(map[string]account.User, len(users))
+	for _, user := range users {
+		hash, err := password.Parse(user.PasswordHash)
+		if err != nil {
+			return nil, err
+		}
+		byEmail[strings.ToLower(user.Email)] = account.User{
+			ID: user.ID, Hash: hash, TOTPSecret: user.TOTPSecret,
+		}
+	}
+	return byEmail, nil
+}
+
+func (srv *Server) harden(next http.Handler) http.Handler {
+	return harden(srv.log, srv.settings.TLSCertFile != "", next)
+}
+
+// healthz says that the process answers.
+func (srv *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
+}
+
+// readyz says that it can also store.
+func (srv *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := srv.db.Ping(r.Context()); err != nil {
+		reply.Unavailable(w, "store_unavailable", "The store does not answer")
+		return
+	}
+	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
+}
+
+// options answers an OPTIONS request that is no preflight; those end at the
+// origin gate.
+func options(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "OPTIONS, POST")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	reply.Problem(w, http.StatusNotFound, "not_found", "There is nothing here")
+}
+
+func originOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
