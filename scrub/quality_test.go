@@ -1,0 +1,62 @@
+package scrub_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/scrub"
+)
+
+const frozenCorpus = "b75ad56245ea4485c5d60855e50318eb3b3e316c06d78922d4436e4a37ae5add"
+
+// minRecall is the share of values that must be fully covered.
+func minRecall(kind string) float64 {
+	switch kind {
+	case "card", "card-number", "email", "token", "token-auth":
+		return 0.995
+	}
+	return 0.98
+}
+
+const maxTouched = 0.005 // of the negatives
+
+func TestQuality(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, frozenCorpus, corpusHash(), "the frozen corpus changed")
+	s := newScrubber(t, scrub.Config{})
+	total, good := map[string]int{}, map[string]int{}
+	negatives, touched := 0, 0
+	for _, sm := range corpus() {
+		out, rep := s.String(sm.text)
+		if strings.HasPrefix(sm.kind, "negative/") {
+			negatives++
+			if rep.Total() > 0 || out != sm.text {
+				touched++
+				t.Logf("touched %s: %q became %q", sm.kind, sm.text, out)
+			}
+			continue
+		}
+		total[sm.kind]++
+		if survives(sm, out) {
+			t.Logf("missed %s: %q became %q", sm.kind, sm.text, out)
+			continue
+		}
+		good[sm.kind]++
+	}
+	positives := 0
+	for _, kind := range slices.Sorted(maps.Keys(total)) {
+		recall := float64(good[kind]) / float64(total[kind])
+		positives += total[kind]
+		t.Logf("%-12s %4d of %4d covered: %.2f%%", kind, good[kind], total[kind], 100*recall)
+		require.GreaterOrEqual(t, recall, minRecall(kind), kind)
+	}
+	share := float64(touched) / float64(negatives)
+	t.Logf("negatives touched: %d of %d: %.2f%%", touched, negatives, 100*share)
+	require.LessOrEqual(t, share, maxTouched)
+	require.GreaterOrEqual(t, positives, 3000)
+	require.GreaterOrEqual(t, negatives, 500)
+}
