@@ -129,7 +129,7 @@ func evasionHash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-const frozenEvasions = "4e744d9d29b1414e7c89280df4063cdfba3802f2dbfa8876e81576ba6955cfc1"
+const frozenEvasions = "b75ad56245ea4485c5d60855e50318eb3b3e316c06d78922d4436e4a37ae5add"
 
 func TestEvasionMatrix(t *testing.T) {
 	t.Parallel()
