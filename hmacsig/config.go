@@ -36,6 +36,16 @@ type Config struct {
 	// MaxBodyBytes is the largest body, default 1 MiB. A larger one is
 	// refused with 413, as soon as Content-Length says so.
 	MaxBodyBytes int64
+	// SpoolAbove, if set, keeps bodies of more bytes than this in a temporary
+	// file in SpoolDir (default os.TempDir) instead of in memory. The handler
+	// still sees no byte before the signature has been verified.
+	SpoolAbove int64
+	SpoolDir   string
+	// DangerouslyStreamBody hands the body to the handler while it arrives.
+	// Only for SignsDigest schemes, whose headers are proved by then; the last
+	// Read returns ErrDigest instead of io.EOF if the body is another one. A
+	// handler must therefore do nothing that it cannot undo before io.EOF.
+	DangerouslyStreamBody bool
 
 	// OnDecision, if set, is called once per request after the decision,
 	// allow and refuse.
@@ -93,7 +103,20 @@ func (c *Config) problems() error {
 	if c.MaxBodyBytes < 0 {
 		bad("MaxBodyBytes", fmt.Sprint(c.MaxBodyBytes), "is negative")
 	}
+	if c.SpoolAbove < 0 || c.SpoolAbove > 0 && c.SpoolAbove >= c.bodyLimit() {
+		bad("SpoolAbove", fmt.Sprint(c.SpoolAbove), "is not below MaxBodyBytes")
+	}
+	if c.DangerouslyStreamBody && (s.Coverage != SignsDigest || c.SpoolAbove > 0) {
+		bad("DangerouslyStreamBody", "", "needs a SignsDigest scheme and no SpoolAbove")
+	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) bodyLimit() int64 {
+	if c.MaxBodyBytes == 0 {
+		return defaultBody
+	}
+	return c.MaxBodyBytes
 }
 
 func (c *Config) maxAge() time.Duration {

@@ -28,6 +28,8 @@ const (
 	ReasonBodyTooLarge Reason = "body_too_large"
 	// ReasonBodyUnreadable (400): the body ended early or could not be read.
 	ReasonBodyUnreadable Reason = "body_unreadable"
+	// ReasonSpool (503): the body could not be kept in a temporary file.
+	ReasonSpool Reason = "body_spool_failed"
 	// ReasonInvalid (401): no active key of this key id made the signature.
 	// An unknown key id answers the same, at the same cost.
 	ReasonInvalid Reason = "signature_invalid"
@@ -63,6 +65,9 @@ var (
 	ErrExpired     = errors.New("hmacsig: signed too long ago")
 	ErrNotYetValid = errors.New("hmacsig: signed in the future")
 	ErrClaims      = errors.New("hmacsig: signed for something else")
+	// ErrDigest is what a body under DangerouslyStreamBody returns instead of
+	// io.EOF when it is not the one that was signed.
+	ErrDigest = errors.New("hmacsig: body does not match its digest")
 	// ErrUnknownKey is what a KeySource returns for a key id that does not
 	// exist. Any other error means that it could not find out.
 	ErrUnknownKey = errors.New("hmacsig: unknown key id")
@@ -116,6 +121,7 @@ var refusals = [...]struct {
 	{ReasonKeysUnavailable, http.StatusServiceUnavailable, "Signature verifier unavailable"},
 	{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, "Body too large"},
 	{ReasonBodyUnreadable, http.StatusBadRequest, "Body unreadable"},
+	{ReasonSpool, http.StatusServiceUnavailable, "Body could not be kept"},
 	{ReasonInvalid, 0, "Signature invalid"},
 	{ReasonExpired, 0, "Signature expired"},
 	{ReasonNotYetValid, 0, "Signature not yet valid"},

@@ -23,8 +23,12 @@ func OpsMantik() Scheme {
 		MaxAge:   300 * time.Second,
 		MaxAhead: 60 * time.Second,
 		Read:     readOpsMantik,
-		Base:     baseOpsMantik,
-		Write:    writeOpsMantik,
+		Base:     baseStamped,
+		Write: func(r *http.Request, m *Message, mac []byte) {
+			r.Header.Set("X-Ops-Site-Id", m.KeyID)
+			r.Header.Set("X-Ops-Ts", string(appendStamp(nil, m)))
+			r.Header.Set("X-Ops-Signature", hex.EncodeToString(mac))
+		},
 	}
 }
 
@@ -33,33 +37,13 @@ func readOpsMantik(r *http.Request, m *Message) error {
 	if err != nil {
 		return err
 	}
-	ts, err := SingleHeader(r.Header, "X-Ops-Ts")
+	sig, err := readStamped(r, m, "X-Ops-Ts", "X-Ops-Signature")
 	if err != nil {
 		return err
 	}
-	sig, err := SingleHeader(r.Header, "X-Ops-Signature")
-	if err != nil {
-		return err
-	}
-	unix, ok := parseUnix(ts, 9, 12)
-	if !ok || !isToken(site, 64) || !m.AddHex(sig) {
+	if !isToken(site, 64) || !m.AddHex(sig) {
 		return ErrMalformed
 	}
-	m.KeyID, m.Timestamp, m.Raw = site, unix, ts
+	m.KeyID = site
 	return nil
-}
-
-func baseOpsMantik(dst []byte, _ *http.Request, m *Message) []byte {
-	if m.Raw != "" {
-		dst = append(dst, m.Raw...)
-	} else {
-		dst = appendUnix(dst, m.Timestamp)
-	}
-	return append(dst, '.')
-}
-
-func writeOpsMantik(r *http.Request, m *Message, mac []byte) {
-	r.Header.Set("X-Ops-Site-Id", m.KeyID)
-	r.Header.Set("X-Ops-Ts", string(appendUnix(nil, m.Timestamp)))
-	r.Header.Set("X-Ops-Signature", hex.EncodeToString(mac))
 }

@@ -125,11 +125,11 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue shows nothing of the secret.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// mac appends HMAC-SHA256(secret, a || b) to dst.
-func (k *key) mac(dst, a, b []byte) []byte {
+// mac appends HMAC-SHA256(secret, base || body) to dst. A nil body is empty.
+func (k *key) mac(dst, base []byte, content *body) []byte {
 	h := k.state()
-	h.Write(a)
-	h.Write(b)
+	h.Write(base)
+	content.hashInto(h)
 	dst = h.Sum(dst)
 	k.states.Put(h)
 	return dst

@@ -75,7 +75,7 @@ func (s *Signer) SignAt(r *http.Request, at time.Time) error {
 	}
 	m := &Message{KeyID: s.cfg.KeyID, Timestamp: at.Unix(), Nonce: newNonce()}
 	m.Digest = sha256.Sum256(content)
-	signed := content
+	signed := &body{buf: &content}
 	if s.cfg.Scheme.Coverage == SignsDigest {
 		signed = nil
 	}

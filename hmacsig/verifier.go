@@ -2,7 +2,6 @@ package hmacsig
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -54,9 +53,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err := cfg.problems(); err != nil {
 		return nil, err
 	}
-	if cfg.MaxBodyBytes == 0 {
-		cfg.MaxBodyBytes = defaultBody
-	}
+	cfg.MaxBodyBytes = cfg.bodyLimit()
 	if cfg.Scheme.Status == 0 {
 		cfg.Scheme.Status = http.StatusUnauthorized
 	}
@@ -114,9 +111,7 @@ func (v *Verifier) Check(r *http.Request) (Proof, error) {
 		_ = held.Close()
 		return Proof{}, rejection
 	}
-	if held.buf != nil {
-		r.Body, r.ContentLength = held, int64(len(*held.buf))
-	}
+	held.restore(r)
 	return proof, nil
 }
 
@@ -145,7 +140,8 @@ func (v *Verifier) check(r *http.Request, held *body) (Proof, *Rejection) {
 			return Proof{}, rejection
 		}
 	}
-	signer := v.match(r, w, ring, now, held)
+	w.base = v.cfg.Scheme.Base(w.base, r, m)
+	signer := v.match(w, ring, now, held)
 	if signer == nil {
 		return Proof{}, v.refuse(ReasonInvalid, err)
 	}
@@ -162,19 +158,14 @@ func (v *Verifier) check(r *http.Request, held *body) (Proof, *Rejection) {
 
 // match returns the active key that made one of the signatures. It computes
 // as many MACs for a refusal as the largest keyring costs.
-func (v *Verifier) match(r *http.Request, w *work, ring Keyring, now time.Time, held *body) *Key {
-	w.base = v.cfg.Scheme.Base(w.base, r, &w.msg)
-	var signed []byte
-	if held.buf != nil {
-		signed = *held.buf
-	}
+func (v *Verifier) match(w *work, ring Keyring, now time.Time, held *body) *Key {
 	spent := int32(0)
 	for i := range ring.keys {
 		k := &ring.keys[i]
 		if !k.active(now) {
 			continue
 		}
-		w.mac = k.Secret.key.mac(w.mac[:0], w.base, signed)
+		w.mac = k.Secret.key.mac(w.mac[:0], w.base, held)
 		if spent == 0 {
 			copy(w.first[:], w.mac)
 		}
@@ -186,7 +177,7 @@ func (v *Verifier) match(r *http.Request, w *work, ring Keyring, now time.Time, 
 	}
 	v.widen(spent)
 	for ; spent < v.width.Load(); spent++ {
-		w.mac = v.decoy.mac(w.mac[:0], w.base, signed)
+		w.mac = v.decoy.mac(w.mac[:0], w.base, held)
 		w.msg.has(w.mac)
 	}
 	return nil
@@ -231,37 +222,36 @@ func (v *Verifier) checkTime(m *Message, now time.Time) *Rejection {
 	return nil
 }
 
+// checkDigest holds the body against its signed digest, or leaves that to the
+// last Read of a body that is streamed.
 func (v *Verifier) checkDigest(r *http.Request, m *Message, held *body) *Rejection {
+	if v.cfg.DangerouslyStreamBody {
+		held.stream(r, m.Digest, v.cfg.MaxBodyBytes)
+		return nil
+	}
 	if rejection := v.readBody(r, held); rejection != nil {
 		return rejection
 	}
-	var content []byte
-	if held.buf != nil {
-		content = *held.buf
-	}
-	sum := sha256.Sum256(content)
-	if subtle.ConstantTimeCompare(sum[:], m.Digest[:]) != 1 {
+	if !held.hasDigest(m.Digest) {
 		return v.refuse(ReasonDigest, nil)
 	}
 	return nil
 }
 
-// readBody reads the whole body into a pooled buffer.
+// readBody takes the whole body, up to the limit.
 func (v *Verifier) readBody(r *http.Request, held *body) *Rejection {
 	if r.ContentLength > v.cfg.MaxBodyBytes {
 		return v.refuse(ReasonBodyTooLarge, errBodyTooLarge)
 	}
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil
-	}
-	held.buf = getBuffer()
-	var err error
-	*held.buf, err = readBody(*held.buf, r.Body, r.ContentLength, v.cfg.MaxBodyBytes)
+	err := held.take(r, &v.cfg)
 	if err == nil {
 		return nil
 	}
-	var outer *http.MaxBytesError
-	if errors.Is(err, errBodyTooLarge) || errors.As(err, &outer) {
+	var outer *http.MaxBytesError // a limit further out
+	switch {
+	case errors.Is(err, errSpool):
+		return v.refuse(ReasonSpool, err)
+	case errors.Is(err, errBodyTooLarge) || errors.As(err, &outer):
 		return v.refuse(ReasonBodyTooLarge, err)
 	}
 	return v.refuse(ReasonBodyUnreadable, err)

@@ -58,21 +58,21 @@ func (v *Verifier) Wrap(next http.Handler) http.Handler {
 		}
 		e.proof = proof
 		inner := r.WithContext(e)
-		if e.body.buf != nil {
-			inner.Body, inner.ContentLength = &e.body, int64(len(*e.body.buf))
-		}
+		e.body.restore(inner)
 		if !proof.claimed {
 			next.ServeHTTP(w, inner)
 			return
 		}
-		v.serve(w, inner, next, proof)
+		v.serve(w, inner, next, e)
 	})
 }
 
-// serve runs next and settles the claim.
-func (v *Verifier) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p Proof) {
+// serve runs next and settles the claim. A streamed body that turned out to be
+// another one releases it, whatever the handler made of that: the genuine
+// request may still be on its way.
+func (v *Verifier) serve(w http.ResponseWriter, r *http.Request, next http.Handler, e *exchange) {
 	rw := response.New(w, func(status int) {
-		v.settle(r, p, status < http.StatusBadRequest)
+		v.settle(r, e.proof, status < http.StatusBadRequest && !e.body.altered())
 	})
 	// A panic skips the last line: what was not answered is released.
 	defer rw.Commit(http.StatusInternalServerError)

@@ -1,0 +1,213 @@
+package hmacsig
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The webhook schemes of the trade. None signs a key id: the receiver's URL
+// says whose secret it is, so their KeySource is asked for the id "".
+
+// StandardWebhooks is the symmetric scheme of Standard Webhooks 1.0.0 (Svix):
+//
+//	webhook-id:        letters, digits, '_' and '-', at most 256
+//	webhook-timestamp: Unix seconds, 9 to 12 digits
+//	webhook-signature: one or more of "v1," base64, separated by one space
+//	signed:            webhook-id "." webhook-timestamp "." body
+//
+// Signatures of other versions (v1a) are passed over. The window is 5 minutes
+// to both sides, as in the reference libraries. The id may not contain a ".":
+// with one, the text "a.100.200.x" is both message "a" of second 100 and
+// message "a.100" of second 200. Secrets come from NewWebhookSecret. A retry
+// by the sender keeps its id, so it is ReasonReplayed once the first one has
+// been accepted, for as long as the entry lives.
+func StandardWebhooks() Scheme {
+	return Scheme{
+		Name:     "standard-webhooks",
+		MaxAge:   300 * time.Second,
+		MaxAhead: 300 * time.Second,
+		Read:     readStandardWebhooks,
+		Base: func(dst []byte, _ *http.Request, m *Message) []byte {
+			dst = append(append(dst, m.Nonce...), '.')
+			return append(appendStamp(dst, m), '.')
+		},
+		Write: func(r *http.Request, m *Message, mac []byte) {
+			r.Header.Set("Webhook-Id", m.Nonce)
+			r.Header.Set("Webhook-Timestamp", string(appendStamp(nil, m)))
+			r.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac))
+		},
+	}
+}
+
+func readStandardWebhooks(r *http.Request, m *Message) error {
+	id, err := SingleHeader(r.Header, "Webhook-Id")
+	if err != nil {
+		return err
+	}
+	sigs, err := readStamped(r, m, "Webhook-Timestamp", "Webhook-Signature")
+	if err != nil {
+		return err
+	}
+	if !isToken(id, maxKeyID) {
+		return ErrMalformed
+	}
+	m.Nonce = id
+	for sig := range strings.SplitSeq(sigs, " ") {
+		text, ours := strings.CutPrefix(sig, "v1,")
+		if ours && !m.AddBase64(text) {
+			return ErrMalformed
+		}
+	}
+	return nil
+}
+
+// Stripe is the scheme of Stripe's webhooks:
+//
+//	Stripe-Signature: t=UNIX,v1=HEX[,v1=HEX...][,v0=...]
+//	signed:           t "." body
+//
+// One t, at least one v1; other schemes are passed over, as Stripe's
+// documentation asks, so that nobody can choose a weaker one. The window is 5
+// minutes, and also 5 minutes ahead, where Stripe's own libraries have no
+// bound. The event's id is in the body, beyond what a signature can see.
+func Stripe() Scheme {
+	return Scheme{
+		Name:     "stripe",
+		MaxAge:   300 * time.Second,
+		MaxAhead: 300 * time.Second,
+		Read:     readStripe,
+		Base:     baseStamped,
+		Write: func(r *http.Request, m *Message, mac []byte) {
+			text := append(appendUnix([]byte("t="), m.Timestamp), ",v1="...)
+			r.Header.Set("Stripe-Signature", string(hex.AppendEncode(text, mac)))
+		},
+	}
+}
+
+func readStripe(r *http.Request, m *Message) error {
+	text, err := SingleHeader(r.Header, "Stripe-Signature")
+	if err != nil {
+		return err
+	}
+	for item := range strings.SplitSeq(text, ",") {
+		name, value, found := strings.Cut(item, "=")
+		switch {
+		case !found:
+			return ErrMalformed
+		case name == "v1" && !m.AddHex(value):
+			return ErrMalformed
+		case name == "t":
+			var ok bool
+			if m.Raw != "" {
+				return ErrMalformed
+			}
+			if m.Timestamp, ok = parseUnix(value, 9, 12); !ok {
+				return ErrMalformed
+			}
+			m.Raw = value
+		}
+	}
+	if m.Raw == "" {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// GitHub is the scheme of GitHub's webhooks:
+//
+//	X-Hub-Signature-256: sha256=HEX
+//	signed:              body
+//
+// Nothing signed says when, so an old delivery verifies for ever: the replay
+// entry lives for 24 hours and no longer. X-GitHub-Delivery and X-GitHub-Event
+// are not signed. A redelivery has the same body and is a replay here.
+func GitHub() Scheme {
+	return Scheme{
+		Name:    "github",
+		MaxAge:  maxWindow,
+		Untimed: true,
+		Read: func(r *http.Request, m *Message) error {
+			text, err := SingleHeader(r.Header, "X-Hub-Signature-256")
+			if err != nil {
+				return err
+			}
+			sum, ok := strings.CutPrefix(text, "sha256=")
+			if !ok || !m.AddHex(sum) {
+				return ErrMalformed
+			}
+			return nil
+		},
+		Base: func(dst []byte, _ *http.Request, _ *Message) []byte { return dst },
+		Write: func(r *http.Request, _ *Message, mac []byte) {
+			r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac))
+		},
+	}
+}
+
+// Slack is the scheme of Slack's requests:
+//
+//	X-Slack-Request-Timestamp: Unix seconds, 9 to 12 digits
+//	X-Slack-Signature:         v0=HEX
+//	signed:                    "v0:" timestamp ":" body
+//
+// The window is 5 minutes to both sides, as Slack's documentation says.
+func Slack() Scheme {
+	return Scheme{
+		Name:     "slack",
+		MaxAge:   300 * time.Second,
+		MaxAhead: 300 * time.Second,
+		Read: func(r *http.Request, m *Message) error {
+			text, err := readStamped(r, m, "X-Slack-Request-Timestamp", "X-Slack-Signature")
+			if err != nil {
+				return err
+			}
+			sum, ok := strings.CutPrefix(text, "v0=")
+			if !ok || !m.AddHex(sum) {
+				return ErrMalformed
+			}
+			return nil
+		},
+		Base: func(dst []byte, _ *http.Request, m *Message) []byte {
+			return append(appendStamp(append(dst, "v0:"...), m), ':')
+		},
+		Write: func(r *http.Request, m *Message, mac []byte) {
+			r.Header.Set("X-Slack-Request-Timestamp", string(appendStamp(nil, m)))
+			r.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac))
+		},
+	}
+}
+
+// readStamped reads a timestamp header into m and returns the signature
+// header beside it. Raw keeps the digits as they were sent and signed.
+func readStamped(r *http.Request, m *Message, stamp, sig string) (string, error) {
+	ts, err := SingleHeader(r.Header, stamp)
+	if err != nil {
+		return "", err
+	}
+	text, err := SingleHeader(r.Header, sig)
+	if err != nil {
+		return "", err
+	}
+	unix, ok := parseUnix(ts, 9, 12)
+	if !ok {
+		return "", ErrMalformed
+	}
+	m.Timestamp, m.Raw = unix, ts
+	return text, nil
+}
+
+// appendStamp appends the timestamp as it was sent, or as it will be.
+func appendStamp(dst []byte, m *Message) []byte {
+	if m.Raw != "" {
+		return append(dst, m.Raw...)
+	}
+	return appendUnix(dst, m.Timestamp)
+}
+
+// baseStamped is the base of schemes that sign timestamp "." body.
+func baseStamped(dst []byte, _ *http.Request, m *Message) []byte {
+	return append(appendStamp(dst, m), '.')
+}
