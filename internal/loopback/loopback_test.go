@@ -165,7 +165,7 @@ func TestServerDiesWithTestProcess(t *testing.T) {
 	}
 	file := t.TempDir() + "/addr"
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServerDiesWithTestProcess$")
-	cmd.Env = append(os.Environ(), name+"="+file)
+	cmd.Env = append(os.Environ(), name+"="+file, "TMPDIR="+t.TempDir())
 	require.NoError(t, cmd.Start())
 	var addr []byte
 	require.Eventually(t, func() bool {
