@@ -25,15 +25,36 @@ const (
 	ReasonUnavailable Reason = "session_unavailable"
 )
 
-// reasons lists every reason with its status and title.
-func reasons() map[Reason]Rejection {
-	return map[Reason]Rejection{
-		ReasonRequired:    {Status: http.StatusUnauthorized, title: "Sign in to continue"},
-		ReasonMalformed:   {Status: http.StatusUnauthorized, title: "Sign in to continue"},
-		ReasonDuplicate:   {Status: http.StatusBadRequest, title: "More than one session cookie"},
-		ReasonEnded:       {Status: http.StatusUnauthorized, title: "The session has ended"},
-		ReasonUnreadable:  {Status: http.StatusUnauthorized, title: "The session has ended"},
-		ReasonUnavailable: {Status: http.StatusServiceUnavailable, title: "Sessions are unavailable"},
+// reasons is the closed set.
+func reasons() []Reason {
+	return []Reason{
+		ReasonRequired, ReasonMalformed, ReasonDuplicate, ReasonEnded, ReasonUnreadable,
+		ReasonUnavailable,
+	}
+}
+
+// status and title: what a refusal for this reason tells the client.
+func (r Reason) status() int {
+	switch r {
+	case ReasonDuplicate:
+		return http.StatusBadRequest
+	case ReasonUnavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusUnauthorized
+	}
+}
+
+func (r Reason) title() string {
+	switch r {
+	case ReasonDuplicate:
+		return "More than one session cookie"
+	case ReasonEnded, ReasonUnreadable:
+		return "The session has ended"
+	case ReasonUnavailable:
+		return "Sessions are unavailable"
+	default:
+		return "Sign in to continue"
 	}
 }
 
@@ -73,8 +94,6 @@ type Rejection struct {
 	Reason Reason
 	Status int
 	Err    error // the cause, for hooks and logs only
-
-	title string
 }
 
 func (r *Rejection) Error() string { return "sessions: " + string(r.Reason) }
@@ -92,6 +111,5 @@ func (r *Rejection) Is(target error) bool {
 
 // refuse builds a refusal.
 func refuse(reason Reason, cause error) *Rejection {
-	known := reasons()[reason]
-	return &Rejection{Reason: reason, Status: known.Status, Err: cause, title: known.title}
+	return &Rejection{Reason: reason, Status: reason.status(), Err: cause}
 }

@@ -44,8 +44,8 @@ func New[T any](cfg Config) (*Manager[T], error) {
 		cfg.Timeout = 0
 	}
 	m := &Manager[T]{cfg: cfg, problems: map[Reason]*problem.Problem{}}
-	for reason, r := range reasons() {
-		m.problems[reason] = problem.New(r.Status, string(reason), r.title, nil)
+	for _, reason := range reasons() {
+		m.problems[reason] = reason.problem()
 	}
 	return m, nil
 }
@@ -142,9 +142,13 @@ func (m *Manager[T]) reject(w http.ResponseWriter, r *http.Request, rej *Rejecti
 	}
 	p := m.problems[rej.Reason]
 	if p == nil { // the zero Manager
-		p = problem.New(rej.Status, string(rej.Reason), rej.title, nil)
+		p = rej.Reason.problem()
 	}
 	p.Write(w)
+}
+
+func (r Reason) problem() *problem.Problem {
+	return problem.New(r.status(), string(r), r.title(), nil)
 }
 
 // timed bounds one store operation.

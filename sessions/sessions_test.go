@@ -382,6 +382,7 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestStartArguments(t *testing.T) {
+	long := strings.Repeat("u", 256)
 	m := newManager(t, func(c *sessions.Config) { c.MaxData = 16 })
 	for name, tt := range map[string]struct {
 		login sessions.Login
@@ -391,7 +392,7 @@ func TestStartArguments(t *testing.T) {
 		"no user":    {sessions.Login{Level: sessions.AAL1}, cart{}, sessions.ErrInvalid},
 		"no level":   {sessions.Login{User: "ada"}, cart{}, sessions.ErrInvalid},
 		"level 3":    {sessions.Login{User: "ada", Level: 3}, cart{}, sessions.ErrInvalid},
-		"long user":  {sessions.Login{User: strings.Repeat("u", 256), Level: 1}, cart{}, sessions.ErrInvalid},
+		"long user":  {sessions.Login{User: long, Level: 1}, cart{}, sessions.ErrInvalid},
 		"large data": {sessions.Login{User: "ada", Level: 1}, cart{N: 1 << 60}, sessions.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -420,4 +421,23 @@ func TestTwoManagersDoNotMeet(t *testing.T) {
 		_, err = other.Get(r.Context())
 		require.Equal(t, sessions.ReasonEnded, reason(err))
 	}))).ServeHTTP(httptest.NewRecorder(), b.request())
+}
+
+func TestLevelNames(t *testing.T) {
+	names := []string{sessions.Level(0).String(), sessions.AAL1.String(), sessions.AAL2.String()}
+	require.Equal(t, []string{"none", "AAL1", "AAL2"}, names)
+}
+
+// A type that JSON cannot hold is an error at Start, not a session that is lost.
+func TestDataThatCannotBeStored(t *testing.T) {
+	type odd struct{ F func() }
+	m, err := sessions.New[odd](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})
+	require.NoError(t, err)
+	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, ok := m.FromContext(r.Context())
+		require.False(t, ok, "nothing is proved before it was asked")
+		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		require.Error(t, m.Start(r.Context(), login, odd{}))
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 }

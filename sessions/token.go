@@ -54,8 +54,10 @@ func parseToken(token string) (Key, bool) {
 func findCookie(lines []string, name string) (value string, count int) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			got, val, ok := strings.Cut(strings.Trim(part, " \t"), "=")
-			if !ok || got != name {
+			// As lenient as net/http about blanks and a missing "=": a cookie that
+			// anyone downstream might see counts as a duplicate.
+			got, val, _ := strings.Cut(strings.Trim(part, " \t"), "=")
+			if strings.TrimRight(got, " \t") != name {
 				continue
 			}
 			if count++; count > 1 {
