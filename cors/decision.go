@@ -9,37 +9,43 @@ type Decision struct {
 	ReportOnly bool   // if not Allowed, the handler runs nevertheless
 	Reason     Reason // why, for either outcome
 
-	cors   bool   // the response gets CORS headers
+	share  bool   // the page at origin may read the response
+	origin string // the Origin header, if there is exactly one
 	detail string // the header value that decided, as the client sent it
 }
 
 // decide is the whole of the rules, in order.
 func (p *policy) decide(r *http.Request) Decision {
 	d := Decision{ReportOnly: p.ReportOnly}
-	origins := r.Header["Origin"]
-	switch len(origins) {
+	switch origins := r.Header["Origin"]; len(origins) {
 	case 0:
 		d.Reason = p.withoutOrigin(r)
 		d.Allowed = d.Reason == ReasonNoOrigin
 		return d
 	case 1:
-		d.detail = origins[0]
+		d.origin, d.detail = origins[0], origins[0]
 	default:
 		d.Reason = ReasonOriginRepeated
 		return d
 	}
-	d.Preflight = isPreflight(r)
-	d.Reason = p.withOrigin(r, d.detail, d.Preflight)
+	methods := askedMethods(r)
+	d.Reason = p.withOrigin(r, d.origin, methods != nil)
+	d.Preflight = methods != nil && d.Reason != ReasonSameOrigin
 	if d.Preflight && d.Reason == ReasonOriginListed {
-		d.Reason, d.detail = p.preflight(r.Header)
+		d.Reason, d.detail = p.preflight(methods, r.Header["Access-Control-Request-Headers"])
 	}
-	d.cors = d.Reason == ReasonOriginListed
-	d.Allowed = d.cors || d.Reason == ReasonSameOrigin
-	d.Preflight = d.Preflight && d.Reason != ReasonSameOrigin
+	d.share = d.Reason == ReasonOriginListed
+	d.Allowed = d.share || d.Reason == ReasonSameOrigin
 	return d
 }
 
 func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
+	if len(s) > maxOriginLen {
+		return ReasonOriginMalformed // before anything hashes it
+	}
+	if _, ok := p.listed.exact[s]; ok {
+		return ReasonOriginListed // no need to parse: New has parsed every entry
+	}
 	sameOrigin := fetchSite(r.Header) == "same-origin"
 	if s == "null" {
 		// A page with no-referrer sends this to its own origin (Fetch
@@ -49,12 +55,6 @@ func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
 			return ReasonSameOrigin
 		}
 		return ReasonOriginNull
-	}
-	if len(s) > maxOriginLen {
-		return ReasonOriginMalformed // before anything hashes it
-	}
-	if _, ok := p.listed.exact[s]; ok {
-		return ReasonOriginListed // New has parsed every entry
 	}
 	o, ok := parseOrigin(s)
 	if !ok {

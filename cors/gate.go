@@ -71,23 +71,21 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		if p.OnDecision != nil {
 			p.OnDecision(r, d)
 		}
-		v := new(values)
-		v.addVary(w.Header(), p.varyFor(r))
 		switch {
 		case !d.Allowed && !d.ReportOnly:
 			p.reject(w, r, d)
 		case d.Allowed && d.Preflight:
-			p.answer(w, r, v)
+			p.answer(w.Header(), r, d)
+			w.WriteHeader(p.PreflightStatus)
 		default:
-			if d.cors {
-				p.share(w.Header(), r, v)
-			}
+			p.share(w.Header(), r, d)
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
 func (p *policy) reject(w http.ResponseWriter, r *http.Request, d Decision) {
+	p.addVary(w.Header(), r, make([]string, 1))
 	if p.OnReject == nil {
 		p.problems[d.Reason].Write(w)
 		return
@@ -95,64 +93,60 @@ func (p *policy) reject(w http.ResponseWriter, r *http.Request, d Decision) {
 	p.OnReject(w, r, &Rejection{d.Reason, http.StatusForbidden, errors.New(d.Explain())})
 }
 
-// share lets the page read the response (Fetch standard, section 3.3.3).
-func (p *policy) share(h http.Header, r *http.Request, v *values) {
-	p.shareOrigin(h, r, v)
-	v.set(h, "Access-Control-Expose-Headers", p.exposeHeaders)
-}
-
-func (p *policy) shareOrigin(h http.Header, r *http.Request, v *values) {
-	allowed := "*"
-	if !p.listed.any {
-		allowed = r.Header["Origin"][0]
+// share lets the page read the response, if it may (Fetch standard, section
+// 3.3.3).
+func (p *policy) share(h http.Header, r *http.Request, d Decision) {
+	if !d.share {
+		p.addVary(h, r, make([]string, 1))
+		return
 	}
-	v.set(h, "Access-Control-Allow-Origin", allowed)
-	v.set(h, "Access-Control-Allow-Credentials", p.allowCredentials)
+	free := p.addVary(h, r, make([]string, 4))
+	free = p.shareOrigin(h, d, free)
+	set(h, "Access-Control-Expose-Headers", p.exposeHeaders, free)
 }
 
 // answer completes a preflight. The lists go out whole, not just the part
 // that was asked for, so that one answer serves the browser's next requests.
-func (p *policy) answer(w http.ResponseWriter, r *http.Request, v *values) {
-	h := w.Header()
-	p.shareOrigin(h, r, v)
-	v.set(h, "Access-Control-Allow-Methods", p.allowMethods)
-	v.set(h, "Access-Control-Allow-Headers", p.allowHeaders)
-	v.set(h, "Access-Control-Max-Age", p.maxAge)
-	w.WriteHeader(p.PreflightStatus)
+func (p *policy) answer(h http.Header, r *http.Request, d Decision) {
+	free := p.addVary(h, r, make([]string, 6))
+	free = p.shareOrigin(h, d, free)
+	free = set(h, "Access-Control-Allow-Methods", p.allowMethods, free)
+	free = set(h, "Access-Control-Allow-Headers", p.allowHeaders, free)
+	set(h, "Access-Control-Max-Age", p.maxAge, free)
 }
 
-// varyFor names what decided: a cache must not give one origin's answer, or a
-// refusal, to another.
-func (p *policy) varyFor(r *http.Request) string {
+func (p *policy) shareOrigin(h http.Header, d Decision, free []string) []string {
+	allowed := d.origin
+	if p.listed.any {
+		allowed = "*"
+	}
+	free = set(h, "Access-Control-Allow-Origin", allowed, free)
+	return set(h, "Access-Control-Allow-Credentials", p.allowCredentials, free)
+}
+
+// addVary names what decided, next to what outer handlers have named: a cache
+// must not give one origin's answer, or a refusal, to another.
+func (p *policy) addVary(h http.Header, r *http.Request, free []string) []string {
+	vary := p.vary
 	if r.Method == http.MethodOptions {
-		return p.varyOptions
+		vary = p.varyOptions
 	}
-	return p.vary
-}
-
-// values backs the header values of one response: one allocation for all of
-// them, and capped slices, so that a handler that appends to a value or
-// overwrites it reaches neither its neighbour nor another response.
-type values struct {
-	array [6]string
-	n     int
-}
-
-// set sets a header, unless the value is empty.
-func (v *values) set(h http.Header, name, value string) {
-	if value == "" {
-		return
-	}
-	v.array[v.n] = value
-	h[name] = v.array[v.n : v.n+1 : v.n+1]
-	v.n++
-}
-
-// addVary keeps what outer handlers have put there.
-func (v *values) addVary(h http.Header, value string) {
 	if outer := h["Vary"]; len(outer) > 0 {
-		h["Vary"] = append(slices.Clip(outer), value)
-		return
+		h["Vary"] = append(slices.Clip(outer), vary)
+		return free
 	}
-	v.set(h, "Vary", value)
+	return set(h, "Vary", vary, free)
+}
+
+// set sets a header, unless the value is empty, and returns what is left of
+// free. That backs all the values of one response with one allocation; each
+// slice is capped and none is shared, so a handler that appends to a value, or
+// overwrites it, reaches neither its neighbour nor another response.
+func set(h http.Header, name, value string, free []string) []string {
+	if value == "" {
+		return free
+	}
+	free[0] = value
+	h[name] = free[:1:1]
+	return free[1:]
 }

@@ -19,7 +19,7 @@ type policy struct {
 	listed   originSet
 	own      originSet
 	tenants  map[string]*originSet
-	methods  map[string]struct{}
+	methods  []string
 	headers  map[string]struct{}
 	budget   int // bytes of Access-Control-Request-Headers worth reading
 	problems map[Reason]*problem.Problem
@@ -109,12 +109,11 @@ func (c *compiler) objection(field, entry string, o origin) string {
 }
 
 func (c *compiler) preflights() {
-	c.methods = map[string]struct{}{"GET": {}, "HEAD": {}, "POST": {}}
+	c.methods = append([]string{"GET", "HEAD", "POST"}, c.Methods...)
 	for _, method := range c.Methods {
 		if reason := checkMethod(method); reason != "" {
 			c.fail("Methods", method, reason)
 		}
-		c.methods[method] = struct{}{}
 	}
 	c.headers = make(map[string]struct{}, len(c.RequestHeaders))
 	for _, name := range c.RequestHeaders {
