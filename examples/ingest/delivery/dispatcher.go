@@ -28,15 +28,19 @@ const (
 	deliveryLimit = 30 * time.Second
 )
 
+// errRefused is the worker's word that trying again will not help.
+var errRefused = errors.New("delivery: worker refused the batch")
+
 // Dispatcher takes due items from the queue, signs a batch and posts it to
 // the worker until it is stored, backing off with jitter. An item that failed
-// before travels alone, so that one bad item cannot hold up its neighbours;
-// after maxAttempts it becomes a dead letter.
+// before travels alone, so that one bad item cannot hold up its neighbours.
+// When the worker refuses it then, or after maxAttempts, it becomes a dead
+// letter.
 type Dispatcher struct {
 	DB     *sqlite.DB
 	URL    string // the worker
 	Signer *hmacsig.Signer
-	Client *http.Client // nil means http.DefaultClient
+	Client *http.Client // nil means one that follows no redirect
 	Log    *slog.Logger
 
 	wake chan struct{}
@@ -45,11 +49,14 @@ type Dispatcher struct {
 // New completes a dispatcher.
 func New(d Dispatcher) *Dispatcher {
 	if d.Client == nil {
-		d.Client = http.DefaultClient
+		d.Client = &http.Client{CheckRedirect: noRedirect}
 	}
 	d.wake = make(chan struct{}, 1)
 	return &d
 }
+
+// noRedirect keeps a signed batch from being sent anywhere but to the worker.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Wake says that the queue has grown. It never blocks.
 func (d *Dispatcher) Wake() {
@@ -118,7 +125,7 @@ func (d *Dispatcher) deliver(ctx context.Context) (int, error) {
 	}
 	items := firstBatch(due)
 	if err := d.post(ctx, items); err != nil {
-		return 0, errors.Join(err, d.requeue(ctx, items))
+		return 0, errors.Join(err, d.requeue(ctx, items, errors.Is(err, errRefused)))
 	}
 	return len(items), d.DB.Delivered(ctx, items)
 }
@@ -139,8 +146,11 @@ func firstBatch(due []sqlite.Item) []sqlite.Item {
 	return due
 }
 
-func (d *Dispatcher) requeue(ctx context.Context, items []sqlite.Item) error {
-	if len(items) == 1 && items[0].Attempts+1 >= maxAttempts {
+// requeue sets the next try. An item that was refused when it travelled alone
+// is at fault itself; any other failure may be the worker's.
+func (d *Dispatcher) requeue(ctx context.Context, items []sqlite.Item, refused bool) error {
+	alone := len(items) == 1
+	if alone && (refused || items[0].Attempts+1 >= maxAttempts) {
 		return d.DB.Bury(ctx, items)
 	}
 	return d.DB.Failed(ctx, items, time.Now().Add(backoff(items[0].Attempts)))
@@ -170,8 +180,12 @@ func (d *Dispatcher) post(ctx context.Context, items []sqlite.Item) error {
 	defer func() { _ = res.Body.Close() }()
 	// Drained so that the connection is used again; bounded, it is our own.
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
-	if res.StatusCode != http.StatusOK {
+	switch res.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return fmt.Errorf("%w: %s", errRefused, res.Status)
+	default:
 		return fmt.Errorf("delivery: worker answered %s", res.Status)
 	}
-	return nil
 }

@@ -37,9 +37,19 @@ func Unavailable(w http.ResponseWriter, code, title string) {
 // BodyError answers a body that could not be read: too large, or cut short.
 func BodyError(w http.ResponseWriter, err error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		Problem(w, http.StatusRequestEntityTooLarge, "body_too_large", "The body is too large")
+		TooLarge(w)
 		return
 	}
+	Incomplete(w)
+}
+
+// TooLarge writes 413.
+func TooLarge(w http.ResponseWriter) {
+	Problem(w, http.StatusRequestEntityTooLarge, "body_too_large", "The body is too large")
+}
+
+// Incomplete writes 400 for a body that ended early.
+func Incomplete(w http.ResponseWriter) {
 	Problem(w, http.StatusBadRequest, "body_incomplete", "The body could not be read")
 }
 

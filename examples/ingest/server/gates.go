@@ -74,8 +74,10 @@ func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.Rejec
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_TIMESTAMP_INVALID", "Signed too long ago, or ahead")
 	case hmacsig.ReasonInvalid, hmacsig.ReasonClaims, hmacsig.ReasonDigest:
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_INVALID", "Signature invalid")
-	case hmacsig.ReasonBodyTooLarge, hmacsig.ReasonBodyUnreadable:
-		reply.BodyError(w, rejection.Err)
+	case hmacsig.ReasonBodyTooLarge:
+		reply.TooLarge(w)
+	case hmacsig.ReasonBodyUnreadable:
+		reply.Incomplete(w)
 	default:
 		reply.Unavailable(w, "SIGNATURE_VERIFIER_UNAVAILABLE", "Signatures cannot be verified now")
 	}
@@ -106,8 +108,10 @@ func rejectDelivery(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.R
 		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_MISSING", "Signature required")
 	case hmacsig.ReasonNotConfigured:
 		reply.Unavailable(w, "QSTASH_KEYS_MISSING", "The worker has no keys")
-	case hmacsig.ReasonBodyTooLarge, hmacsig.ReasonBodyUnreadable:
-		reply.BodyError(w, rejection.Err)
+	case hmacsig.ReasonBodyTooLarge:
+		reply.TooLarge(w)
+	case hmacsig.ReasonBodyUnreadable:
+		reply.Incomplete(w)
 	case hmacsig.ReasonInFlight, hmacsig.ReasonReplayFull, hmacsig.ReasonReplayUnavailable,
 		hmacsig.ReasonKeysUnavailable:
 		reply.Unavailable(w, "QSTASH_VERIFIER_UNAVAILABLE", "Deliver again later")

@@ -1,0 +1,192 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/delivery"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
+)
+
+const site = "0123456789abcdef0123456789abcdef"
+
+func open(t *testing.T) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Full)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+func enqueue(t *testing.T, db *sqlite.DB, n int) {
+	t.Helper()
+	batch := make([]event.Received, n)
+	for i := range batch {
+		batch[i] = event.Received{ID: fmt.Sprint(i), Site: site, At: time.Now(), Event: &event.Event{
+			Site: site, URL: "https://shop.example/", Category: "c", Action: "a", Label: fmt.Sprint(i),
+		}}
+	}
+	require.NoError(t, db.Enqueue(t.Context(), batch))
+}
+
+// dispatch runs a dispatcher against a worker until the test ends.
+func dispatch(t *testing.T, db *sqlite.DB, worker http.Handler) {
+	t.Helper()
+	server := httptest.NewServer(worker)
+	t.Cleanup(server.Close)
+	secret := hmacsig.Generate()
+	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: server.URL, Secret: secret, MaxBodyBytes: delivery.MaxBody})
+	require.NoError(t, err)
+	d := delivery.New(delivery.Dispatcher{
+		DB: db, URL: server.URL, Signer: signer, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { d.Run(ctx); close(done) }()
+	t.Cleanup(func() { stop(); <-done })
+}
+
+func requireDrained(t *testing.T, db *sqlite.DB) {
+	t.Helper()
+	require.Eventually(t, func() bool { return db.Waiting() == 0 }, 20*time.Second, 5*time.Millisecond)
+}
+
+func TestDeliveriesReachTheStore(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	enqueue(t, db, 1200) // more than one batch
+	dispatch(t, db, &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)})
+	requireDrained(t, db)
+	rows, err := db.Events(t.Context(), site, 5000)
+	require.NoError(t, err)
+	require.Len(t, rows, 1200)
+}
+
+func TestFailedDeliveriesAreRepeatedUntilStored(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(http.ResponseWriter){
+		"refused":     func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"cut off":     func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"not a 200":   func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) },
+		"a redirect":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusFound) },
+		"unavailable": func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			enqueue(t, db, 3)
+			worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+			var calls atomic.Int32
+			dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if calls.Add(1) == 1 {
+					fail(w)
+					return
+				}
+				worker.ServeHTTP(w, r)
+			}))
+			requireDrained(t, db)
+			rows, err := db.Events(t.Context(), site, 10)
+			require.NoError(t, err)
+			require.Len(t, rows, 3)
+		})
+	}
+}
+
+// The worker stores, and its answer is lost: the next delivery finds it all
+// there.
+func TestStoredTwiceIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	enqueue(t, db, 5)
+	worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+	var once sync.Once
+	dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		worker.ServeHTTP(discard{http.Header{}}, r)
+		lost := false
+		once.Do(func() { lost = true })
+		if lost {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusOK)
+	}))
+	requireDrained(t, db)
+	rows, err := db.Events(t.Context(), site, 10)
+	require.NoError(t, err)
+	require.Len(t, rows, 5)
+}
+
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}
+
+func TestOneBadItemDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	enqueue(t, db, 4)
+	worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+	dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || strings.Contains(string(body), `"el":"2"`) {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			return
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		worker.ServeHTTP(w, r)
+	}))
+	require.Eventually(t, func() bool {
+		dead, err := db.Dead(t.Context())
+		return err == nil && dead == 1 && db.Waiting() == 1
+	}, 20*time.Second, 5*time.Millisecond, "the bad item becomes a dead letter")
+	rows, err := db.Events(t.Context(), site, 10)
+	require.NoError(t, err)
+	require.Len(t, rows, 3)
+}
+
+func TestWorkerRefuses(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+	empty, err := json.Marshal(map[string]any{"events": []event.Received{{ID: "a", Site: site}}})
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		body   io.Reader
+		status int
+	}{
+		"not JSON":         {strings.NewReader("x"), 422},
+		"another shape":    {strings.NewReader(`{"events":1}`), 422},
+		"an empty item":    {strings.NewReader(string(empty)), 503},
+		"too large":        {strings.NewReader(strings.Repeat(" ", delivery.MaxBody+1)), 413},
+		"an early end":     {io.MultiReader(strings.NewReader(`{"ev`), broken{}), 400},
+		"nothing at all":   {strings.NewReader(""), 422},
+		"an unknown field": {strings.NewReader(`{"events":[],"later":1}`), 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			worker.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", row.body))
+			require.Equal(t, row.status, w.Code, w.Body)
+		})
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }

@@ -1,0 +1,348 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	stdjson "encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
+)
+
+// stored counts rows once the queue is empty.
+func (r *rig) stored(table string) int {
+	r.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(r.DB, "sallyport.db"))
+	require.NoError(r.t, err)
+	defer func() { require.NoError(r.t, db.Close()) }()
+	require.Eventually(r.t, func() bool {
+		var waiting int
+		err := db.QueryRowContext(r.t.Context(), `SELECT count(*) FROM queue`).Scan(&waiting)
+		return err == nil && waiting == 0
+	}, 20*time.Second, 10*time.Millisecond, "the queue does not drain")
+	var n int
+	// #nosec G202 -- the table is a constant of the test
+	require.NoError(r.t, db.QueryRowContext(r.t.Context(), `SELECT count(*) FROM `+table).Scan(&n))
+	return n
+}
+
+func TestSyncAnswersByTheContract(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	batch := func(n int) string {
+		return `{"events":[` + strings.Repeat(view()+",", n-1) + view() + `]}`
+	}
+	for name, row := range map[string]struct {
+		body    string
+		headers []string
+		status  int
+		code    string
+	}{
+		"one event":              {view(), []string{"Origin", originA}, 202, ""},
+		"no Origin":              {view(), nil, 202, ""},
+		"no Origin, same-origin": {view(), []string{"Sec-Fetch-Site", "same-origin"}, 202, ""},
+		"no Origin, none":        {view(), []string{"Sec-Fetch-Site", "none"}, 202, ""},
+		"no Origin, cross-site":  {view(), []string{"Sec-Fetch-Site", "cross-site"}, 403, "cross_site"},
+		"no Origin, same-site":   {view(), []string{"Sec-Fetch-Site", "same-site"}, 403, "cross_site"},
+		"unlisted origin":        {view(), []string{"Origin", "https://evil.example"}, 403, "origin_not_listed"},
+		"null origin":            {view(), []string{"Origin", "null"}, 403, "origin_null"},
+		"two origins":            {view(), []string{"Origin", originA, "Origin", originA}, 403, "origin_repeated"},
+		"another site's origin":  {view(), []string{"Origin", originB}, 403, "origin_not_listed"},
+		"100 events":             {batch(100), []string{"Origin", originA}, 202, ""},
+		"101 events":             {batch(101), []string{"Origin", originA}, 429, "batch_too_many_events"},
+		"not JSON":               {"x", []string{"Origin", originA}, 400, "invalid_json"},
+		"wrong shape":            {`{"s":1}`, []string{"Origin", originA}, 422, "wrong_shape"},
+		"unknown site":           {view(siteA, strings.Repeat("9", 32)), []string{"Origin", originA}, 400, "site_not_found"},
+		"mixed sites":            {`{"events":[` + view() + "," + view(siteA, siteB) + `]}`, []string{"Origin", originA}, 400, "batch_mixed_sites"},
+		"257 KiB":                {view(`"el":""`, `"el":"`+strings.Repeat("x", 257<<10)+`"`), []string{"Origin", originA}, 413, "body_too_large"},
+		"without consent":        {view("analytics", "marketing"), []string{"Origin", originA}, 204, ""},
+		"markup in every field":  {view("view", "<script>alert(1)</script>"), []string{"Origin", originA}, 202, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := r.do(http.MethodPost, "/api/sync?_ts=1", row.body, row.headers...)
+			require.Equal(t, row.status, got.Status, got.Body)
+			require.Equal(t, row.code, got.Code())
+			require.Contains(t, got.Header.Get("Vary"), "Origin")
+			if row.status == 202 {
+				require.Regexp(t, `"ingest_id":"[A-Z0-9]{26}"`, got.Body)
+				require.Contains(t, got.Body, `"ok":true`)
+				require.Contains(t, got.Body, `"status":"queued"`)
+			}
+			if row.status == 204 {
+				require.Equal(t, "analytics", got.Header.Get("X-Opsmantik-Consent-Missing"))
+			}
+		})
+	}
+}
+
+func TestConsentIsAskedPerEvent(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	body := `{"batch":[` + view() + "," + view("analytics", "marketing", "view", "scroll") + `]}`
+	got := r.do(http.MethodPost, "/api/sync", body, "Origin", originA)
+	require.Equal(t, 202, got.Status)
+	require.Contains(t, got.Body, `"count":1`)
+	require.Equal(t, 1, r.stored("events"))
+}
+
+func TestRefusedEventsLeaveNoTrace(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	for _, headers := range [][]string{
+		{"Origin", "https://evil.example"}, {"Origin", originB}, {"Sec-Fetch-Site", "cross-site"},
+	} {
+		require.Equal(t, 403, r.do(http.MethodPost, "/api/sync", view(), headers...).Status)
+	}
+	require.Equal(t, 204, r.do(http.MethodPost, "/api/sync", view("analytics", "x"), "Origin", originA).Status)
+	require.Equal(t, 401, r.do(http.MethodPost, "/api/call-event/v2", call("33a11c86-2371-4af7-8580-e3f78f56d6a2")).Status)
+	require.Zero(t, r.stored("events"))
+	require.Zero(t, r.stored("calls"))
+}
+
+func TestCallEventAnswersByTheContract(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	const id = "33a11c86-2371-4af7-8580-e3f78f56d6a2"
+	now := time.Now()
+	signed := func(body string, at time.Time) []string { return sign(siteA, secretA, body, at) }
+	with := func(headers []string, more ...string) []string { return append(headers, more...) }
+	unknown := strings.Replace(call(id), `"action"`, `"extra":1,"action"`, 1)
+	consent := strings.Replace(call(id), `"action"`, `"consent_scopes":[],"action"`, 1)
+	other := strings.Replace(call(id), siteA, siteB, 1)
+	large := strings.Replace(call(id), "phone\"", strings.Repeat("x", 64<<10)+"\"", 1)
+	for name, row := range map[string]struct {
+		body    string
+		headers []string
+		status  int
+		code    string
+	}{
+		"valid":                 {call(id), signed(call(id), now), 202, ""},
+		"the next secret":       {call("1" + id[1:]), sign(siteA, "n3xt-s3cr3t-n3xt-s3cr3t", call("1"+id[1:]), now), 202, ""},
+		"upper-case signature":  {call("2" + id[1:]), upper(signed(call("2"+id[1:]), now)), 202, ""},
+		"290 s old":             {call("4" + id[1:]), signed(call("4"+id[1:]), now.Add(-290*time.Second)), 202, ""},
+		"unsigned":              {call(id), nil, 401, "SIGNATURE_REQUIRED"},
+		"no timestamp":          {call(id), append(signed(call(id), now)[:2], signed(call(id), now)[4:]...), 401, "SIGNATURE_REQUIRED"},
+		"short signature":       {call(id), []string{"X-Ops-Site-Id", siteA, "X-Ops-Ts", "1795299383", "X-Ops-Signature", "ab"}, 401, "SIGNATURE_REQUIRED"},
+		"two signatures":        {call(id), with(signed(call(id), now), signed(call(id), now)[4:]...), 401, "SIGNATURE_REQUIRED"},
+		"310 s old":             {call(id), signed(call(id), now.Add(-310*time.Second)), 401, "SIGNATURE_TIMESTAMP_INVALID"},
+		"70 s ahead":            {call(id), signed(call(id), now.Add(70*time.Second)), 401, "SIGNATURE_TIMESTAMP_INVALID"},
+		"another site's secret": {call(id), sign(siteA, secretB, call(id), now), 401, "SIGNATURE_INVALID"},
+		"unknown site":          {call(id), sign(strings.Repeat("9", 32), secretA, call(id), now), 401, "SIGNATURE_INVALID"},
+		"altered body":          {call(id) + " ", signed(call(id), now), 401, "SIGNATURE_INVALID"},
+		"unknown member":        {unknown, signed(unknown, now), 422, "wrong_shape"},
+		"consent in the body":   {consent, signed(consent, now), 422, "wrong_shape"},
+		"another site's body":   {other, signed(other, now), 422, "site_mismatch"},
+		"65 KiB":                {large, signed(large, now), 413, "body_too_large"},
+		"unlisted origin":       {call(id), with(signed(call(id), now), "Origin", "https://evil.example"), 403, "origin_not_listed"},
+		"another site's origin": {call("3" + id[1:]), with(signed(call("3"+id[1:]), now), "Origin", originB), 403, "origin_not_listed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := r.do(http.MethodPost, "/api/call-event/v2", row.body, row.headers...)
+			require.Equal(t, row.status, got.Status, got.Body)
+			require.Equal(t, row.code, got.Code())
+			require.NotContains(t, got.Body, secretA)
+		})
+	}
+}
+
+func upper(headers []string) []string {
+	headers[5] = strings.ToUpper(headers[5])
+	return headers
+}
+
+func TestCallEventReplayIsANoop(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	body := call("33a11c86-2371-4af7-8580-e3f78f56d6a2")
+	headers := sign(siteA, secretA, body, time.Now())
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/call-event/v2", body, headers...).Status)
+	for range 3 {
+		got := r.do(http.MethodPost, "/api/call-event/v2", body, headers...)
+		require.Equal(t, 200, got.Status)
+		require.JSONEq(t, `{"status":"noop"}`, got.Body)
+	}
+	// Signed again, the same event is a new request and still one call.
+	again := sign(siteA, secretA, body, time.Now().Add(-2*time.Second))
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/call-event/v2", body, again...).Status)
+	require.Equal(t, 1, r.stored("calls"))
+}
+
+func TestRefusedCallEventMayBeSentAgain(t *testing.T) {
+	t.Parallel()
+	s := configured(t)
+	s.Sites[0].RatePerMinute = 1
+	r := run(t, s)
+	send := func(id string) answer {
+		body := call(id)
+		return r.do(http.MethodPost, "/api/call-event/v2", body, sign(siteA, secretA, body, time.Unix(time.Now().Unix(), 0))...)
+	}
+	require.Equal(t, 202, send("33a11c86-2371-4af7-8580-e3f78f56d6a2").Status)
+	for range 2 {
+		// Not a noop: the first answer was a refusal, so nothing was stored.
+		got := send("44a11c86-2371-4af7-8580-e3f78f56d6a2")
+		require.Equal(t, 429, got.Status)
+		require.Equal(t, "1", got.Header.Get("X-Opsmantik-Ratelimit"))
+		require.NotEmpty(t, got.Header.Get("Retry-After"))
+	}
+}
+
+func TestSyncIsLimitedPerAddressAndSite(t *testing.T) {
+	t.Parallel()
+	s := configured(t)
+	s.RatePerMinute = 3
+	r := run(t, s)
+	for range 3 {
+		require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)
+	}
+	got := r.do(http.MethodPost, "/api/sync", view(), "Origin", originA)
+	require.Equal(t, 429, got.Status)
+	require.Equal(t, "1", got.Header.Get("X-Opsmantik-Ratelimit"))
+	require.NotEmpty(t, got.Header.Get("Retry-After"))
+	require.Equal(t, originA, got.Header.Get("Access-Control-Allow-Origin"), "the page has to see why")
+	require.Contains(t, got.Header.Get("Access-Control-Expose-Headers"), "X-Opsmantik-Ratelimit")
+
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(siteA, siteB), "Origin", originB).Status,
+		"another site has its own budget")
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(),
+		"X-Ops-Proxy", "1", "X-Ops-Proxy-Host", "localhost:9102").Status, "so has the site's own proxy")
+	require.Equal(t, 429, r.do(http.MethodPost, "/api/sync", view(),
+		"X-Ops-Proxy", "1", "X-Ops-Proxy-Host", "evil.example").Status, "a made-up proxy has none")
+}
+
+func TestSpoofedForwardingHeadersGainNothing(t *testing.T) {
+	t.Parallel()
+	s := configured(t)
+	s.RatePerMinute = 1
+	r := run(t, s)
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)
+	for _, header := range []string{"X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP"} {
+		got := r.do(http.MethodPost, "/api/sync", view(), "Origin", originA, header, "198.51.100.7")
+		require.Equal(t, 429, got.Status, header)
+	}
+}
+
+func TestWorkerAcceptsOnlyOurSignature(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	body := `{"events":[]}`
+	post := func(token string) answer {
+		if token == "" {
+			return r.do(http.MethodPost, "/api/sync/worker", body)
+		}
+		return r.do(http.MethodPost, "/api/sync/worker", body, qstash.Header, token)
+	}
+	token := func(url, key string) string {
+		secret, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: key, AllowShort: true})
+		require.NoError(t, err)
+		signer, err := qstash.NewSigner(qstash.SignerConfig{URL: url, Secret: secret})
+		require.NoError(t, err)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL, strings.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, signer.Sign(req))
+		return req.Header.Get(qstash.Header)
+	}
+	got := post("")
+	require.Equal(t, 403, got.Status)
+	require.Equal(t, "QSTASH_SIGNATURE_MISSING", got.Code())
+	for name, forged := range map[string]string{
+		"not a token":      "x",
+		"another key":      token(r.URL+"/api/sync/worker", "sig_another_key_of_32_bytes_0123"),
+		"another audience": token("https://other.example/api/sync/worker", signingKey),
+	} {
+		got := post(forged)
+		require.Equal(t, 403, got.Status, name)
+		require.Equal(t, "QSTASH_SIGNATURE_INVALID", got.Code(), name)
+	}
+	genuine := token(r.URL+"/api/sync/worker", signingKey)
+	require.Equal(t, 200, post(genuine).Status)
+	require.Contains(t, post(genuine).Body, "noop", "a replayed delivery is done already")
+}
+
+func TestCardNumbersAreNeverStored(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	body := view(`"el":""`, `"el":"card 5425 2334 3010 9903"`, `"meta":{}`,
+		`"meta":{"note":"4263982640269299","deep":[{"n":4263982640269299}]}`)
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", body, "Origin", originA).Status)
+	require.Equal(t, 1, r.stored("events"))
+	for _, file := range []string{"sallyport.db", "sallyport.db-wal"} {
+		data, err := os.ReadFile(filepath.Join(r.DB, file))
+		require.NoError(t, err)
+		require.NotContains(t, string(data), "4263982640269299")
+		require.NotContains(t, string(data), "5425 2334 3010 9903")
+	}
+}
+
+// TestCapturedTrafficOfTheRealTracker replays what the tracker really sent.
+func TestCapturedTrafficOfTheRealTracker(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	file, err := os.Open("../event/testdata/captured.jsonl")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	lines := bufio.NewScanner(file)
+	replayed := 0
+	for lines.Scan() {
+		var line struct {
+			Method, Path, Body string
+			Headers            map[string]string
+		}
+		require.NoError(t, stdjson.Unmarshal(lines.Bytes(), &line))
+		headers := []string{}
+		for name, value := range line.Headers {
+			if !strings.HasPrefix(name, "X-Ops-") {
+				headers = append(headers, name, value)
+			}
+		}
+		want := 202
+		switch {
+		case line.Method == http.MethodOptions:
+			want = 204
+		case strings.HasPrefix(line.Path, "/api/call-event"):
+			headers = append(headers, sign(siteA, secretA, line.Body, time.Now())...)
+		}
+		got := r.do(line.Method, line.Path, line.Body, headers...)
+		require.Equal(t, want, got.Status, "%s %s: %s", line.Method, line.Path, got.Body)
+		require.Equal(t, originA, got.Header.Get("Access-Control-Allow-Origin"))
+		replayed++
+	}
+	require.NoError(t, lines.Err())
+	require.Equal(t, 7, replayed)
+
+	require.Equal(t, 3, r.stored("events"))
+	require.Equal(t, 1, r.stored("calls"))
+	require.Equal(t, []string{
+		"conversion phone_call tel:+905551112233 1795299383698-mgp8-tel-4qqxoi",
+		"interaction view  ", "system session_end page_unload ",
+	}, r.list(t.Context(), `SELECT category || ' ' || action || ' ' || label || ' ' || stamp FROM events ORDER BY 1`))
+	require.Equal(t, []string{siteA + " +905551112233 phone intent"},
+		r.list(t.Context(), `SELECT site_id || ' ' || phone || ' ' || action || ' ' || status FROM calls`))
+}
+
+func (r *rig) list(ctx context.Context, query string) (rows []string) {
+	r.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(r.DB, "sallyport.db"))
+	require.NoError(r.t, err)
+	defer func() { require.NoError(r.t, db.Close()) }()
+	result, err := db.QueryContext(ctx, query)
+	require.NoError(r.t, err)
+	defer func() { require.NoError(r.t, result.Close()) }()
+	for result.Next() {
+		var row string
+		require.NoError(r.t, result.Scan(&row))
+		rows = append(rows, row)
+	}
+	require.NoError(r.t, result.Err())
+	return rows
+}

@@ -1,0 +1,162 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/password"
+	"github.com/opsmantik/sallyport/examples/ingest/server"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+)
+
+// The site and secret of the captured traffic, and a second tenant.
+const (
+	siteA, secretA = "0123456789abcdef0123456789abcdef", "s3cr3t-s3cr3t-s3cr3t"
+	siteB, secretB = "fedcba9876543210fedcba9876543210", "an0ther-s1te-s3cr3t!"
+	originA        = "http://localhost:9102"
+	originB        = "https://b.example"
+	signingKey     = "sig_7kQ2mVx9Lr4TzW8bN3cY"
+	totpSecret     = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	adminPassword  = "correct horse battery"
+)
+
+var adminHash = password.New(adminPassword).PHC()
+
+// configured is a complete production configuration on loopback.
+func configured(t testing.TB) *settings.Settings {
+	t.Helper()
+	user := func(id, role, totp string, sites ...string) settings.User {
+		return settings.User{
+			ID: id, Email: id + "@example.test", PasswordHash: adminHash, TOTPSecret: totp, Role: role, Sites: sites,
+		}
+	}
+	return &settings.Settings{
+		ListenAddr: "127.0.0.1:0", DataDir: t.TempDir(),
+		AllowedOrigins: []string{originA, originB},
+		Sites: []settings.Site{
+			{ID: siteA, Name: "A", Origins: []string{originA}, Secret: secretA, NextSecret: "n3xt-s3cr3t-n3xt-s3cr3t", RatePerMinute: 100_000, Owner: "admin"},
+			{ID: siteB, Name: "B", Origins: []string{originB}, Secret: secretB, RatePerMinute: 100_000, Owner: "other"},
+		},
+		Users: []settings.User{
+			user("admin", "admin", totpSecret, siteA), user("rep", "rep", "", siteA),
+			user("manager", "manager", "", siteA), user("other", "admin", totpSecret, siteB),
+		},
+		CurrentKey: signingKey, RatePerMinute: 100_000, FailMode: settings.FailClosed,
+	}
+}
+
+// rig is a server that runs in this process.
+type rig struct {
+	t    testing.TB
+	URL  string
+	DB   string // its folder
+	Logs *lockedBuffer
+}
+
+// run serves s until the test ends, and requires a clean stop.
+func run(t testing.TB, s *settings.Settings) *rig {
+	t.Helper()
+	return runWith(t, s, sqlite.Full)
+}
+
+func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *rig {
+	t.Helper()
+	logs := &lockedBuffer{}
+	log, err := server.NewLogger(logs)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	srv, err := server.Open(ctx, s, log, durability)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		http.DefaultClient.CloseIdleConnections()
+		require.NoError(t, <-done)
+	})
+	return &rig{t: t, URL: srv.Addresses().API, DB: s.DataDir, Logs: logs}
+}
+
+// answer is a response, read.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Code is the code of a problem, or empty.
+func (a answer) Code() string {
+	var problem struct {
+		Code string `json:"code"`
+	}
+	_ = json.Unmarshal([]byte(a.Body), &problem)
+	return problem.Code
+}
+
+// do sends one request; headers are name, value, name, value.
+func (r *rig) do(method, path, body string, headers ...string) answer {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.URL+path, strings.NewReader(body))
+	require.NoError(r.t, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(r.t, err)
+	text, err := io.ReadAll(res.Body)
+	require.NoError(r.t, err)
+	require.NoError(r.t, res.Body.Close())
+	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+// sign returns the three headers of a call event.
+func sign(site, secret, body string, at time.Time) []string {
+	ts := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(ts + "." + body))
+	return []string{"X-Ops-Site-Id", site, "X-Ops-Ts", ts, "X-Ops-Signature", hex.EncodeToString(mac.Sum(nil))}
+}
+
+// view is the body of one valid event.
+func view(change ...string) string {
+	body := `{"s":"` + siteA + `","u":"http://localhost:9102/p","sid":"e22b4136-1bf0-4fd4-a10d-0cbeb2a5d12f",` +
+		`"sm":"2026-11-01","ec":"interaction","ea":"view","el":"","ev":null,"r":"","meta":{},"consent_scopes":["analytics"]}`
+	return strings.NewReplacer(change...).Replace(body)
+}
+
+// call is the body of one valid call event.
+func call(eventID string) string {
+	return `{"event_id":"` + eventID + `","site_id":"` + siteA + `","phone_number":"+905551112233","action":"phone"}`
+}
+
+// lockedBuffer collects log lines.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
