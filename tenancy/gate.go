@@ -1,0 +1,229 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/opsmantik/sallyport/internal/problem"
+)
+
+// Gate turns claims into grants. It is immutable and safe for concurrent use. The
+// zero value, and nil, refuse everything.
+type Gate struct {
+	cfg      Config
+	can      map[Role]map[string]bool
+	problems map[Reason]*problem.Problem
+}
+
+var errZero = errors.New("tenancy: zero Gate; use New")
+
+// New returns a gate, or every problem of cfg at once.
+func New(cfg Config) (*Gate, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg.Sources = slices.Clone(cfg.Sources)
+	cfg.StepUp = maps.Clone(cfg.StepUp)
+	g := &Gate{cfg: cfg, can: map[Role]map[string]bool{}, problems: map[Reason]*problem.Problem{}}
+	for role, names := range cfg.Roles {
+		g.can[role] = map[string]bool{}
+		for _, permission := range names {
+			g.can[role][permission] = true
+		}
+	}
+	g.cfg.Roles = nil // can is the copy
+	for _, reason := range reasons() {
+		g.problems[reason] = reason.problem()
+	}
+	return g, nil
+}
+
+// Allows reports whether the table gives a role a permission: the cell of a
+// permission matrix. It is not an access decision.
+func (g *Gate) Allows(role Role, permission string) bool {
+	return g != nil && permission != "" && g.can[role][permission]
+}
+
+// Check decides whether the sender of r may do P on the site that r names. The
+// error is a *[Rejection].
+func Check[P Permission](g *Gate, r *http.Request) (Grant[P], error) {
+	proof, rej := g.check(r, name[P]())
+	if rej != nil {
+		return Grant[P]{}, rej
+	}
+	return Grant[P]{proof: proof}, nil
+}
+
+// Authorize is Check outside HTTP: for a user and a site that a job is about.
+func Authorize[P Permission](
+	ctx context.Context, g *Gate, who Principal, claim Claim,
+) (Grant[P], error) {
+	if g == nil || g.can == nil {
+		return Grant[P]{}, refuse(ReasonUnavailable, errZero)
+	}
+	proof, rej := g.authorize(ctx, who, claim, name[P]())
+	if rej != nil {
+		return Grant[P]{}, rej
+	}
+	return Grant[P]{proof: proof}, nil
+}
+
+// Route guards h, which cannot be written without receiving the grant.
+func Route[P Permission](
+	g *Gate, h func(http.ResponseWriter, *http.Request, Grant[P]),
+) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		grant, err := Check[P](g, r)
+		if rej, refused := errors.AsType[*Rejection](err); refused {
+			g.reject(w, r, rej)
+			return
+		}
+		h(w, r, grant)
+	})
+}
+
+// Wrap guards a handler that is not ours to change, such as a file server or a
+// proxy; it finds the grant with [FromContext]. Prefer [Route].
+func Wrap[P Permission](g *Gate, next http.Handler) http.Handler {
+	return Route(g, func(w http.ResponseWriter, r *http.Request, grant Grant[P]) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key[P]{}, grant)))
+	})
+}
+
+type key[P Permission] struct{}
+
+// FromContext returns the grant that [Wrap] put there.
+func FromContext[P Permission](ctx context.Context) (Grant[P], bool) {
+	grant, ok := ctx.Value(key[P]{}).(Grant[P])
+	return grant, ok
+}
+
+// check is the decision in order: who, which site, which role, enough factors.
+func (g *Gate) check(r *http.Request, permission string) (*proof, *Rejection) {
+	if g == nil || g.can == nil {
+		return nil, refuse(ReasonUnavailable, errZero)
+	}
+	d := Decision{Permission: permission}
+	proof, rej := g.decide(r, &d)
+	if rej != nil {
+		d.Reason, d.Err = rej.Reason, rej.Err
+	}
+	if g.cfg.OnDecision != nil {
+		g.cfg.OnDecision(r, d)
+	}
+	return proof, rej
+}
+
+// decide notes in d what it learns on the way, for the hook.
+func (g *Gate) decide(r *http.Request, d *Decision) (*proof, *Rejection) {
+	who, err := g.cfg.Identify(r)
+	if err != nil && !errors.Is(err, ErrUnauthenticated) {
+		return nil, refuse(ReasonUnavailable, err)
+	}
+	if err != nil || !who.proved() { // before the claim: strangers cause no lookups
+		return nil, refuse(ReasonIdentityRequired, err)
+	}
+	d.User = who.User
+	claim, rej := g.claim(r)
+	if rej != nil {
+		return nil, rej
+	}
+	d.Site = claim.site
+	proof, rej := g.authorize(r.Context(), who, claim, d.Permission)
+	if rej != nil {
+		return nil, rej
+	}
+	d.Role = proof.role
+	return proof, nil
+}
+
+func (g *Gate) authorize(
+	ctx context.Context, who Principal, claim Claim, permission string,
+) (*proof, *Rejection) {
+	if !who.proved() {
+		return nil, refuse(ReasonIdentityRequired, nil)
+	}
+	if !g.cfg.ValidSite(claim.site) {
+		return nil, refuse(ReasonSiteMalformed, nil)
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
+	defer cancel()
+	role, err := g.cfg.Member(ctx, who.User, claim.site)
+	if err != nil && !errors.Is(err, ErrNotMember) {
+		return nil, refuse(ReasonUnavailable, err)
+	}
+	if err != nil || role == "" {
+		return nil, refuse(ReasonNotFound, ErrNotMember)
+	}
+	if !g.Allows(role, permission) {
+		return nil, refuse(ReasonNotFound, ErrForbidden)
+	}
+	now := time.Now()
+	if rej := g.stepUp(who, role, permission, now); rej != nil {
+		return nil, rej
+	}
+	return &proof{
+		permission: permission, user: who.User, site: claim.site, role: role,
+		expires: now.Add(g.cfg.GrantTTL),
+	}, nil
+}
+
+// stepUp refuses when the factors are too few or too long ago. It comes after the
+// permission: what a user may not do at all, no second factor helps with.
+func (g *Gate) stepUp(who Principal, role Role, permission string, now time.Time) *Rejection {
+	maxAge, listed := g.cfg.StepUp[permission]
+	if !listed && role != RoleAdmin && role != RoleSuperadmin {
+		return nil
+	}
+	tooOld := maxAge > 0 && now.Sub(who.AuthTime) > maxAge
+	if who.Level >= twoFactor && !tooOld {
+		return nil
+	}
+	rej := refuse(ReasonStepUp, nil)
+	rej.maxAge = int(maxAge.Seconds())
+	return rej
+}
+
+func (p Principal) proved() bool { return p.User != "" && p.Level >= oneFactor }
+
+func (g *Gate) reject(w http.ResponseWriter, r *http.Request, rej *Rejection) {
+	if g != nil && g.cfg.OnReject != nil {
+		g.cfg.OnReject(w, r, rej)
+		return
+	}
+	switch rej.Reason {
+	case ReasonIdentityRequired:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case ReasonStepUp:
+		w.Header().Set("WWW-Authenticate", rej.Challenge())
+	case ReasonUnavailable:
+		w.Header().Set("Retry-After", "5")
+	}
+	if g == nil || g.problems == nil {
+		rej.Reason.problem().Write(w)
+		return
+	}
+	g.problems[rej.Reason].Write(w)
+}
+
+// Challenge returns the WWW-Authenticate value of a step-up (RFC 9470 section 3),
+// for an OnReject of the caller's.
+func (r *Rejection) Challenge() string {
+	challenge := fmt.Sprintf("Bearer error=%q, error_description=%q, acr_values=%q",
+		ReasonStepUp, ReasonStepUp.title(), "aal2")
+	if r.maxAge > 0 {
+		challenge += `, max_age="` + strconv.Itoa(r.maxAge) + `"`
+	}
+	return challenge
+}
+
+func (r Reason) problem() *problem.Problem {
+	return problem.New(r.status(), string(r), r.title(), nil)
+}

@@ -1,0 +1,499 @@
+package tenancy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+type (
+	viewCalls struct{}
+	sealCall  struct{}
+	eraseData struct{}
+	nobodys   struct{}
+)
+
+func (viewCalls) Permission() string { return "calls:view" }
+func (sealCall) Permission() string  { return "calls:seal" }
+func (eraseData) Permission() string { return "data:erase" }
+func (nobodys) Permission() string   { return "nobody:has" }
+
+var errDown = errors.New("down")
+
+// world is the test's users: header X-User, "user@level".
+func world(edit func(*tenancy.Config)) tenancy.Config {
+	members := map[[2]string]tenancy.Role{
+		{"root", "s1"}: tenancy.RoleSuperadmin,
+		{"ann", "s1"}:  tenancy.RoleAdmin,
+		{"max", "s1"}:  tenancy.RoleManager,
+		{"rob", "s1"}:  tenancy.RoleRep,
+		{"odd", "s1"}:  "intern",
+		{"nil", "s1"}:  "",
+	}
+	cfg := tenancy.Config{
+		Identify: func(r *http.Request) (tenancy.Principal, error) {
+			user, level, ok := strings.Cut(r.Header.Get("X-User"), "@")
+			switch {
+			case user == "broken":
+				return tenancy.Principal{}, errDown
+			case !ok:
+				return tenancy.Principal{}, tenancy.ErrUnauthenticated
+			}
+			return tenancy.Principal{User: user, Level: len(level), AuthTime: time.Now()}, nil
+		},
+		Sources: []tenancy.Source{
+			tenancy.FromPath("site_id"), tenancy.FromQuery("site"), tenancy.FromHeader("X-Site"),
+		},
+		Member: func(_ context.Context, user, site string) (tenancy.Role, error) {
+			if site == "down" {
+				return "", errDown
+			}
+			role, ok := members[[2]string{user, site}]
+			if !ok {
+				return "", tenancy.ErrNotMember
+			}
+			return role, nil
+		},
+		Roles: map[tenancy.Role][]string{
+			tenancy.RoleSuperadmin: {"calls:view", "calls:seal", "data:erase"},
+			tenancy.RoleAdmin:      {"calls:view", "calls:seal", "data:erase"},
+			tenancy.RoleManager:    {"calls:view", "calls:seal"},
+			tenancy.RoleRep:        {"calls:view"},
+		},
+		StepUp: map[string]time.Duration{"calls:seal": 0, "data:erase": 5 * time.Minute},
+	}
+	if edit != nil {
+		edit(&cfg)
+	}
+	return cfg
+}
+
+func newGate(t testing.TB, edit func(*tenancy.Config)) *tenancy.Gate {
+	t.Helper()
+	g, err := tenancy.New(world(edit))
+	require.NoError(t, err)
+	return g
+}
+
+func request(user, target string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	if user != "" {
+		r.Header.Set("X-User", user)
+	}
+	return r
+}
+
+func reason(err error) tenancy.Reason {
+	if rej, ok := errors.AsType[*tenancy.Rejection](err); ok {
+		return rej.Reason
+	}
+	return ""
+}
+
+// Every role and level against every permission. "aa" is AAL2.
+func TestPermissionMatrix(t *testing.T) {
+	t.Parallel()
+	const (
+		ok     = tenancy.Reason("")
+		no     = tenancy.ReasonNotFound
+		stepUp = tenancy.ReasonStepUp
+		who    = tenancy.ReasonIdentityRequired
+	)
+	g := newGate(t, nil)
+	for user, want := range map[string][4]tenancy.Reason{ // view, seal, erase, nobody's
+		"root@a":  {stepUp, stepUp, stepUp, no},
+		"root@aa": {ok, ok, ok, no},
+		"ann@a":   {stepUp, stepUp, stepUp, no},
+		"ann@aa":  {ok, ok, ok, no},
+		"ann@aaa": {ok, ok, ok, no},
+		"max@a":   {ok, stepUp, no, no},
+		"max@aa":  {ok, ok, no, no},
+		"rob@a":   {ok, no, no, no},
+		"rob@aa":  {ok, no, no, no},
+		"odd@aa":  {no, no, no, no},
+		"nil@aa":  {no, no, no, no},
+		"eve@aa":  {no, no, no, no},
+		"max@":    {who, who, who, who},
+		"@aa":     {who, who, who, who},
+		"":        {who, who, who, who},
+		"broken": {
+			tenancy.ReasonUnavailable, tenancy.ReasonUnavailable,
+			tenancy.ReasonUnavailable, tenancy.ReasonUnavailable,
+		},
+	} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			r := request(user, "/?site=s1")
+			_, view := tenancy.Check[viewCalls](g, r)
+			_, seal := tenancy.Check[sealCall](g, r)
+			_, erase := tenancy.Check[eraseData](g, r)
+			_, none := tenancy.Check[nobodys](g, r)
+			got := [4]tenancy.Reason{reason(view), reason(seal), reason(erase), reason(none)}
+			require.Equal(t, want, got)
+		})
+	}
+	require.True(t, g.Allows(tenancy.RoleRep, "calls:view"))
+	require.False(t, g.Allows("intern", "calls:view"))
+	require.False(t, g.Allows(tenancy.RoleAdmin, ""))
+}
+
+func TestClaimSources(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	for name, tt := range map[string]struct {
+		path, query string
+		header      []string
+		want        tenancy.Reason
+	}{
+		"path":                   {path: "s1"},
+		"query":                  {query: "site=s1"},
+		"header":                 {header: []string{"s1"}},
+		"all agree":              {path: "s1", query: "site=s1", header: []string{"s1"}},
+		"none":                   {want: tenancy.ReasonSiteRequired},
+		"other parameter":        {query: "site_id=s1", want: tenancy.ReasonSiteRequired},
+		"path and query":         {path: "s1", query: "site=s2", want: tenancy.ReasonSiteConflict},
+		"path and header":        {path: "s1", header: []string{"s2"}, want: tenancy.ReasonSiteConflict},
+		"case differs":           {path: "s1", query: "site=S1", want: tenancy.ReasonSiteConflict},
+		"query twice":            {query: "site=s1&site=s1", want: tenancy.ReasonSiteConflict},
+		"header twice":           {header: []string{"s1", "s1"}, want: tenancy.ReasonSiteConflict},
+		"empty in query":         {path: "s1", query: "site=", want: tenancy.ReasonSiteMalformed},
+		"empty in header":        {path: "s1", header: []string{""}, want: tenancy.ReasonSiteMalformed},
+		"list in header":         {header: []string{"s1,s1"}, want: tenancy.ReasonSiteMalformed},
+		"semicolon":              {query: "site=s1;site=s2", want: tenancy.ReasonSiteMalformed},
+		"bad escape":             {query: "site=%zz", want: tenancy.ReasonSiteMalformed},
+		"traversal":              {path: "../s1", want: tenancy.ReasonSiteMalformed},
+		"space":                  {query: "site=s1%20", want: tenancy.ReasonSiteMalformed},
+		"newline":                {query: "site=s1%0a", want: tenancy.ReasonSiteMalformed},
+		"65 characters":          {path: strings.Repeat("a", 65), want: tenancy.ReasonSiteMalformed},
+		"64 characters, unknown": {path: strings.Repeat("a", 64), want: tenancy.ReasonNotFound},
+		"membership down":        {path: "down", want: tenancy.ReasonUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := request("rob@a", "/")
+			r.SetPathValue("site_id", tt.path)
+			r.URL.RawQuery = tt.query
+			if tt.header != nil {
+				r.Header["X-Site"] = tt.header
+			}
+			grant, err := tenancy.Check[viewCalls](g, r)
+			require.Equal(t, tt.want, reason(err))
+			if tt.want == "" {
+				require.Equal(t, "s1", grant.Site())
+				return
+			}
+			require.Empty(t, grant.Site())
+			require.NotContains(t, err.Error(), "s1")
+		})
+	}
+	_, err := tenancy.Check[viewCalls](g, &http.Request{Header: http.Header{"X-User": {"rob@a"}}})
+	require.Equal(t, tenancy.ReasonSiteRequired, reason(err), "nil fields must not panic")
+}
+
+func TestLookupSource(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	g := newGate(t, func(c *tenancy.Config) {
+		c.Sources = []tenancy.Source{
+			tenancy.FromLookup("call", func(r *http.Request) (string, error) {
+				calls++
+				switch r.URL.Query().Get("call") {
+				case "1":
+					return "s1", nil
+				case "2":
+					return "", tenancy.ErrNotMember
+				}
+				return "", errDown
+			}),
+			tenancy.FromQuery("site"),
+		}
+	})
+	for target, want := range map[string]tenancy.Reason{
+		"/?call=1": "", "/?call=1&site=s2": tenancy.ReasonSiteConflict,
+		"/?call=2": tenancy.ReasonNotFound, "/?call=3": tenancy.ReasonUnavailable,
+	} {
+		_, err := tenancy.Check[viewCalls](g, request("rob@a", target))
+		require.Equal(t, want, reason(err), target)
+	}
+	calls = 0
+	_, err := tenancy.Check[viewCalls](g, request("", "/?call=1"))
+	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
+	require.Zero(t, calls, "strangers must not cause lookups")
+}
+
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestUnknownAndForbiddenAreTheSame404(t *testing.T) {
+	t.Parallel()
+	var seen []tenancy.Decision
+	g := newGate(t, func(c *tenancy.Config) {
+		c.OnDecision = func(_ *http.Request, d tenancy.Decision) { seen = append(seen, d) }
+	})
+	h := tenancy.Route(g, func(http.ResponseWriter, *http.Request, tenancy.Grant[sealCall]) {
+		t.Error("the handler ran")
+	})
+	var answers []string
+	for _, r := range []*http.Request{
+		request("rob@aa", "/?site=unknown"), // no such site
+		request("eve@aa", "/?site=s1"),      // not a member
+		request("rob@aa", "/?site=s1"),      // a member without the permission
+		request("odd@aa", "/?site=s1"),      // a role that the table does not know
+	} {
+		w := serve(h, r)
+		answers = append(answers, fmt.Sprint(w.Code, w.Header(), w.Body))
+	}
+	for _, answer := range answers {
+		require.Equal(t, answers[0], answer)
+	}
+	require.Contains(t, answers[0], `404 `)
+	require.Len(t, seen, 4, "one decision per request")
+	require.ErrorIs(t, seen[0].Err, tenancy.ErrNotMember, "the hook can tell them apart")
+	require.ErrorIs(t, seen[2].Err, tenancy.ErrForbidden)
+	require.Equal(t, "rob", seen[2].User)
+	require.Equal(t, "s1", seen[2].Site)
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	var none *tenancy.Gate
+	h := func(w http.ResponseWriter, _ *http.Request, grant tenancy.Grant[eraseData]) {
+		_, _ = fmt.Fprint(w, grant.User(), grant.Site(), grant.Role())
+	}
+	for name, tt := range map[string]struct {
+		gate      *tenancy.Gate
+		user      string
+		status    int
+		challenge string
+		body      string
+	}{
+		"granted":   {g, "ann@aa", 200, "", "anns1admin"},
+		"anonymous": {g, "", 401, "Bearer", `"code":"identity_required"`},
+		"step-up": {
+			g, "ann@a", 401,
+			`Bearer error="insufficient_user_authentication", ` +
+				`error_description="Confirm your identity to continue", ` +
+				`acr_values="aal2", max_age="300"`,
+			`"code":"insufficient_user_authentication"`,
+		},
+		"cannot tell": {g, "broken", 503, "", `"code":"site_access_unavailable"`},
+		"zero gate":   {&tenancy.Gate{}, "ann@aa", 503, "", `"code":"site_access_unavailable"`},
+		"nil gate":    {none, "ann@aa", 503, "", `"code":"site_access_unavailable"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := serve(tenancy.Route(tt.gate, h), request(tt.user, "/?site=s1"))
+			require.Equal(t, tt.status, w.Code)
+			require.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
+			require.Contains(t, w.Body.String(), tt.body)
+		})
+	}
+	w := serve(tenancy.Route(g, func(http.ResponseWriter, *http.Request, tenancy.Grant[viewCalls]) {
+	}), request("ann@a", "/?site=s1"))
+	require.NotContains(t, w.Header().Get("WWW-Authenticate"), "max_age")
+	require.False(t, none.Allows(tenancy.RoleAdmin, "calls:view"))
+}
+
+func TestStepUpAge(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	for name, tt := range map[string]struct {
+		age  time.Duration
+		want tenancy.Reason
+	}{
+		"fresh": {time.Minute, ""}, "at the limit": {5 * time.Minute, ""},
+		"past it": {5*time.Minute + 1, tenancy.ReasonStepUp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				who := tenancy.Principal{User: "ann", Level: 2, AuthTime: time.Now()}
+				time.Sleep(tt.age)
+				claim := tenancy.NewClaim("s1")
+				_, err := tenancy.Authorize[eraseData](t.Context(), g, who, claim)
+				require.Equal(t, tt.want, reason(err))
+			})
+		})
+	}
+}
+
+func TestAuthorize(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	rob := tenancy.Principal{User: "rob", Level: 1}
+	for name, tt := range map[string]struct {
+		gate  *tenancy.Gate
+		who   tenancy.Principal
+		claim tenancy.Claim
+		want  tenancy.Reason
+	}{
+		"granted":    {g, rob, tenancy.NewClaim("s1"), ""},
+		"nobody":     {g, tenancy.Principal{}, tenancy.NewClaim("s1"), tenancy.ReasonIdentityRequired},
+		"zero claim": {g, rob, tenancy.Claim{}, tenancy.ReasonSiteMalformed},
+		"zero gate":  {nil, rob, tenancy.NewClaim("s1"), tenancy.ReasonUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			grant, err := tenancy.Authorize[viewCalls](t.Context(), tt.gate, tt.who, tt.claim)
+			require.Equal(t, tt.want, reason(err))
+			require.Equal(t, tt.want == "", grant.Check() == nil)
+		})
+	}
+}
+
+func TestWrapAndFromContext(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	h := tenancy.Wrap[viewCalls](g, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		grant, ok := tenancy.FromContext[viewCalls](r.Context())
+		require.True(t, ok)
+		require.Equal(t, "s1", grant.Site())
+		_, ok = tenancy.FromContext[sealCall](r.Context())
+		require.False(t, ok, "a grant for one permission is not one for another")
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	require.Equal(t, http.StatusTeapot, serve(h, request("rob@a", "/?site=s1")).Code)
+	require.Equal(t, http.StatusNotFound, serve(h, request("eve@a", "/?site=s1")).Code)
+}
+
+func TestOnRejectReplacesTheAnswer(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(c *tenancy.Config) {
+		c.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *tenancy.Rejection) {
+			require.NoError(t, errors.Unwrap(rej))
+			http.Error(w, rej.Challenge(), http.StatusTeapot)
+		}
+	})
+	w := serve(tenancy.Wrap[sealCall](g, http.NotFoundHandler()), request("max@a", "/?site=s1"))
+	require.Equal(t, http.StatusTeapot, w.Code)
+	require.Contains(t, w.Body.String(), "insufficient_user_authentication")
+}
+
+func TestGrantIsUnforgeable(t *testing.T) {
+	t.Parallel()
+	var zero tenancy.Grant[sealCall]
+	require.ErrorIs(t, zero.Check(), tenancy.ErrNoGrant)
+	require.Empty(t, zero.Site()+zero.User()+string(zero.Role()))
+	require.Equal(t, "[tenancy: no grant]", zero.String())
+
+	view := reflect.TypeFor[tenancy.Grant[viewCalls]]()
+	seal := reflect.TypeFor[tenancy.Grant[sealCall]]()
+	require.False(t, view.ConvertibleTo(seal), "a conversion would change the permission")
+	require.False(t, view.AssignableTo(seal))
+	require.False(t, view.Comparable())
+	for i := range view.NumField() {
+		require.False(t, view.Field(i).IsExported(), view.Field(i).Name)
+	}
+	// An interface as the permission has no name, and gets nothing.
+	_, err := tenancy.Check[tenancy.Permission](newGate(t, nil), request("ann@aa", "/?site=s1"))
+	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+}
+
+func TestGrantDoesNotTravel(t *testing.T) {
+	t.Parallel()
+	grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
+	require.NoError(t, err)
+	require.Equal(t, "[grant calls:view]", fmt.Sprint(grant))
+	_, err = json.Marshal(map[string]any{"g": grant})
+	require.ErrorIs(t, err, tenancy.ErrNotPortable)
+	_, err = xml.Marshal(grant)
+	require.ErrorIs(t, err, tenancy.ErrNotPortable)
+	require.ErrorIs(t, gob.NewEncoder(&bytes.Buffer{}).Encode(grant), tenancy.ErrNotPortable)
+	require.ErrorIs(t, json.Unmarshal([]byte(`"x"`), &grant), tenancy.ErrNotPortable)
+	require.ErrorIs(t, grant.UnmarshalBinary(nil), tenancy.ErrNotPortable)
+}
+
+func TestGrantExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
+		require.NoError(t, err)
+		time.Sleep(time.Minute - 1)
+		require.NoError(t, grant.Check())
+		time.Sleep(time.Nanosecond)
+		require.ErrorIs(t, grant.Check(), tenancy.ErrExpired)
+		require.Empty(t, grant.Site()+grant.User()+string(grant.Role()))
+	})
+}
+
+func TestClaimHidesItsID(t *testing.T) {
+	t.Parallel()
+	claim := tenancy.NewClaim("s1")
+	for _, verb := range []string{"%v", "%s", "%+v", "%#v", "%q"} {
+		require.NotContains(t, fmt.Sprintf(verb, claim), "s1", verb)
+	}
+}
+
+func TestReview(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, newGate(t, nil).Review(&out, []tenancy.Membership{
+		{User: "rob", Site: "s2", Role: tenancy.RoleRep},
+		{User: "=cmd()", Site: "s1", Role: tenancy.RoleManager},
+		{User: "odd", Site: "s1", Role: "intern"},
+	}))
+	require.Equal(t, `site,user,role,known_role,permissions
+s1,'=cmd(),manager,yes,calls:seal calls:view
+s1,odd,intern,no,
+s2,rob,rep,yes,calls:view
+`, out.String())
+}
+
+func TestNewReportsEveryProblem(t *testing.T) {
+	t.Parallel()
+	_, err := tenancy.New(tenancy.Config{})
+	for _, field := range []string{"Identify", "Sources", "Member", "Roles"} {
+		require.ErrorContains(t, err, "tenancy: "+field+":")
+	}
+	_, err = tenancy.New(world(func(c *tenancy.Config) {
+		c.Sources = []tenancy.Source{{}, tenancy.FromPath(""), tenancy.FromLookup("x", nil)}
+		c.Roles[""] = []string{"a"}
+		c.Roles["r"] = []string{""}
+		c.StepUp = map[string]time.Duration{"call:seal": 0, "calls:seal": -1}
+		c.GrantTTL, c.Timeout = 2*time.Hour, time.Hour
+	}))
+	for _, want := range []string{
+		"Sources[0]", "Sources[1]", "Sources[2]", "empty role", "Roles[r]", "misspelt",
+		"StepUp[calls:seal]", "GrantTTL", "Timeout",
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	_, ok := errors.AsType[*tenancy.ConfigError](err)
+	require.True(t, ok)
+}
+
+// New copies: a table changed later changes nothing.
+func TestConfigIsCopied(t *testing.T) {
+	t.Parallel()
+	cfg := world(nil)
+	g, err := tenancy.New(cfg)
+	require.NoError(t, err)
+	cfg.Roles[tenancy.RoleRep] = []string{"calls:seal"}
+	cfg.Roles[tenancy.RoleManager][0] = "nobody:has"
+	delete(cfg.StepUp, "calls:seal")
+	clear(cfg.Sources)
+	_, err = tenancy.Check[sealCall](g, request("rob@a", "/?site=s1"))
+	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+	_, err = tenancy.Check[sealCall](g, request("max@a", "/?site=s1"))
+	require.Equal(t, tenancy.ReasonStepUp, reason(err))
+	_, err = tenancy.Check[nobodys](g, request("max@a", "/?site=s1"))
+	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+}
