@@ -39,7 +39,10 @@ func (sc *scanner) digits(i int) int {
 		return end
 	}
 	if skip := insideEscape(s, i); skip > i {
-		return skip
+		if skip >= len(s) || !digit.has(s[skip]) {
+			return skip
+		}
+		i = skip
 	}
 	if i > 0 && s[i-1] >= 0x80 || i > 0 && s[i-1] == ';' {
 		if r, _ := unitBefore(s, i); r >= '0' && r <= '9' {
@@ -48,7 +51,7 @@ func (sc *scanner) digits(i int) int {
 	}
 	c := &sc.num
 	c.read(s, i)
-	if c.total() >= 7 {
+	if c.total() >= 4 {
 		if sp, ok := sc.number(c); ok {
 			return sc.found(sp)
 		}
@@ -61,7 +64,22 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 	s := sc.src
 	if sc.s.on(detCard) && c.total() >= 12 {
 		if end, ok := c.card(s); ok && !sc.taken(c.start) {
-			return span{start: c.start, end: end, det: detCard}, true
+			return span{start: c.start, end: end, det: detCard, quote: jsonQuote(s, c.start)}, true
+		}
+	}
+	if sc.s.on(detSSN) && c.total() >= 9 {
+		if end, ok := c.ssn(); ok && !sc.taken(c.start) {
+			return span{start: c.start, end: end, det: detSSN}, true
+		}
+	}
+	if sc.s.on(detIP) {
+		if end, ok := c.ipv4(s); ok && !sc.taken(c.start) && !sc.allowed(c.start, end) {
+			return span{start: c.start, end: end, det: detIP}, true
+		}
+	}
+	if sc.s.on(detPhone) {
+		if start, end, ok := c.phone(s); ok && !sc.taken(start) && !sc.allowed(start, end) {
+			return span{start: start, end: end, det: detPhone, quote: jsonQuote(s, start)}, true
 		}
 	}
 	return span{}, false
@@ -129,9 +147,9 @@ func readSeparator(s string, i int) (byte, int) {
 			return sep, i
 		}
 		switch r {
-		case '\t', '+', ' ':
+		case '+':
 			r = ' '
-		case '-', '.', '/', '_', ',', '(', ')', '*':
+		case ' ', '\t', '-', '.', '/', '_', ',', '(', ')', '*':
 		case ignorable:
 			if w == 1 {
 				return 0, 0
@@ -159,10 +177,10 @@ func (c *cluster) rowBefore(s string) bool {
 		return false
 	}
 	r, w := unitBefore(s, i)
-	if r == '\t' || r == '+' {
+	if r == '+' {
 		r = ' '
 	}
-	if r != rune(c.g[1].sep) || i-w == 0 {
+	if r != rune(c.g[1].sep) || r == ',' || i-w == 0 {
 		return false
 	}
 	r, _ = unitBefore(s, i-w)
@@ -179,6 +197,9 @@ func (c *cluster) fraction(s string) bool {
 // run of hexadecimal digits.
 func (c *cluster) hexBlob(s string) bool {
 	from, to := c.start, c.g[0].end
+	if to-from != c.g[0].n {
+		return false
+	}
 	for from > 0 && c.start-from < 64 && (hexDigit.has(s[from-1]) || s[from-1] == '-') {
 		from--
 	}
@@ -191,7 +212,7 @@ func (c *cluster) hexBlob(s string) bool {
 		switch {
 		case run[i] == '-':
 			dashes++
-		case !digit.has(run[i]):
+		case hexDigit.has(run[i]) && !digit.has(run[i]):
 			letters++
 		}
 	}

@@ -142,7 +142,7 @@ func readLabel(s string, i, limit int, dense bool) (domainLabel, int) {
 	var l domainLabel
 	for i < limit {
 		r, w := unit(s, i)
-		if r == ignorable && l.n > 0 {
+		if r == ignorable && w > 1 {
 			i += w
 			continue
 		}

@@ -54,11 +54,12 @@ func (f *filter) class(k kind, a, b, c byteSet) {
 	}
 }
 
-// literal adds a literal of at least three bytes to the bucket in which it
-// causes the fewest false candidates.
-func (f *filter) literal(e entry) {
+// literal adds a literal to the bucket in which it causes the fewest false
+// candidates. After one of two bytes comes one of next.
+func (f *filter) literal(e entry, next byteSet) {
 	var sets [3]byteSet
-	for i := range sets {
+	sets[2] = next
+	for i := range min(len(e.text), len(sets)) {
 		sets[i] = bytesOf(e.text[i : i+1])
 		if e.fold && letter.has(e.text[i]) {
 			sets[i] = bytesOf(string([]byte{e.text[i], e.text[i] ^ 0x20}))

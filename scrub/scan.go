@@ -19,16 +19,17 @@ type span struct {
 
 // scanner is one pass over a text. It lives on the stack of its caller.
 type scanner struct {
-	s    *Scrubber
-	src  string
-	dst  []byte
-	rep  Report
-	done int  // src[:done] is settled: written to dst or replaced
-	pend span // found, not yet written: an email may still absorb it
-	held bool // pend is set
-	run  swallow
-	more bool // src continues in bytes that are not here yet
-	num  cluster
+	s     *Scrubber
+	src   string
+	dst   []byte
+	rep   Report
+	done  int  // src[:done] is settled: written to dst or replaced
+	pend  span // found, not yet written: an email may still absorb it
+	held  bool // pend is set
+	run   swallow
+	until until // what ends a run of swallowValue
+	more  bool  // src continues in bytes that are not here yet
+	num   cluster
 }
 
 // scan examines candidates in [i, limit) and returns where it stopped.
@@ -78,6 +79,12 @@ func (sc *scanner) examine(e *entry, i int) int {
 		return sc.pem(i)
 	case kindURL:
 		return sc.userinfo(i)
+	case kindKey:
+		return sc.key(&heads[e.arg], i)
+	case kindIBAN:
+		return sc.iban(i)
+	case kindColon:
+		return sc.ipv6(i)
 	case kindEmail:
 		return sc.email(i, 1)
 	case kindDigit:
@@ -92,10 +99,12 @@ func (sc *scanner) encoded(i int) int {
 	switch {
 	case w == 1:
 		return i
-	case r == '@':
+	case r == '@' && sc.s.on(detEmail):
 		return sc.email(i, w)
 	case r >= '0' && r <= '9':
 		return sc.digits(i)
+	case r == ':' && sc.s.on(detIP):
+		return sc.ipv6(i)
 	}
 	return i
 }
@@ -163,17 +172,20 @@ const (
 	swallowNone  swallow = iota
 	swallowToken         // letters, digits and the punctuation of tokens
 	swallowWord          // letters, digits, _ and -
-	swallowLine          // up to the end of the line or the closing quote
 	swallowPEM           // up to and with -----END ...-----
+	swallowValue         // up to what ends the value of a key
 )
 
 // swallowOn continues the run at i and returns its end. At the end of the
 // input the run stays open if more may follow.
 func (sc *scanner) swallowOn(i int) int {
 	end, open := i, false
-	if sc.run == swallowPEM {
+	switch sc.run {
+	case swallowPEM:
 		end, open = sc.swallowKey(i)
-	} else {
+	case swallowValue:
+		end, open = sc.until.stop(sc.src, i, len(sc.src))
+	default:
 		set := swallowSets[sc.run]
 		for end < len(sc.src) && set.has(sc.src[end]) {
 			end++
@@ -196,8 +208,8 @@ func (sc *scanner) swallowKey(i int) (end int, open bool) {
 		limit -= maxPEMLine
 	}
 	for ; i < limit; i++ {
-		if hasAt(s, i, "-----END ") {
-			j := i + len("-----END ")
+		if hasAt(s, i, "-----END") {
+			j := i + len("-----END")
 			for j < len(s) && j-i < maxPEMLine && s[j] != '-' {
 				j++
 			}
@@ -216,18 +228,9 @@ func (sc *scanner) swallowKey(i int) (end int, open bool) {
 const maxPEMLine = 80
 
 var (
-	tokenChar = alnum.or(bytesOf("._~+/=-"))
-	pemChar   = alnum.or(bytesOf("+/=-:,. \t\r\n\\"))
-	lineChar  = func() byteSet {
-		var b byteSet
-		for c := range 256 {
-			if c != '\n' && c != '\r' && c != '"' && c != '\'' && c != '`' && c != '\\' {
-				b[c>>6] |= 1 << (c & 63)
-			}
-		}
-		return b
-	}()
+	tokenChar   = alnum.or(bytesOf("._~+/=-"))
+	pemChar     = alnum.or(bytesOf("+/=-:,. \t\r\n\\"))
 	swallowSets = [...]*byteSet{
-		swallowToken: &tokenChar, swallowWord: &wordChar, swallowLine: &lineChar,
+		swallowToken: &tokenChar, swallowWord: &wordChar,
 	}
 )

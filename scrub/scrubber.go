@@ -54,7 +54,13 @@ func (s *Scrubber) compile() {
 	numbers := s.on(detCard) || s.on(detPhone) || s.on(detSSN) || s.on(detIP)
 	if numbers {
 		after := digit.or(sepLead)
-		f.class(kindDigit, digit, after, after)
+		f.class(kindDigit, digit, after, after.or(bytesOf(byteRange(0x80, 0xBF)+"un#")))
+	}
+	if s.on(detIBAN) {
+		f.class(kindIBAN, letter, letter, digit)
+	}
+	if s.on(detIP) {
+		f.class(kindColon, bytesOf(":"), hexDigit.or(bytesOf(":")), hexDigit.or(bytesOf(":")))
 	}
 	if s.on(detEmail) {
 		f.class(kindEmail, bytesOf("@"), all, all)
@@ -64,6 +70,11 @@ func (s *Scrubber) compile() {
 	}
 	if s.on(detToken) {
 		s.compileTokens()
+	}
+	for i := range heads {
+		if s.on(heads[i].det) {
+			f.literal(entry{text: heads[i].word, fold: true, kind: kindKey, arg: i}, byteSet{})
+		}
 	}
 	f.build()
 }
@@ -93,15 +104,13 @@ func byteRange(from, to byte) string {
 func (s *Scrubber) compileTokens() {
 	f := &s.filter
 	for i := range vendors {
-		if len(vendors[i].prefix) >= 3 {
-			f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i})
-		}
+		f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i}, *vendors[i].body)
 	}
-	f.literal(entry{text: "eyJ", kind: kindJWT})
-	f.literal(entry{text: "-----", kind: kindPEM})
-	f.literal(entry{text: "://", kind: kindURL})
+	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
+	f.literal(entry{text: "-----", kind: kindPEM}, byteSet{})
+	f.literal(entry{text: "://", kind: kindURL}, byteSet{})
 	for _, name := range [...]string{"bearer", "basic", "digest", "dpop"} {
-		f.literal(entry{text: name, fold: true, kind: kindScheme})
+		f.literal(entry{text: name, fold: true, kind: kindScheme}, byteSet{})
 	}
 }
 

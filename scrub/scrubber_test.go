@@ -29,7 +29,7 @@ func TestString(t *testing.T) {
 		{"module", "pkg@v1.2.3 lodash@4.17.21 icon@2x.png", "pkg@v1.2.3 lodash@4.17.21 icon@2x.png"},
 		{"quoted", `to "ann lee"@example.com`, `to [email]`},
 		{"card", "card 4929 7181 2345 6789 ok", "card [card] ok"},
-		{"bearer", "Authorization: Bearer abcdef123456789", "Authorization: Bearer [token]"},
+		{"bearer", "got Bearer abcdef123456789", "got Bearer [token]"},
 		{"prose", "Bearer token required, basic authentication failed", "Bearer token required, basic authentication failed"},
 		{"jwt", "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl!", "t=[token]!"},
 		{"url", "postgres://app:hunter2@db:5432/x", "postgres://[token]@db:5432/x"},

@@ -47,6 +47,13 @@ func unitBefore(s string, i int) (rune, int) {
 		r, w := utf8.DecodeLastRuneInString(s[:i])
 		return fold(r), w
 	}
+	if c == '"' || c == '\'' {
+		w := 1
+		for w < i && w < 16 && s[i-1-w] == '\\' {
+			w++
+		}
+		return rune(c), w
+	}
 	if c != ';' && !hexDigit.has(c) {
 		return rune(c), 1
 	}

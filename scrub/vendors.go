@@ -252,22 +252,22 @@ func (sc *scanner) pem(i int) int {
 	for end < len(s) && s[end] == '-' {
 		end++
 	}
-	if end-i < 5 || !hasAt(s, end, "BEGIN ") {
+	if end-i < 5 || !hasAt(s, end, "BEGIN") {
 		return end
 	}
-	label := end
-	for label < len(s) && label-end < 64 && s[label] != '-' {
+	label := end + len("BEGIN")
+	for label < len(s) && label-end < 80 && s[label] != '-' && s[label] != '\n' {
 		label++
 	}
-	if !privateLabel(s[end:label]) || !hasAt(s, label, "-----") {
+	if !hasWord(s[end:label], "PRIVATE") || !hasAt(s, label, "-----") {
 		return end
 	}
 	return sc.foundRun(span{start: i, end: label + 5, det: detToken}, swallowPEM)
 }
 
-func privateLabel(label string) bool {
+func hasWord(label, word string) bool {
 	for i := range len(label) {
-		if hasAt(label, i, "PRIVATE KEY") {
+		if hasAt(label, i, word) {
 			return true
 		}
 	}

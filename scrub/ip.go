@@ -1,0 +1,127 @@
+package scrub
+
+// ipv4 returns the end of the dotted address that the cluster starts with.
+// Four-part versions look the same: after "version", "v" or a product's name
+// and a slash (Chrome/1.2.3.4) it stays, and so do the loopback and the
+// unspecified address, which are nobody's.
+func (c *cluster) ipv4(s string) (int, bool) {
+	if c.ng < 4 || c.ng > 4 && c.g[4].sep == '.' {
+		return 0, false
+	}
+	var b [4]int
+	for k := range b {
+		g := c.g[k]
+		if g.n > 3 || k > 0 && (g.sep != '.' || g.start != c.g[k-1].end+1) {
+			return 0, false
+		}
+		for _, v := range c.d[g.first : g.first+g.n] {
+			b[k] = b[k]*10 + int(v)
+		}
+		if b[k] > 255 {
+			return 0, false
+		}
+	}
+	end := c.g[3].end
+	if b[0] == 127 || b[0]|b[1]|b[2]|b[3] == 0 || b[0]&b[1]&b[2]&b[3] == 255 {
+		return 0, false
+	}
+	if end < len(s) && letter.has(s[end]) {
+		return 0, false
+	}
+	return end, !versioned(s, c.start)
+}
+
+func versioned(s string, i int) bool {
+	if i == 0 {
+		return false
+	}
+	switch c := s[i-1]; {
+	case c == '.' || lower(c) == 'v':
+		return true
+	case c == '/':
+		return i > 1 && alnum.has(s[i-2]) && !hasAt(s, i-2, "//")
+	}
+	return labelled(s, i, versionWords)
+}
+
+// ipv6 examines the first colon of an address (RFC 4291 section 2.2): eight
+// groups, or fewer around one "::" with enough digits in them to tell it from
+// the scope operator of a programming language. Colons may be %3A.
+func (sc *scanner) ipv6(i int) int {
+	s := sc.src
+	start := i
+	for start > 0 && i-start < 5 && hexDigit.has(s[start-1]) {
+		start--
+	}
+	switch {
+	case i-start == 5, start > 0 && s[start-1] == ':', hasAt(s, start-3, "%3"), hasAt(s, start-1, "%"):
+		return i // not the first colon
+	case start > 0 && wordChar.has(s[start-1]), start == i && colonAt(s, i+colonAt(s, i)) == 0:
+		start = i + colonAt(s, i) // note:2001:db8::1
+	}
+	end, ok := addressEnd(s, start)
+	if !ok || sc.allowed(start, end) {
+		return i
+	}
+	return sc.found(span{start: start, end: end, det: detIP})
+}
+
+// colonAt returns the width of the colon at i, or 0.
+func colonAt(s string, i int) int {
+	switch {
+	case i >= len(s):
+		return 0
+	case s[i] == ':':
+		return 1
+	case s[i] == '%' && foldAt(s, i, "%3a"):
+		return 3
+	}
+	return 0
+}
+
+// addressEnd returns the end of the IPv6 address at i.
+func addressEnd(s string, i int) (int, bool) {
+	groups, longest, digits, double := 0, 0, 0, false
+	for i < len(s) && groups < 8 {
+		n := 0
+		for i < len(s) && n < 5 && hexDigit.has(s[i]) {
+			if digit.has(s[i]) {
+				digits++
+			}
+			i++
+			n++
+		}
+		if n > 4 {
+			return 0, false
+		}
+		if n > 0 {
+			groups++
+		}
+		longest = max(longest, n)
+		w := colonAt(s, i)
+		next := i + w
+		if w == 0 || n == 0 && groups > 0 {
+			break
+		}
+		if w2 := colonAt(s, next); w2 > 0 && !double {
+			double, i = true, next+w2
+			continue
+		}
+		if next >= len(s) || !hexDigit.has(s[next]) || groups == 8 {
+			break
+		}
+		i = next
+	}
+	full := groups == 8 && !double
+	short := double && groups >= 2 && groups < 8 && longest >= 3 && digits > 0
+	if !full && !short || i < len(s) && wordChar.has(s[i]) && s[i] != '-' {
+		return 0, false
+	}
+	for i+1 < len(s) && (s[i] == '.' && digit.has(s[i+1]) || digit.has(s[i]) && i > 0 && s[i-1] == '.') {
+		i += 2 // an embedded IPv4 address
+	}
+	for i < len(s) && digit.has(s[i]) {
+		i++
+	}
+	return i, true
+}

@@ -1,0 +1,162 @@
+package scrub
+
+// Telephone numbers, as people write them: international with + or 00 and
+// 8 to 15 digits (ITU-T E.164), North American 3-3-4, national with a trunk 0
+// and 9 to 11 digits in groups, an area code in parentheses. Digits without
+// any of that are a telephone number only after a word such as "phone".
+
+// phone returns the number that starts with the first group, with its sign.
+func (c *cluster) phone(s string) (start, end int, ok bool) {
+	if c.fraction(s) || c.hexBlob(s) {
+		return 0, 0, false
+	}
+	start = c.start
+	sign, at := signBefore(s, start)
+	switch {
+	case sign == '+':
+		if k := c.upTo(15); c.d[0] != 0 && c.size(k) >= 8 {
+			return at, c.g[k].end, true
+		}
+		return 0, 0, false
+	case c.inRow:
+		return 0, 0, false
+	case sign == '(' && c.ng >= 2 && (c.g[1].sep == ')' || c.g[1].sep == sepMixed):
+		if k := c.upTo(12); c.g[0].n >= 2 && c.g[0].n <= 5 && c.size(k) >= 8 {
+			return at, c.g[k].end, true
+		}
+	}
+	if k, ok := c.northAmerican(); ok {
+		return start, c.g[k].end, true
+	}
+	if k, ok := c.national(); ok {
+		return start, c.g[k].end, true
+	}
+	if k := c.upTo(15); c.size(k) >= 7 && labelled(s, start, phoneWords) {
+		return start, c.g[k].end, true
+	}
+	return 0, 0, false
+}
+
+// signBefore returns the + or ( that stands before i and where it starts.
+func signBefore(s string, i int) (rune, int) {
+	if i == 0 {
+		return 0, i
+	}
+	r, w := unitBefore(s, i)
+	if r == '+' && w == 1 && sum(s, i) {
+		return 0, i
+	}
+	if r == '+' || r == '(' {
+		return r, i - w
+	}
+	return 0, i
+}
+
+// sum reports whether the + before i joins two numbers, as in 1e+15.
+func sum(s string, i int) bool {
+	return i >= 2 && digit.has(s[i-2]) || i >= 3 && lower(s[i-2]) == 'e' && digit.has(s[i-3])
+}
+
+// upTo returns the last group so that at most limit digits are taken, over
+// the separators that telephone numbers have.
+func (c *cluster) upTo(limit int) int {
+	k := 0
+	for k+1 < c.ng && c.size(k+1) <= limit {
+		switch c.g[k+1].sep {
+		case ' ', '-', '.', '(', ')', sepMixed:
+			k++
+			continue
+		}
+		break
+	}
+	return k
+}
+
+func (c *cluster) size(k int) int { return c.g[k].first + c.g[k].n }
+
+func (c *cluster) northAmerican() (int, bool) {
+	k := 0
+	if c.g[0].n == 1 && c.d[0] == 1 {
+		k = 1
+	}
+	if c.ng < k+3 || c.g[k].n != 3 || c.g[k+1].n != 3 || c.g[k+2].n != 4 {
+		return 0, false
+	}
+	if c.d[c.g[k].first] < 2 || c.d[c.g[k+1].first] < 2 {
+		return 0, false
+	}
+	last := c.g[k+2].sep
+	if last != '-' && last != '.' && last != ' ' || c.g[k+1].sep == ',' || c.g[k+1].sep == '/' {
+		return 0, false
+	}
+	return k + 2, !c.goesOn(k + 2)
+}
+
+// national accepts a trunk zero, groups of at least two digits and one kind
+// of separator after the first.
+func (c *cluster) national() (int, bool) {
+	if c.ng < 2 || c.d[0] != 0 || c.g[0].n < 2 || c.g[0].n > 5 && c.d[1] != 0 {
+		return 0, false
+	}
+	k := 1
+	for k+1 < c.ng && c.g[k+1].sep == c.g[min(2, k+1)].sep && c.size(k+1) <= 16 {
+		k++
+	}
+	for i := 1; i <= k; i++ {
+		if sep := c.g[i].sep; c.g[i].n < 2 || sep == ',' || sep == '_' || i > 1 && (sep == '/' || sep == sepMixed) {
+			return 0, false
+		}
+	}
+	total := c.size(k)
+	if c.d[1] == 0 {
+		return k, total >= 10 && total <= 16 && c.d[2] != 0 && c.g[0].n <= 5
+	}
+	return k, total >= 9 && total <= 11 && !c.goesOn(k)
+}
+
+// goesOn reports whether more digits follow the k-th group in the same way.
+func (c *cluster) goesOn(k int) bool {
+	return k+1 < c.ng && k > 0 && c.g[k+1].sep == c.g[k].sep && c.g[k].sep != ' '
+}
+
+const phoneWords = " phone tel telephone mobile cell cellphone fax gsm msisdn whatsapp sms dial call called calling" +
+	" caller callee telefon telefono telefonu telefone handy cep number_phone phonenumber mobil "
+
+const versionWords = " version ver section sec build release rev chapter oid firmware "
+
+// labelled reports whether one of the words of the name right before i is in
+// list: "phone": ", mobile_no=, call .
+func labelled(s string, i int, list string) bool {
+	for n := 0; i > 0 && n < 6; n++ {
+		if letter.has(s[i-1]) {
+			break
+		}
+		i--
+	}
+	for n := 0; n < 3; n++ {
+		w := wordBefore(s, i)
+		if w.start == w.end {
+			return false
+		}
+		if listed(list, s[w.start:w.end]) {
+			return true
+		}
+		if i = w.start; i > 0 && s[i-1] == ' ' {
+			return false
+		}
+	}
+	return false
+}
+
+// ssn recognises a US social security number by its rules: no area 000, 666
+// or 9xx, no group 00, no serial 0000, and dashes between.
+func (c *cluster) ssn() (int, bool) {
+	if c.ng < 3 || c.inRow || c.g[0].n != 3 || c.g[1].n != 2 || c.g[2].n != 4 ||
+		c.g[1].sep != '-' || c.g[2].sep != '-' || c.goesOn(2) {
+		return 0, false
+	}
+	area := int(c.d[0])*100 + int(c.d[1])*10 + int(c.d[2])
+	group := c.d[3] + c.d[4]
+	serial := c.d[5] + c.d[6] + c.d[7] + c.d[8]
+	return c.g[2].end, area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
+}
