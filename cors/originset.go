@@ -79,7 +79,8 @@ func parseEntry(entry string) (o origin, ok bool) {
 		o, ok = parseOrigin(entry)
 		return o, ok && isCanonical(o.host) && o.scheme != "ws" && o.scheme != "wss"
 	}
-	if o, ok = parseOrigin(strings.Replace(entry, wildcard, "://x.", 1)); !ok {
+	o, ok = parseOrigin(strings.Replace(entry, wildcard, "://x.", 1))
+	if !ok || o.host == "x." {
 		return o, false
 	}
 	o.authority = entry[len(o.scheme)+len("://"):]

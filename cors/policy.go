@@ -21,8 +21,9 @@ type policy struct {
 	tenants  map[string]*originSet
 	methods  []string
 	headers  map[string]struct{}
-	budget   int // bytes of Access-Control-Request-Headers worth reading
 	problems map[Reason]*problem.Problem
+
+	headerBytes int // of Access-Control-Request-Headers: worth reading
 
 	// Values of response headers; "" means no such header.
 	allowMethods, allowHeaders, exposeHeaders string
@@ -33,11 +34,11 @@ type policy struct {
 // compiler collects every problem of a Config while it builds the policy.
 type compiler struct {
 	*policy
-	problems []error
+	errs []error
 }
 
 func (c *compiler) fail(field, value, reason string) {
-	c.problems = append(c.problems, &ConfigError{field, value, reason})
+	c.errs = append(c.errs, &ConfigError{field, value, reason})
 }
 
 func compile(cfg Config) (*policy, error) {
@@ -47,7 +48,7 @@ func compile(cfg Config) (*policy, error) {
 	c.switches()
 	c.Origins, c.OwnOrigins, c.Tenants = nil, nil, nil // the caller may change these
 	c.Methods, c.RequestHeaders, c.ExposedHeaders = nil, nil, nil
-	return c.policy, errors.Join(c.problems...)
+	return c.policy, errors.Join(c.errs...)
 }
 
 func (c *compiler) origins() {
@@ -97,6 +98,7 @@ func (c *compiler) objection(field, entry string, o origin) string {
 		if c.PublicSuffix == nil {
 			return "needs PublicSuffix, to tell whether strangers can register below it"
 		}
+		base = strings.TrimSuffix(base, ".")
 		if suffix, _ := c.PublicSuffix(base); suffix == base {
 			return "is a public suffix: strangers can register below it; name the origins"
 		}
@@ -116,14 +118,14 @@ func (c *compiler) preflights() {
 		}
 	}
 	c.headers = make(map[string]struct{}, len(c.RequestHeaders))
+	c.headerBytes = spareBytes
 	for _, name := range c.RequestHeaders {
 		if reason := checkRequestHeader(name); reason != "" {
 			c.fail("RequestHeaders", name, reason)
 		}
 		c.headers[strings.ToLower(name)] = struct{}{}
-		c.budget += len(name) + len(" , ")
+		c.headerBytes += len(name) + len(", ")
 	}
-	c.budget += emptyBudget
 	for _, name := range c.ExposedHeaders {
 		if reason := checkExposedHeader(name); reason != "" {
 			c.fail("ExposedHeaders", name, reason)

@@ -6,9 +6,12 @@ import (
 	"strings"
 )
 
-// emptyBudget allows for list elements and lines that proxies leave empty
-// (RFC 9110 section 5.6.1.2).
-const emptyBudget = 16
+// What a preflight may have beyond the listed names: proxies pad lists, split
+// them and leave empty elements (RFC 9110 section 5.6.1.2).
+const (
+	spareBytes    = 256
+	spareElements = 16
+)
 
 // askedMethods returns what a preflight asks for, and nil for any other
 // request: Fetch standard, section 3.3.2, given that there is one Origin.
@@ -19,10 +22,7 @@ func askedMethods(r *http.Request) []string {
 	return r.Header["Access-Control-Request-Method"]
 }
 
-// preflight decides on a preflight from a listed origin. Browsers send header
-// names once each, in lower case, joined by commas; proxies may add space or
-// split the line. More bytes than that takes cannot be a list of allowed
-// names, so they are not read.
+// preflight decides on a preflight from a listed origin.
 func (p *policy) preflight(methods, lines []string) (reason Reason, detail string) {
 	if len(methods) > 1 {
 		return ReasonPreflightMalformed, methods[1]
@@ -30,31 +30,35 @@ func (p *policy) preflight(methods, lines []string) (reason Reason, detail strin
 	if !slices.Contains(p.methods, methods[0]) {
 		return ReasonMethodNotListed, methods[0]
 	}
-	budget := p.budget
+	return p.checkHeaders(lines)
+}
+
+// checkHeaders looks every name up. Browsers send each once, in lower case,
+// joined by commas. What is longer than all listed names is not read, and one
+// unlisted name ends it: the cost is bounded by the configuration, not by the
+// client.
+func (p *policy) checkHeaders(lines []string) (reason Reason, detail string) {
+	bytes, elements := p.headerBytes, len(p.headers)+spareElements
 	for _, line := range lines {
-		if budget -= len(line) + 1; budget < 0 {
+		if bytes -= len(line); bytes < 0 {
 			return ReasonPreflightMalformed, line
 		}
-		if name, ok := p.allows(line); !ok {
-			return ReasonHeaderNotListed, name
+		for more := true; more; {
+			if elements--; elements < 0 {
+				return ReasonPreflightMalformed, line
+			}
+			var name string
+			name, line, more = strings.Cut(line, ",")
+			if _, listed := p.headers[name]; listed {
+				continue
+			}
+			name = strings.Trim(name, " \t")
+			if _, listed := p.headers[name]; !listed && name != "" {
+				return ReasonHeaderNotListed, name
+			}
 		}
 	}
 	return ReasonOriginListed, ""
-}
-
-// allows returns the first name in a line that is not listed, if there is one.
-func (p *policy) allows(line string) (name string, ok bool) {
-	for more := true; more; {
-		name, line, more = strings.Cut(line, ",")
-		if _, listed := p.headers[name]; listed {
-			continue
-		}
-		name = strings.Trim(name, " \t")
-		if _, listed := p.headers[name]; !listed && name != "" {
-			return name, false
-		}
-	}
-	return "", true
 }
 
 func checkMethod(method string) string {

@@ -1,0 +1,351 @@
+package cors_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opsmantik/sallyport/cors"
+	"github.com/stretchr/testify/require"
+)
+
+// TestNewOriginProblems: one entry, one problem, named with what to write.
+func TestNewOriginProblems(t *testing.T) {
+	t.Parallel()
+	secure := "https://app.example.com"
+	for entry, want := range map[string]string{
+		"":                                "is empty",
+		"*":                               "not one origin among others",
+		"null":                            "every sandboxed page sends null",
+		secure + "/":                      "trailing slash",
+		secure + "/path":                  "path, query or fragment",
+		secure + "/path/":                 "path, query or fragment",
+		secure + "?q":                     "path, query or fragment",
+		secure + "#f":                     "path, query or fragment",
+		"https://user:pass@example.com":   "userinfo",
+		"https://App.example.com":         "upper case",
+		"HTTPS://app.example.com":         "upper case",
+		"https://app.example.com:443":     "default port",
+		"http://localhost:80":             "default port",
+		"https://bücher.example":          "punycode",
+		"https://app.example.com\x7f":     "punycode",
+		"https://app example.com":         "space or a control",
+		" https://app.example.com":        "space or a control",
+		"https://app.example.com\n":       "space or a control",
+		"app.example.com":                 "no scheme",
+		"https:app.example.com":           "no scheme",
+		"wss://app.example.com":           "WebSocket handshakes carry the page's origin",
+		"ws://localhost:8080":             "WebSocket handshakes carry the page's origin",
+		"http://app.example.com":          "use https",
+		"http://127.0.0.1.example.com":    "use https",
+		"http://localhost.example.com":    "use https",
+		"http://notlocalhost":             "use https",
+		"http://[::2]":                    "use https",
+		"https://":                        "is not an origin",
+		"https://app..example.com":        "is not an origin",
+		"https://app.example.com:0443":    "is not an origin",
+		"https://[app.example.com]":       "is not an origin",
+		"https://[0:0:0:0:0:0:0:1]":       "is not an origin",
+		"https://[::ffff:102:304]":        "is not an origin",
+		"https://[1::2:0:0:0:3]":          "is not an origin",
+		"https://example.*":               "an asterisk stands for whole leading labels",
+		"https://a*.example.com":          "an asterisk stands for whole leading labels",
+		"https://app.example.com:*":       "an asterisk stands for whole leading labels",
+		"https://*.*.example.com":         "an asterisk stands for whole leading labels",
+		"https://a.*.example.com":         "an asterisk stands for whole leading labels",
+		"https://*":                       "an asterisk stands for whole leading labels",
+		"https://*.":                      "an asterisk stands for whole leading labels",
+		"https://*.0.0.1":                 "an asterisk stands for whole leading labels",
+		"capacitor://*.example.com":       "an asterisk stands for whole leading labels",
+		"*.example.com":                   "no scheme",
+		"https://*.com":                   "public suffix",
+		"https://*.com.":                  "public suffix",
+		"https://*.com:8443":              "public suffix",
+		"https://*.github.io":             "public suffix",
+		"http://*.example.com":            "use https",
+		"https://" + longHost(254):        "is not an origin",
+		strings.Repeat("h", 400) + "://a": "is not an origin",
+	} {
+		t.Run(entry, func(t *testing.T) {
+			t.Parallel()
+			_, err := cors.New(cors.Config{
+				Origins: []string{secure, entry},
+				PublicSuffix: func(domain string) (string, bool) {
+					if domain == "github.io" {
+						return domain, false
+					}
+					return lastLabel(domain)
+				},
+			})
+			problems := problemsOf(t, err)
+			require.Len(t, problems, 1)
+			require.Equal(t, "Origins", problems[0].Field)
+			require.Equal(t, entry, problems[0].Value)
+			require.Contains(t, problems[0].Reason, want)
+		})
+	}
+}
+
+// problemsOf unpacks what New and FromEnv join.
+func problemsOf(t testing.TB, err error) []*cors.ConfigError {
+	t.Helper()
+	require.Error(t, err)
+	if problem, ok := errors.AsType[*cors.ConfigError](err); ok && error(problem) == err {
+		return []*cors.ConfigError{problem}
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	require.True(t, ok, "not joined: %v", err)
+	var all []*cors.ConfigError
+	for _, err := range joined.Unwrap() {
+		problem, ok := errors.AsType[*cors.ConfigError](err)
+		require.True(t, ok, "not a ConfigError: %v", err)
+		all = append(all, problem)
+	}
+	return all
+}
+
+// TestNewFieldProblems: everything but the grammar of origins.
+func TestNewFieldProblems(t *testing.T) {
+	t.Parallel()
+	app := []string{"https://app.example.com"}
+	tenant := func(*http.Request) string { return "" }
+	for name, test := range map[string]struct {
+		cfg  cors.Config
+		want string
+	}{
+		"nothing": {cors.Config{}, "cors: Origins: is empty, and so are OwnOrigins and Tenant"},
+		"empty lists": {
+			cors.Config{Origins: []string{}, OwnOrigins: []string{}, Tenants: map[string][]string{}},
+			"cors: Origins: is empty",
+		},
+		"any with credentials": {
+			cors.Config{Origins: []string{"*"}, Credentials: true},
+			"cors: Credentials: any site could act as its visitors",
+		},
+		"any own origin":   {cors.Config{OwnOrigins: []string{"*"}}, `cors: OwnOrigins: "*": "*" is not`},
+		"insecure own":     {cors.Config{OwnOrigins: []string{"http://a.test"}}, `"http://a.test": is http`},
+		"duplicate":        {cors.Config{Origins: append(app, app...)}, "is listed twice"},
+		"pattern, no list": {cors.Config{Origins: []string{"https://*.a.test"}}, "needs PublicSuffix"},
+		"duplicate pattern": {
+			cors.Config{
+				Origins:      []string{"https://*.a.test", "https://*.a.test"},
+				PublicSuffix: lastLabel,
+			},
+			"is listed twice",
+		},
+		"tenant without name": {
+			cors.Config{Tenant: tenant, Tenants: map[string][]string{"": app}},
+			`cors: Tenants: the key "" means no tenant`,
+		},
+		"tenant's entry": {
+			cors.Config{Tenant: tenant, Tenants: map[string][]string{"a\n": {"null"}}},
+			`cors: Tenants["a\n"]: "null": every sandboxed`,
+		},
+		"tenant's star": {
+			cors.Config{Tenant: tenant, Tenants: map[string][]string{"a": {"*"}}},
+			`cors: Tenants["a"]: "*"`,
+		},
+		"tenant beyond the list": {
+			cors.Config{Origins: app, Tenants: map[string][]string{"a": {"https://b.test"}}},
+			`cors: Tenants["a"]: "https://b.test": is not covered by Origins`,
+		},
+		"tenant's pattern beyond the list": {
+			cors.Config{
+				Origins: app, PublicSuffix: lastLabel,
+				Tenants: map[string][]string{"a": {"https://*.example.com"}},
+			},
+			"is not covered by Origins",
+		},
+		"tenant's wider pattern": {
+			cors.Config{
+				Origins: []string{"https://*.a.example.com"}, PublicSuffix: lastLabel,
+				Tenants: map[string][]string{"a": {"https://*.example.com"}},
+			},
+			"is not covered by Origins",
+		},
+		"method star":       {cors.Config{Origins: app, Methods: []string{"*"}}, "name the methods"},
+		"method syntax":     {cors.Config{Origins: app, Methods: []string{"P T"}}, "is not a method"},
+		"method empty":      {cors.Config{Origins: app, Methods: []string{""}}, "is not a method"},
+		"method case":       {cors.Config{Origins: app, Methods: []string{"patch"}}, "want upper case"},
+		"method CONNECT":    {cors.Config{Origins: app, Methods: []string{"CONNECT"}}, "never send"},
+		"method TRACE":      {cors.Config{Origins: app, Methods: []string{"TRACE"}}, "never send"},
+		"method TRACK":      {cors.Config{Origins: app, Methods: []string{"TRACK"}}, "never send"},
+		"method twice":      {cors.Config{Origins: app, Methods: []string{"PUT", "PUT"}}, "listed twice"},
+		"header star":       {cors.Config{Origins: app, RequestHeaders: []string{"*"}}, "name the headers"},
+		"header syntax":     {cors.Config{Origins: app, RequestHeaders: []string{"X:"}}, "not a header"},
+		"header @":          {cors.Config{Origins: app, RequestHeaders: []string{"X@"}}, "not a header"},
+		"header [":          {cors.Config{Origins: app, RequestHeaders: []string{"X["}}, "not a header"},
+		"header not ASCII":  {cors.Config{Origins: app, RequestHeaders: []string{"Xé"}}, "not a header"},
+		"header empty":      {cors.Config{Origins: app, RequestHeaders: []string{""}}, "not a header"},
+		"header forbidden":  {cors.Config{Origins: app, RequestHeaders: []string{"Cookie"}}, "let scripts send"},
+		"header Sec-":       {cors.Config{Origins: app, RequestHeaders: []string{"Sec-A"}}, "let scripts send"},
+		"header Proxy-":     {cors.Config{Origins: app, RequestHeaders: []string{"Proxy-A"}}, "let scripts send"},
+		"header CORS":       {cors.Config{Origins: app, RequestHeaders: []string{"Access-Control-A"}}, "let scripts send"},
+		"header twice":      {cors.Config{Origins: app, RequestHeaders: []string{"X-A", "x-a"}}, "listed twice"},
+		"exposed star":      {cors.Config{Origins: app, ExposedHeaders: []string{"*"}}, "name the headers"},
+		"exposed syntax":    {cors.Config{Origins: app, ExposedHeaders: []string{"X A"}}, "not a header"},
+		"exposed cookie":    {cors.Config{Origins: app, ExposedHeaders: []string{"Set-Cookie"}}, "let scripts read"},
+		"exposed cookie 2":  {cors.Config{Origins: app, ExposedHeaders: []string{"set-cookie2"}}, "scripts read"},
+		"exposed twice":     {cors.Config{Origins: app, ExposedHeaders: []string{"A", "a"}}, "listed twice"},
+		"age over":          {cors.Config{Origins: app, MaxAge: 24*time.Hour + time.Second}, "beyond 24h"},
+		"age fraction":      {cors.Config{Origins: app, MaxAge: 1500 * time.Millisecond}, "whole seconds"},
+		"status 199":        {cors.Config{Origins: app, PreflightStatus: 199}, "want 200 to 299"},
+		"status 300":        {cors.Config{Origins: app, PreflightStatus: 300}, "want 200 to 299"},
+		"status negative":   {cors.Config{Origins: app, PreflightStatus: -1}, "want 200 to 299"},
+		"no-origin unknown": {cors.Config{Origins: app, NoOrigin: 3}, "not one of the three policies"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gate, err := cors.New(test.cfg)
+			require.Len(t, problemsOf(t, err), 1, "%v", err)
+			require.ErrorContains(t, err, test.want)
+			require.Nil(t, gate)
+		})
+	}
+}
+
+// TestNewAllProblems: an operator fixes a configuration in one go.
+func TestNewAllProblems(t *testing.T) {
+	t.Parallel()
+	_, err := cors.New(cors.Config{
+		Origins:         []string{"null", "https://a.test/"},
+		OwnOrigins:      []string{"A"},
+		Tenants:         map[string][]string{"b": {""}, "a": {""}},
+		Methods:         []string{"*"},
+		RequestHeaders:  []string{"*"},
+		ExposedHeaders:  []string{"*"},
+		MaxAge:          time.Millisecond,
+		PreflightStatus: 404,
+		NoOrigin:        9,
+	})
+	var fields []string
+	for _, problem := range problemsOf(t, err) {
+		fields = append(fields, problem.Field)
+	}
+	require.Equal(t, []string{
+		"Origins", "Origins", "OwnOrigins", `Tenants["a"]`, `Tenants["b"]`,
+		"Methods", "RequestHeaders", "ExposedHeaders", "MaxAge", "PreflightStatus", "NoOrigin",
+	}, fields)
+}
+
+// TestNewAccepts: the edges that are fine.
+func TestNewAccepts(t *testing.T) {
+	t.Parallel()
+	app := []string{"https://app.example.com"}
+	for name, cfg := range map[string]cors.Config{
+		"loopback": {Origins: []string{
+			"http://localhost", "http://localhost:9102", "http://app.localhost:3000",
+			"http://127.0.0.1:9102", "http://127.255.255.254", "http://[::1]:65535",
+		}},
+		"loopback with credentials": {Origins: []string{"http://localhost:1"}, Credentials: true},
+		"insecure, explicitly": {
+			Origins: []string{"http://app.example.com"}, DangerouslyAllowInsecureOrigins: true,
+		},
+		"any":         {Origins: []string{"*"}},
+		"own only":    {OwnOrigins: app},
+		"tenant only": {Tenant: func(*http.Request) string { return "" }},
+		"tenant within the list": {
+			Origins:      []string{"https://*.example.com", "https://a.test"},
+			PublicSuffix: lastLabel,
+			Tenants: map[string][]string{
+				"a": {"https://a.test", "https://x.example.com", "https://*.x.example.com"},
+				"b": {"https://*.example.com"},
+				"c": nil,
+			},
+		},
+		"tenant within any": {
+			Origins: []string{"*"}, PublicSuffix: lastLabel,
+			Tenants: map[string][]string{"a": {"https://a.test", "https://*.b.test"}},
+		},
+		"listed and own": {Origins: app, OwnOrigins: app},
+		"token":          {Origins: app, RequestHeaders: []string{"!#$%&'*+-.^_`|~09azAZ"}},
+		"age":            {Origins: app, MaxAge: 24 * time.Hour},
+		"age off":        {Origins: app, MaxAge: -1},
+		"status":         {Origins: app, PreflightStatus: 299},
+		"status 200":     {Origins: app, PreflightStatus: 200},
+		"no-origin":      {Origins: app, NoOrigin: cors.NoOriginRefuse},
+		"trailing dot":   {Origins: []string{"https://app.example.com."}},
+		"IPv6":           {Origins: []string{"https://[2001:db8::1]", "https://[1:0:2:3:4:5:6:7]:1", "https://[1:0:0:2::3]"}},
+		"bare name":      {Origins: []string{"https://intranet", "https://a_b.test", "https://a-.test"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := cors.New(cfg)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestNewCopies: a Config that changes later changes nothing.
+func TestNewCopies(t *testing.T) {
+	t.Parallel()
+	cfg := cors.Config{
+		Origins:        []string{"https://app.example.com"},
+		Methods:        []string{"PUT"},
+		RequestHeaders: []string{"X-A"},
+		Tenants:        map[string][]string{"t": {"https://app.example.com"}},
+	}
+	gate, err := cors.New(cfg)
+	require.NoError(t, err)
+	cfg.Origins[0], cfg.Methods[0], cfg.RequestHeaders[0] = "https://evil.test", "DELETE", "X-B"
+	cfg.Tenants["t"][0] = "https://evil.test"
+	cfg.Tenants["u"] = []string{"https://evil.test"}
+
+	row := row{
+		config: "plain", method: "OPTIONS", origin: "https://app.example.com", site: "cross-site",
+		extra: "acrm=PUT;acrh=x-a",
+	}
+	require.True(t, gate.Check(row.request()).Allowed)
+	row.origin = "https://evil.test"
+	require.False(t, gate.Check(row.request()).Allowed)
+	require.False(t, gate.TenantAllows("t", "https://evil.test"))
+	require.False(t, gate.TenantAllows("u", "https://evil.test"))
+}
+
+func TestFromEnv(t *testing.T) {
+	const name = "ALLOWED_ORIGINS"
+	for value, want := range map[string][]string{
+		"https://a.test":                      {"https://a.test"},
+		" https://a.test ,\thttps://b.test\n": {"https://a.test", "https://b.test"},
+		"http://localhost:9102,http://c.test": {"http://localhost:9102", "http://c.test"},
+		"https://*.a.test":                    {"https://*.a.test"},
+	} {
+		t.Run(value, func(t *testing.T) {
+			t.Setenv(name, value)
+			got, err := cors.FromEnv(name)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		})
+	}
+	for value, want := range map[string]string{
+		"":                              "cors: ALLOWED_ORIGINS: is unset or empty",
+		" \t ":                          "cors: ALLOWED_ORIGINS: is unset or empty",
+		"*":                             `cors: ALLOWED_ORIGINS: "*": "*" is not one origin among others`,
+		"https://a.test,":               "cors: ALLOWED_ORIGINS: is empty; remove the entry",
+		",":                             "cors: ALLOWED_ORIGINS: is empty; remove the entry",
+		"https://a.test https://b.test": "has a space",
+		"https://a.test,https://a.test": `"https://a.test": is listed twice`,
+		"null":                          "null",
+		"https://a.test/":               "trailing slash",
+	} {
+		t.Run(fmt.Sprintf("%q", value), func(t *testing.T) {
+			t.Setenv(name, value)
+			got, err := cors.FromEnv(name)
+			require.Empty(t, got)
+			require.ErrorContains(t, err, want)
+			problemsOf(t, err)
+		})
+	}
+	t.Run("unset", func(t *testing.T) {
+		_, err := cors.FromEnv("SALLYPORT_TEST_NO_SUCH_VARIABLE")
+		require.ErrorContains(t, err, "SALLYPORT_TEST_NO_SUCH_VARIABLE: is unset")
+	})
+	t.Run("every problem", func(t *testing.T) {
+		t.Setenv(name, "*,https://a.test,null,b")
+		_, err := cors.FromEnv(name)
+		require.Len(t, problemsOf(t, err), 3)
+	})
+}
