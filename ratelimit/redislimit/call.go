@@ -116,8 +116,8 @@ func state(p *ratelimit.Policy, busy int64) ratelimit.Result {
 }
 
 // pack appends the call to the script's argument.
-func (c *call) pack(b []byte, repeats int) []byte {
-	b = packInt(packInt(b, int64(c.n)), int64(repeats))
+func (c *call) pack(b []byte, repeats int64) []byte {
+	b = packInt(packInt(b, int64(c.n)), repeats)
 	for _, t := range c.terms[:c.n] {
 		b = packInt(packInt(packInt(b, t.interval), t.burst), t.cost)
 		if t.shadow {

@@ -35,10 +35,11 @@ type memoShard struct {
 type entry struct {
 	at     time.Time // when busy was true
 	busy   [ratelimit.MaxPolicies]int64
-	until  time.Time // of the denial, or of the lease
-	denied bool
-	credit int64 // repeats taken ahead and not used
-	size   int   // repeats to take ahead next time
+	denied time.Time // denied until then
+	leased time.Time // credit may be used until then
+	credit int64     // repeats taken ahead and not used
+	asked  int64     // repeats being taken ahead right now
+	size   int64     // repeats to take ahead next time
 }
 
 func newMemo(cfg Config) *memo {
@@ -62,144 +63,168 @@ func (m *memo) answer(id uint64, policies []ratelimit.Policy, results []ratelimi
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e := sh.seen[id]
-	if e == nil || !e.denied && e.credit == 0 {
+	if e == nil {
 		return false
 	}
 	now := time.Now()
-	if !now.Before(e.until) {
-		return false
-	}
-	if !e.denied {
-		e.credit--
-	}
 	passed := int64(now.Sub(e.at))
-	for i := range policies {
-		p := &policies[i]
-		if e.denied {
-			results[i] = state(p, max(e.busy[i]-passed, 0))
-			continue
+	switch {
+	case e.credit > 0 && now.Before(e.leased):
+		e.credit--
+		for i := range policies {
+			p := &policies[i]
+			// The bucket as it is, less what is taken ahead and still unused.
+			ahead := e.credit * int64(p.Limit.Interval()) * int64(p.Cost)
+			results[i] = state(p, max(e.busy[i]-passed-ahead, 0))
+			results[i].Fits, results[i].RetryAfter = true, 0
 		}
-		// The bucket as it is, less what others will still take ahead.
-		ahead := e.credit * int64(p.Limit.Interval()) * int64(p.Cost)
-		results[i] = state(p, max(e.busy[i]-passed-ahead, 0))
-		results[i].Fits, results[i].RetryAfter = true, 0
+		return true
+	case now.Before(e.denied):
+		for i := range policies {
+			results[i] = state(&policies[i], max(e.busy[i]-passed, 0))
+		}
+		// While a leased key rests, its time may have come: it must still refuse.
+		if i := refuser(policies, results); i >= 0 {
+			results[i].Fits, results[i].RetryAfter = false, e.denied.Sub(now)
+		}
+		return true
 	}
-	if e.denied && allFit(policies, results) {
-		return false // the time has come, save for rounding
-	}
-	return true
+	return false
 }
 
-func allFit(policies []ratelimit.Policy, results []ratelimit.Result) bool {
+// refuser returns the first policy that may refuse, or -1 if one already does.
+func refuser(policies []ratelimit.Policy, results []ratelimit.Result) int {
+	first := -1
 	for i := range results {
-		if !results[i].Fits && !policies[i].Shadow {
-			return false
+		if policies[i].Shadow {
+			continue
+		}
+		if !results[i].Fits {
+			return -1
+		}
+		if first < 0 {
+			first = i
 		}
 	}
-	return true
+	return first
 }
 
 // ahead says how many repeats to take beyond the members. It doubles while a
 // lease is used up before its time and halves when it is not, so that only keys
 // that are busy here hold units back.
-func (m *memo) ahead(c *call, members int, now time.Time) int {
+func (m *memo) ahead(c *call, members int, now time.Time) int64 {
 	if m.lease == 0 || c.id == 0 {
 		return 0
 	}
 	sh := m.shard(c.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e := sh.seen[c.id]
+	e := sh.get(c.id, now)
 	if e == nil {
-		sh.put(c.id, &entry{at: now}, now)
 		return 0
 	}
 	switch {
-	case e.denied:
+	case e.at.IsZero() || e.denied.After(e.at):
 	case now.Sub(e.at) < m.leaseTime/2:
-		e.size = max(2*e.size, 2*members)
+		e.size = max(2*e.size, 2*int64(members))
 	default:
 		e.size /= 2
 	}
 	for _, t := range c.terms[:c.n] {
 		// No more than an eighth of a bucket rests in one process.
-		e.size = min(e.size, m.lease/int(t.cost), int(t.burst/8/t.cost))
+		e.size = min(e.size, int64(m.lease)/t.cost, t.burst/8/t.cost)
 	}
-	return e.size
+	if !now.Before(e.leased) {
+		e.credit = 0 // too late to be used
+	}
+	n := max(e.size-e.credit-e.asked, 0)
+	e.asked += n
+	return n
 }
 
-// learn remembers the outcome of a group.
+// learn remembers the outcome of a group; admitted is -1 if it is not known.
 func (m *memo) learn(g *group, admitted int64, started time.Time) {
 	c := g.first
-	denied := admitted < int64(g.members)
-	if !denied && m.lease == 0 {
+	denied := admitted >= 0 && admitted < g.members
+	if c.id == 0 || !denied && m.lease == 0 {
 		return
-	}
-	e := &entry{at: started, denied: denied}
-	var wait int64
-	for i, t := range c.terms[:c.n] {
-		e.busy[i] = c.busy[i]
-		if c.short[i] || t.shadow {
-			continue
-		}
-		if t.cost > t.burst {
-			wait = int64(maxHold) // until the limit changes, which is another decision
-			continue
-		}
-		wait = max(wait, c.busy[i]+t.interval*t.cost-t.interval*t.burst)
 	}
 	now := time.Now()
 	sh := m.shard(c.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	old := sh.seen[c.id]
-	if old != nil {
-		e.size = old.size
+	e := sh.get(c.id, now)
+	if e == nil {
+		return
 	}
+	e.asked = max(e.asked-g.ahead, 0)
+	if admitted < 0 {
+		return
+	}
+	e.at, e.busy = started, g.busy
 	if denied {
-		e.until = started.Add(min(time.Duration(max(wait, m.hold(c))), maxHold))
-	} else {
-		e.credit = admitted - int64(g.members)
-		if old != nil && !old.denied && now.Before(old.until) {
-			e.credit += old.credit
-		}
-		e.credit = min(e.credit, int64(m.lease))
-		e.until = started.Add(m.leaseTime)
+		e.denied = started.Add(min(max(g.wait(), m.hold(c)), maxHold))
+		return
 	}
-	sh.put(c.id, e, now)
+	e.denied = time.Time{}
+	if extra := admitted - g.members; extra > 0 {
+		e.credit += extra
+		e.leased = started.Add(m.leaseTime)
+	}
+}
+
+// wait is the time until the group, which was denied, would be admitted.
+func (g *group) wait() time.Duration {
+	var wait int64
+	for i, t := range g.first.terms[:g.first.n] {
+		switch {
+		case t.shadow:
+		case t.cost > t.burst:
+			return maxHold // until the limit changes, which is another decision
+		default:
+			wait = max(wait, g.busy[i]+t.interval*t.cost-t.interval*t.burst)
+		}
+	}
+	return time.Duration(wait)
 }
 
 // hold is how long a leased key rests after a denial, so that the units which
 // trickle in are fetched together and not one by one.
-func (m *memo) hold(c *call) int64 {
+func (m *memo) hold(c *call) time.Duration {
 	if m.lease == 0 {
 		return 0
 	}
 	rest := int64(m.leaseTime) / 2
 	for _, t := range c.terms[:c.n] {
-		rest = min(rest, t.interval*min(int64(m.lease)/2, t.burst/4))
+		rest = min(rest, t.interval*min(int64(m.lease)/2, t.burst/8))
 	}
-	return rest
+	return time.Duration(rest)
 }
 
-// put stores an entry, making room by dropping what has run out.
-func (sh *memoShard) put(id uint64, e *entry, now time.Time) {
+// get returns the entry of id, made if there is room; a few of those that say
+// nothing any more are dropped to make some.
+func (sh *memoShard) get(id uint64, now time.Time) *entry {
+	if e := sh.seen[id]; e != nil {
+		return e
+	}
 	if sh.seen == nil {
 		sh.seen = make(map[uint64]*entry)
 	}
-	if _, ok := sh.seen[id]; !ok && len(sh.seen) >= memoKeys/memoShards {
+	if len(sh.seen) >= memoKeys/memoShards {
 		looked := 0
-		for k, old := range sh.seen {
-			if !now.Before(old.until) {
+		for k, e := range sh.seen {
+			if e.asked == 0 && !now.Before(e.denied) && !now.Before(e.leased) {
 				delete(sh.seen, k)
 			}
 			if looked++; looked == 8 {
 				break
 			}
 		}
-		if len(sh.seen) >= memoKeys/memoShards {
-			return
-		}
 	}
+	if len(sh.seen) >= memoKeys/memoShards {
+		return nil
+	}
+	e := new(entry)
 	sh.seen[id] = e
+	return e
 }

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/opsmantik/sallyport/ratelimit"
 )
 
 // group is equal decisions of one batch, charged with one pair of commands.
 type group struct {
 	first   *call
-	members int
-	ahead   int // repeats beyond the members, for a lease
+	members int64
+	ahead   int64 // repeats beyond the members, for a lease
+	busy    [ratelimit.MaxPolicies]int64
 }
 
 // send makes one script call for a batch, answers every member and wakes all
@@ -32,7 +35,8 @@ func (s *Store) send(batch []*call, own *call) {
 			err = errReply
 		}
 		if err != nil {
-			break
+			s.memo.learn(g, -1, started)
+			continue
 		}
 		s.answer(g, batch, reply[at:at+1+g.first.n], started)
 		at += 1 + g.first.n
@@ -75,7 +79,7 @@ func (s *Store) run(groups []group, now time.Time) ([]any, error) {
 	packed := packArray(make([]byte, 0, 3+9*size), size)
 	for i := range groups {
 		g := &groups[i]
-		g.ahead = s.memo.ahead(g.first, g.members, now)
+		g.ahead = s.memo.ahead(g.first, int(g.members), now)
 		packed = g.first.pack(packed, g.members+g.ahead)
 	}
 	cmd, err := s.eval(context.Background(), s.take, keys, packed)
@@ -92,9 +96,12 @@ func (s *Store) answer(g *group, batch []*call, reply []any, started time.Time) 
 	if !ok {
 		admitted = 0
 	}
-	var busy [len(g.first.busy)]int64
+	var short [ratelimit.MaxPolicies]bool
 	for i := range g.first.n {
-		busy[i], _ = reply[1+i].(int64)
+		g.busy[i], _ = reply[1+i].(int64)
+		if short[i] = g.busy[i] < 0; short[i] {
+			g.busy[i] = -g.busy[i] - 1
+		}
 	}
 	left := admitted
 	for _, c := range batch {
@@ -102,22 +109,16 @@ func (s *Store) answer(g *group, batch []*call, reply []any, started time.Time) 
 			continue
 		}
 		c.admitted = left > 0
-		if left > 0 {
-			left--
-		}
-		for i := range c.n {
-			c.busy[i], c.short[i] = busy[i], busy[i] < 0
-			if c.short[i] {
-				c.busy[i] = -busy[i] - 1
-				continue
+		left = max(left-1, 0)
+		c.busy, c.short = g.busy, short
+		for i, t := range c.terms[:c.n] {
+			if !short[i] {
+				// As this one left it: those behind it in the batch come later.
+				c.busy[i] = max(c.busy[i]-left*t.interval*t.cost, 0)
 			}
-			// As this one left it: those behind it in the batch come later.
-			c.busy[i] = max(c.busy[i]-left*c.terms[i].interval*c.terms[i].cost, 0)
 		}
 	}
-	if g.first.id != 0 {
-		s.memo.learn(g, admitted, started)
-	}
+	s.memo.learn(g, admitted, started)
 }
 
 // uncertain reports whether the command may have run, or may still run.

@@ -34,7 +34,9 @@ while args[a] do
       -- Above full: the clock was set back, or the limit became smaller.
       if b < 0 then b = 0 elseif b > full then b = full end
     end
-    if step > 0 and b + fit * step > full then
+    if args[p + 2] > args[p + 1] then
+      fit = 0
+    elseif step > 0 and b + fit * step > full then
       fit = floor((full - b) / step)
       if b + fit * step > full then fit = fit - 1 end -- the quotient was rounded up
     end

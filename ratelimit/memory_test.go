@@ -1,0 +1,193 @@
+package ratelimit_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/storetest"
+)
+
+func TestMemoryConforms(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(testing.TB) ratelimit.Store { return ratelimit.NewMemory(0) })
+}
+
+func TestMemoryZeroValueAnswersNothing(t *testing.T) {
+	t.Parallel()
+	for _, m := range []*ratelimit.Memory{nil, {}} {
+		p := []ratelimit.Policy{perHour("a", ratelimit.TextKey("k"), 1)}
+		require.Error(t, m.Take(t.Context(), p, make([]ratelimit.Result, 1)))
+		require.Error(t, m.Forget(t.Context(), p))
+		require.Error(t, m.Leave(t.Context(), p[0], "token"))
+		_, err := m.Enter(t.Context(), p[0], "token", 1, time.Second)
+		require.Error(t, err)
+	}
+}
+
+func perHour(name string, key ratelimit.Key, n int) ratelimit.Policy {
+	return ratelimit.Policy{Name: name, Key: key, Limit: ratelimit.PerHour(n), Cost: 1}
+}
+
+func takeOne(t testing.TB, m *ratelimit.Memory, p ratelimit.Policy) ratelimit.Result {
+	t.Helper()
+	var results [1]ratelimit.Result
+	require.NoError(t, m.Take(context.Background(), []ratelimit.Policy{p}, results[:]))
+	return results[0]
+}
+
+func numbered(n int) ratelimit.Key {
+	return ratelimit.AddrKey(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}))
+}
+
+// A flood of new keys fills the table. Keys known before keep their buckets,
+// denied ones stay denied, and newcomers share one bucket.
+func TestMemoryFloodGivesNoBudgetBack(t *testing.T) {
+	t.Parallel()
+	m := ratelimit.NewMemory(640)
+	victim := perHour("a", ratelimit.TextKey("denied"), 3)
+	for range 3 {
+		require.True(t, takeOne(t, m, victim).Fits)
+	}
+	require.False(t, takeOne(t, m, victim).Fits)
+
+	fresh := 0
+	for i := range 20_000 {
+		if takeOne(t, m, perHour("a", numbered(i), 3)).Fits {
+			fresh++
+		}
+	}
+	require.False(t, takeOne(t, m, victim).Fits, "eviction gave a denied key new budget")
+	require.LessOrEqual(t, fresh, 640+64+3, "more than the table's places and one overflow bucket")
+	require.GreaterOrEqual(t, fresh, 600)
+}
+
+// The overflow bucket is shared by keys, not by policies.
+func TestMemoryOverflowIsPerPolicy(t *testing.T) {
+	t.Parallel()
+	m := ratelimit.NewMemory(1)
+	for i := range 500 {
+		takeOne(t, m, perHour("full", numbered(i), 1))
+	}
+	require.False(t, takeOne(t, m, perHour("full", numbered(501), 1)).Fits)
+	r := takeOne(t, m, perHour("other", numbered(502), 5))
+	require.True(t, r.Fits)
+	require.Equal(t, 3, takeOne(t, m, perHour("other", numbered(503), 5)).Remaining, "one bucket")
+
+	both := []ratelimit.Policy{
+		perHour("full", numbered(504), 1), perHour("other", numbered(504), 5),
+	}
+	results := make([]ratelimit.Result, 2)
+	require.NoError(t, m.Take(t.Context(), both, results))
+	require.False(t, results[0].Fits)
+	require.Equal(t, 3, results[1].Remaining, "all or none holds in overflow too")
+}
+
+// Policy names made from input must not grow the overflow table either.
+func TestMemoryOverflowOfManyNames(t *testing.T) {
+	t.Parallel()
+	m := ratelimit.NewMemory(1)
+	fresh := 0
+	for i := range 5000 {
+		if takeOne(t, m, perHour(fmt.Sprintf("p%d", i), numbered(i), 1)).Fits {
+			fresh++
+		}
+	}
+	require.LessOrEqual(t, fresh, 64+256)
+}
+
+// A place is free again once its bucket is full.
+func TestMemoryReusesFullBuckets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := ratelimit.NewMemory(64)
+		for round := range 5 {
+			fits := 0
+			for i := range 1000 {
+				if takeOne(t, m, perHour("a", numbered(1000*round+i), 1)).Fits {
+					fits++
+				}
+			}
+			require.InDelta(t, 64, fits, 2, "round %d", round)
+			time.Sleep(time.Hour + time.Second)
+		}
+	})
+}
+
+// Every key stays findable while others come and go around it.
+func TestMemoryTableAgainstModel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const keys = 3000
+		m := ratelimit.NewMemory(keys * 2)
+		var used [keys]int
+		state := uint64(1)
+		for range 60_000 {
+			state = state*6364136223846793005 + 1442695040888963407
+			k := int(state >> 33 % keys)
+			r := takeOne(t, m, perHour("a", numbered(k), 10))
+			require.Equal(t, used[k] < 10, r.Fits, "key %d after %d", k, used[k])
+			used[k] = min(used[k]+1, 10)
+		}
+	})
+}
+
+func TestMemoryRaceOnOneKeyAndOverflow(t *testing.T) {
+	t.Parallel()
+	m := ratelimit.NewMemory(64)
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for g := range 1000 {
+		wg.Go(func() {
+			for i := range 20 {
+				if takeOne(t, m, perHour("hot", ratelimit.TextKey("one"), 777)).Fits {
+					admitted.Add(1)
+				}
+				takeOne(t, m, perHour("flood", numbered(g*20+i), 1))
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 777, admitted.Load())
+}
+
+// The in-process store counts on the monotonic clock and so cannot be fooled by
+// a wall clock that is set; synctest shows the time it does follow.
+func TestMemoryFollowsTimeExactly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := ratelimit.NewMemory(0)
+		p := ratelimit.Policy{
+			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(7), Cost: 1,
+		}
+		for range 7 {
+			require.True(t, takeOne(t, m, p).Fits)
+		}
+		for range 200 {
+			r := takeOne(t, m, p)
+			require.False(t, r.Fits)
+			time.Sleep(r.RetryAfter - 2*time.Nanosecond)
+			require.False(t, takeOne(t, m, p).Fits, "before RetryAfter")
+			time.Sleep(2 * time.Nanosecond)
+			require.True(t, takeOne(t, m, p).Fits, "at RetryAfter")
+		}
+	})
+}
+
+func TestMemoryTurnsAwayTooManyHeldKeys(t *testing.T) {
+	t.Parallel()
+	m := ratelimit.NewMemory(2)
+	for i, want := range []bool{true, true, false} {
+		got, err := m.Enter(t.Context(), perHour("a", numbered(i), 1), "token", 1, time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "key %d", i)
+	}
+}
