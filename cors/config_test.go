@@ -112,6 +112,12 @@ func TestNewFieldProblems(t *testing.T) {
 	t.Parallel()
 	app := []string{"https://app.example.com"}
 	tenant := func(*http.Request) string { return "" }
+	request := func(names ...string) cors.Config {
+		return cors.Config{Origins: app, RequestHeaders: names}
+	}
+	exposed := func(names ...string) cors.Config {
+		return cors.Config{Origins: app, ExposedHeaders: names}
+	}
 	for name, test := range map[string]struct {
 		cfg  cors.Config
 		want string
@@ -126,7 +132,7 @@ func TestNewFieldProblems(t *testing.T) {
 			"cors: Credentials: any site could act as its visitors",
 		},
 		"any own origin":   {cors.Config{OwnOrigins: []string{"*"}}, `cors: OwnOrigins: "*": "*" is not`},
-		"insecure own":     {cors.Config{OwnOrigins: []string{"http://a.test"}}, `"http://a.test": is http`},
+		"insecure own":     {cors.Config{OwnOrigins: []string{"http://a.test"}}, `"http://a.test"`},
 		"duplicate":        {cors.Config{Origins: append(app, app...)}, "is listed twice"},
 		"pattern, no list": {cors.Config{Origins: []string{"https://*.a.test"}}, "needs PublicSuffix"},
 		"duplicate pattern": {
@@ -174,24 +180,24 @@ func TestNewFieldProblems(t *testing.T) {
 		"method TRACE":      {cors.Config{Origins: app, Methods: []string{"TRACE"}}, "never send"},
 		"method TRACK":      {cors.Config{Origins: app, Methods: []string{"TRACK"}}, "never send"},
 		"method twice":      {cors.Config{Origins: app, Methods: []string{"PUT", "PUT"}}, "listed twice"},
-		"header star":       {cors.Config{Origins: app, RequestHeaders: []string{"*"}}, "name the headers"},
-		"header syntax":     {cors.Config{Origins: app, RequestHeaders: []string{"X:"}}, "not a header"},
-		"header @":          {cors.Config{Origins: app, RequestHeaders: []string{"X@"}}, "not a header"},
-		"header [":          {cors.Config{Origins: app, RequestHeaders: []string{"X["}}, "not a header"},
-		"header not ASCII":  {cors.Config{Origins: app, RequestHeaders: []string{"Xé"}}, "not a header"},
-		"header empty":      {cors.Config{Origins: app, RequestHeaders: []string{""}}, "not a header"},
-		"header forbidden":  {cors.Config{Origins: app, RequestHeaders: []string{"Cookie"}}, "let scripts send"},
-		"header Sec-":       {cors.Config{Origins: app, RequestHeaders: []string{"Sec-A"}}, "let scripts send"},
-		"header Proxy-":     {cors.Config{Origins: app, RequestHeaders: []string{"Proxy-A"}}, "let scripts send"},
-		"header CORS":       {cors.Config{Origins: app, RequestHeaders: []string{"Access-Control-A"}}, "let scripts send"},
-		"header twice":      {cors.Config{Origins: app, RequestHeaders: []string{"X-A", "x-a"}}, "listed twice"},
-		"exposed star":      {cors.Config{Origins: app, ExposedHeaders: []string{"*"}}, "name the headers"},
-		"exposed syntax":    {cors.Config{Origins: app, ExposedHeaders: []string{"X A"}}, "not a header"},
-		"exposed cookie":    {cors.Config{Origins: app, ExposedHeaders: []string{"Set-Cookie"}}, "let scripts read"},
-		"exposed cookie 2":  {cors.Config{Origins: app, ExposedHeaders: []string{"set-cookie2"}}, "scripts read"},
-		"exposed twice":     {cors.Config{Origins: app, ExposedHeaders: []string{"A", "a"}}, "listed twice"},
-		"age over":          {cors.Config{Origins: app, MaxAge: 24*time.Hour + time.Second}, "beyond 24h"},
-		"age fraction":      {cors.Config{Origins: app, MaxAge: 1500 * time.Millisecond}, "whole seconds"},
+		"header star":       {request("*"), "name the"},
+		"header syntax":     {request("X:"), "not a header"},
+		"header @":          {request("X@"), "not a header"},
+		"header [":          {request("X["), "not a header"},
+		"header not ASCII":  {request("Xé"), "not a header"},
+		"header empty":      {request(""), "not a header"},
+		"header forbidden":  {request("Cookie"), "scripts send"},
+		"header Sec-":       {request("Sec-A"), "scripts send"},
+		"header Proxy-":     {request("Proxy-A"), "scripts send"},
+		"header CORS":       {request("Access-Control-A"), "scripts send"},
+		"header twice":      {request("X-A", "x-a"), "listed twice"},
+		"exposed star":      {exposed("*"), "name the"},
+		"exposed syntax":    {exposed("X A"), "not a header"},
+		"exposed cookie":    {exposed("Set-Cookie"), "scripts read"},
+		"exposed cookie 2":  {exposed("set-cookie2"), "scripts read"},
+		"exposed twice":     {exposed("A", "a"), "listed twice"},
+		"age over":          {cors.Config{Origins: app, MaxAge: 86_401 * time.Second}, "beyond 24h"},
+		"age fraction":      {cors.Config{Origins: app, MaxAge: time.Second + 1}, "whole seconds"},
 		"status 199":        {cors.Config{Origins: app, PreflightStatus: 199}, "want 200 to 299"},
 		"status 300":        {cors.Config{Origins: app, PreflightStatus: 300}, "want 200 to 299"},
 		"status negative":   {cors.Config{Origins: app, PreflightStatus: -1}, "want 200 to 299"},
@@ -268,8 +274,10 @@ func TestNewAccepts(t *testing.T) {
 		"status 200":     {Origins: app, PreflightStatus: 200},
 		"no-origin":      {Origins: app, NoOrigin: cors.NoOriginRefuse},
 		"trailing dot":   {Origins: []string{"https://app.example.com."}},
-		"IPv6":           {Origins: []string{"https://[2001:db8::1]", "https://[1:0:2:3:4:5:6:7]:1", "https://[1:0:0:2::3]"}},
-		"bare name":      {Origins: []string{"https://intranet", "https://a_b.test", "https://a-.test"}},
+		"IPv6": {Origins: []string{
+			"https://[2001:db8::1]", "https://[1:0:2:3:4:5:6:7]:1", "https://[1:0:0:2::3]",
+		}},
+		"bare name": {Origins: []string{"https://intranet", "https://a_b.test", "https://a-.test"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,108 @@
+package cors_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/opsmantik/sallyport/cors"
+)
+
+// A page on an unlisted origin does not make the handler run; a page on the
+// listed one does, and may read the response.
+func Example() {
+	gate, err := cors.New(cors.Config{
+		Origins:        []string{"https://shop.example.com"}, // or cors.FromEnv("ALLOWED_ORIGINS")
+		OwnOrigins:     []string{"https://api.example.com"},
+		Methods:        []string{"PUT"},
+		RequestHeaders: []string{"X-Ops-Signature", "X-Ops-Ts"},
+		ExposedHeaders: []string{"Retry-After"},
+		OnDecision: func(_ *http.Request, d cors.Decision) {
+			fmt.Println("decision:", d.Reason)
+		},
+	})
+	if err != nil {
+		panic(err) // at start: every problem at once
+	}
+	handler := gate.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		fmt.Println("handler runs")
+	}))
+	for _, origin := range []string{"https://evil.test", "https://shop.example.com"} {
+		r := httptest.NewRequest("POST", "/orders", nil)
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Printf("%d, readable by %q\n", w.Code, w.Header().Get("Access-Control-Allow-Origin"))
+	}
+	// Output:
+	// decision: origin_not_listed
+	// 403, readable by ""
+	// decision: origin_listed
+	// handler runs
+	// 200, readable by "https://shop.example.com"
+}
+
+// The gate stops pages, not programs: Origin is what the client says. A server
+// that takes "allowed" for "authenticated" hands its data to curl.
+func Example_incorrect() {
+	gate, err := cors.New(cors.Config{Origins: []string{"https://admin.example.com"}})
+	if err != nil {
+		panic(err)
+	}
+	secrets := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "the secrets") // Incorrect: nobody asked who this is.
+	})
+	curl := httptest.NewRequest("GET", "/secrets", nil) // -H 'Origin: ...' works as well
+	w := httptest.NewRecorder()
+	gate.Wrap(secrets).ServeHTTP(w, curl)
+	fmt.Println(w.Code, w.Body)
+	// Output: 200 the secrets
+}
+
+// A callback that another site posts to by design gets a Gate of its own. The
+// exemption is explicit, has its own list, and ends with its route.
+func ExampleGate_Wrap_exemption() {
+	gate, err := cors.New(cors.Config{OwnOrigins: []string{"https://app.example.com"}})
+	if err != nil {
+		panic(err)
+	}
+	callback, err := cors.New(cors.Config{Origins: []string{"https://login.idp.example"}})
+	if err != nil {
+		panic(err)
+	}
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.Handle("/", gate.Wrap(ok))
+	mux.Handle("POST /login/callback", callback.Wrap(ok))
+
+	for _, path := range []string{"/", "/login/callback"} {
+		r := httptest.NewRequest("POST", path, nil)
+		r.Header.Set("Origin", "https://login.idp.example")
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(path, w.Code)
+	}
+	// Output:
+	// / 403
+	// /login/callback 200
+}
+
+// A server that learns the tenant from the body asks twice: the gate in front
+// by the platform's list, and then for the tenant.
+func ExampleGate_TenantAllows() {
+	gate, err := cors.New(cors.Config{
+		Origins: []string{"https://one.example", "https://two.example"},
+		Tenants: map[string][]string{
+			"site-1": {"https://one.example"},
+			"site-2": {"https://two.example"},
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(gate.TenantAllows("site-1", "https://one.example"))
+	fmt.Println(gate.TenantAllows("site-1", "https://two.example"))
+	// Output:
+	// true
+	// false
+}
