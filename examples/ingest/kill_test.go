@@ -126,8 +126,8 @@ func requireExactlyOnce(t testing.TB, s *sender, stored map[string]int) {
 
 // TestKillLoop kills the server in the middle of the load, again and again.
 // A killed process keeps the operating system's page cache, so this proves the
-// order of acknowledging and storing, and not fsync: that is in
-// TestCommitSyncsBeforeItReturns.
+// order of acknowledging and storing, and not fsync: that the connection syncs
+// is checked beside the store.
 func TestKillLoop(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

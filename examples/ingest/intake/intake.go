@@ -107,9 +107,15 @@ func (in *Intake) accept(w http.ResponseWriter, r *http.Request, received []even
 		reply.Unavailable(w, "queue_unavailable", "The events were not stored; send them again")
 		return
 	}
-	reply.JSON(w, http.StatusAccepted, map[string]any{
-		"ok": true, "status": "queued", "ingest_id": id, "count": len(received),
-	})
+	reply.JSON(w, http.StatusAccepted, accepted{true, "queued", id, len(received)})
+}
+
+// accepted is the body of a 202.
+type accepted struct {
+	OK       bool   `json:"ok"`
+	Status   string `json:"status"`
+	IngestID string `json:"ingest_id"`
+	Count    int    `json:"count"`
 }
 
 // newID returns 130 random bits. An id is a name, not a secret.

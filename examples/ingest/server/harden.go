@@ -13,9 +13,11 @@ import (
 func harden(log *slog.Logger, tls bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Referrer-Policy", "no-referrer")
+		// One allocation for the three, instead of one each.
+		values := [...]string{"nosniff", "default-src 'none'; frame-ancestors 'none'", "no-referrer"}
+		h["X-Content-Type-Options"] = values[0:1:1]
+		h["Content-Security-Policy"] = values[1:2:2]
+		h["Referrer-Policy"] = values[2:3:3]
 		if tls {
 			h.Set("Strict-Transport-Security", "max-age=63072000")
 		}

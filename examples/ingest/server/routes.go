@@ -10,6 +10,7 @@ import (
 
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
@@ -19,6 +20,7 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/sessions"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // gate wraps a handler with one check.
@@ -50,7 +52,7 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	if err != nil {
 		return nil, err
 	}
-	calls, err := newCallVerifier(s, hmacsig.NewMemoryReplay(0), count)
+	signed, err := newCallVerifier(s, hmacsig.NewMemoryReplay(0), count)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +60,7 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	if err != nil {
 		return nil, err
 	}
-	in, err := srv.newIntake(origin, limits)
+	srv.intake, err = srv.newIntake(origin, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +73,19 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 		return nil, err
 	}
 
+	access, err := newAccess(s, session, srv.db, count)
+	if err != nil {
+		return nil, err
+	}
+	admin := &calls.Calls{DB: srv.db, Log: srv.log}
+
 	mux := http.NewServeMux()
-	public := func(pattern string, h http.HandlerFunc, gates ...gate) {
+	handle := func(pattern string, h http.Handler, gates ...gate) {
 		mux.Handle(pattern, behind(h, append([]gate{address.Wrap, limits.Wrap}, gates...)...))
 	}
-	public("POST /api/sync", in.Sync)
-	public("POST /api/call-event/v2", in.Call, calls.Wrap)
+	public := func(pattern string, h http.HandlerFunc, gates ...gate) { handle(pattern, h, gates...) }
+	public("POST /api/sync", srv.intake.Sync)
+	public("POST /api/call-event/v2", srv.intake.Call, signed.Wrap)
 	public("OPTIONS /api/sync", options)
 	public("OPTIONS /api/call-event/v2", options)
 	public("POST /auth/login", accounts.Login, session.Wrap)
@@ -84,6 +93,12 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	public("POST /auth/logout", accounts.Logout, session.Wrap)
 	public("GET /auth/sessions", accounts.List, session.Require)
 	public("DELETE /auth/sessions/{id}", accounts.End, session.Require)
+
+	handle("GET /api/sites/{site_id}/calls", tenancy.Route(access, admin.List), session.Wrap)
+	handle("GET /api/sites/{site_id}/events", tenancy.Route(access, admin.Events), session.Wrap)
+	handle("POST /api/calls/{id}/seal", tenancy.Route(access, admin.Seal), session.Wrap)
+	handle("POST /api/calls/{id}/junk", tenancy.Route(access, admin.Junk), session.Wrap)
+	handle("POST /api/calls/{id}/undo", tenancy.Route(access, admin.Undo), session.Wrap)
 
 	// The queue's deliveries come in bursts from one address, and are refused
 	// by their signature before a byte of the body is read.

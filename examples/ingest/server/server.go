@@ -16,6 +16,7 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/demo"
+	"github.com/opsmantik/sallyport/examples/ingest/intake"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
@@ -30,6 +31,7 @@ type Server struct {
 	log        *slog.Logger
 	db         *sqlite.DB
 	dispatcher *delivery.Dispatcher
+	intake     *intake.Intake
 	api        listening
 	demo       *listening // demo mode only
 	closers    []func() error

@@ -40,10 +40,9 @@ func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
 		payloads[i] = payload
 	}
 	err := db.Write(ctx, func(tx *sql.Tx) error {
-		const insert = `INSERT INTO queue (id, payload, due_at) VALUES (?, ?, ?)`
+		const insert = `INSERT INTO queue (payload, due_at) VALUES (?, ?)`
 		for i, payload := range payloads {
-			_, err := tx.Exec(insert, received[i].ID, payload, received[i].At.UnixMilli())
-			if err != nil {
+			if _, err := tx.Exec(insert, payload, received[i].At.UnixMilli()); err != nil {
 				return err
 			}
 		}

@@ -3,7 +3,6 @@
 -- Accepted and not yet delivered. A dead row has used up its attempts.
 CREATE TABLE IF NOT EXISTS queue (
 	seq        INTEGER PRIMARY KEY AUTOINCREMENT,
-	id         TEXT    NOT NULL UNIQUE,
 	payload    BLOB    NOT NULL,
 	attempts   INTEGER NOT NULL DEFAULT 0,
 	due_at     INTEGER NOT NULL,

@@ -160,6 +160,48 @@ func TestWriteNeverLeavesTheOutcomeUnknown(t *testing.T) {
 	require.ErrorIs(t, db.Write(ctx, func(*sql.Tx) error { return nil }), context.Canceled)
 }
 
+// A caller that has left is not told that its work was stored, on the second
+// try after somebody else's failure either.
+func TestWriteSkipsCallersThatHaveLeft(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	left, cancel := context.WithCancel(t.Context())
+	busy, entered := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = db.Write(t.Context(), func(*sql.Tx) error { close(entered); <-busy; return nil })
+	})
+	<-entered
+	results := make(chan error, 2)
+	ran := false
+	wg.Go(func() {
+		results <- db.Write(t.Context(), func(*sql.Tx) error { return errors.New("fails") })
+	})
+	wg.Go(func() {
+		results <- db.Write(left, func(*sql.Tx) error { ran = true; return nil })
+	})
+	cancel()
+	close(busy)
+	wg.Wait()
+	require.Error(t, <-results)
+	require.Error(t, <-results)
+	require.False(t, ran)
+}
+
+func TestFullDurabilityReachesTheConnection(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir(), sqlite.Full)
+	var synchronous int
+	var journal string
+	err := db.Write(t.Context(), func(tx *sql.Tx) error {
+		return errors.Join(tx.QueryRow(`PRAGMA synchronous`).Scan(&synchronous),
+			tx.QueryRow(`PRAGMA journal_mode`).Scan(&journal))
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2, synchronous, "FULL: fsync of the log at every commit")
+	require.Equal(t, "wal", journal)
+}
+
 func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -22,7 +22,8 @@ type job struct {
 
 // Write runs work in a transaction that may hold other callers' work too, and
 // returns once that transaction is durable. An error from work undoes that
-// work alone. A nil result is the only one that means stored.
+// work alone. A nil result is the only one that means stored. Work may run
+// twice, and must have no effect but on tx and on variables of its caller.
 //
 // Once work has begun the outcome is awaited even if ctx ends, so that it is
 // never unknown.
@@ -66,11 +67,22 @@ func (db *DB) group(first job) []job {
 	return jobs
 }
 
+// commit runs the jobs in one transaction. If one of them fails, each runs
+// again in a transaction of its own: failing is rare, and a savepoint around
+// every job would cost more than the job.
 func (db *DB) commit(jobs []job) {
 	results := make([]error, len(jobs))
-	if err := db.transact(jobs, results); err != nil {
+	err := db.transact(jobs, results)
+	if errors.Is(err, errWork) && len(jobs) > 1 {
+		for i := range jobs {
+			err := db.transact(jobs[i:i+1], results[i:i+1])
+			results[i] = errors.Join(results[i], err)
+		}
+	} else if err != nil {
+		// A failed commit is never tried again: after a failed fsync, one that
+		// succeeds proves nothing about what was written before.
 		for i := range results {
-			results[i] = fmt.Errorf("sqlite: commit: %w", err)
+			results[i] = err
 		}
 	}
 	for i, job := range jobs {
@@ -78,34 +90,27 @@ func (db *DB) commit(jobs []job) {
 	}
 }
 
+// errWork marks an error of a job, as opposed to one of the transaction.
+var errWork = errors.New("sqlite: work failed")
+
+// transact commits all jobs, or none and returns why. A job whose caller has
+// left before it began is skipped, with the reason in results.
 func (db *DB) transact(jobs []job, results []error) error {
 	// The transaction belongs to all callers, so to none of their contexts.
 	tx, err := db.write.BeginTx(context.Background(), nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("sqlite: begin: %w", err)
 	}
 	for i, job := range jobs {
 		if results[i] = job.ctx.Err(); results[i] != nil {
 			continue
 		}
-		if results[i], err = savepoint(tx, job.work); err != nil {
-			return errors.Join(err, tx.Rollback())
+		if err := job.work(tx); err != nil {
+			return errors.Join(errWork, err, tx.Rollback())
 		}
 	}
-	return tx.Commit()
-}
-
-// savepoint runs work so that its failure leaves the transaction as it was.
-// Fatal means that the transaction itself can no longer be trusted.
-func savepoint(tx *sql.Tx, work func(*sql.Tx) error) (result, fatal error) {
-	if _, err := tx.Exec("SAVEPOINT job"); err != nil {
-		return nil, err
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("sqlite: commit: %w", err)
 	}
-	if result = work(tx); result != nil {
-		if _, err := tx.Exec("ROLLBACK TO job"); err != nil {
-			return nil, err
-		}
-	}
-	_, fatal = tx.Exec("RELEASE job")
-	return result, fatal
+	return nil
 }

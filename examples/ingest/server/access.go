@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/calls"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/sessions"
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+// newAccess is the gate of everything that belongs to one site. The site comes
+// from the path, or from the stored call, and never from anything else.
+func newAccess(
+	s *settings.Settings, session *account.Sessions, db *sqlite.DB, count counter,
+) (*tenancy.Gate, error) {
+	members := make(map[string]map[string]tenancy.Role, len(s.Users))
+	for _, user := range s.Users {
+		members[user.ID] = map[string]tenancy.Role{}
+		for _, site := range user.Sites {
+			members[user.ID][site] = tenancy.Role(user.Role)
+		}
+	}
+	return tenancy.New(tenancy.Config{
+		Identify: func(r *http.Request) (tenancy.Principal, error) { return identify(session, r) },
+		Sources: []tenancy.Source{
+			tenancy.FromPath("site_id"),
+			tenancy.FromLookup("call", func(r *http.Request) (string, error) { return siteOfCall(db, r) }),
+		},
+		Member: func(_ context.Context, user, site string) (tenancy.Role, error) {
+			role, ok := members[user][site]
+			if !ok {
+				return "", tenancy.ErrNotMember
+			}
+			return role, nil
+		},
+		Roles: calls.Roles(),
+		OnDecision: func(_ *http.Request, d tenancy.Decision) {
+			count("tenancy", string(d.Reason), d.Reason == "")
+		},
+	})
+}
+
+// identify turns the session into a principal.
+func identify(session *account.Sessions, r *http.Request) (tenancy.Principal, error) {
+	current, err := session.Check(r)
+	if errors.Is(err, sessions.ErrNoSession) {
+		return tenancy.Principal{}, tenancy.ErrUnauthenticated
+	}
+	if err != nil {
+		return tenancy.Principal{}, err
+	}
+	return tenancy.Principal{
+		User: current.User, Level: int(current.Level), AuthTime: current.AuthTime,
+	}, nil
+}
+
+// siteOfCall looks up whose call a request is about, if it is about one.
+func siteOfCall(db *sqlite.DB, r *http.Request) (string, error) {
+	id := r.PathValue("id")
+	if id == "" {
+		return "", nil
+	}
+	site, err := db.CallSite(r.Context(), id)
+	if errors.Is(err, sqlite.ErrNoCall) {
+		return "", tenancy.ErrNotMember
+	}
+	return site, err
+}

@@ -1,0 +1,22 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/intake"
+)
+
+// Gated is the whole server as one handler.
+func (srv *Server) Gated() http.Handler { return srv.api.Handler }
+
+// Ungated is POST /api/sync with every gate taken away: the same decoder,
+// queue and store.
+func (srv *Server) Ungated() http.Handler {
+	bare := *srv.intake
+	pass := func(http.ResponseWriter, *http.Request, intake.Caller) bool { return true }
+	bare.SyncLimit, bare.CallLimit = pass, pass
+	bare.OriginAllowed = func(string, string) bool { return true }
+	bare.Scrub = func(*event.Received) {}
+	return http.HandlerFunc(bare.Sync)
+}
