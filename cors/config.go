@@ -21,8 +21,9 @@ type Config struct {
 
 	// OwnOrigins are the origins at which browsers reach this server, as seen
 	// from outside the proxies. Their pages are same-origin: they pass, and
-	// get no CORS headers. Browsers that send Sec-Fetch-Site (all since 2023,
-	// on HTTPS and loopback) are recognised without it.
+	// get no CORS headers. Browsers that send Sec-Fetch-Site: same-origin (all
+	// since 2023, on HTTPS and loopback) are recognised without an entry, but
+	// they leave that header out of WebSocket handshakes.
 	OwnOrigins []string
 
 	// Tenants are the origins of each tenant, exact or patterns. With Tenant

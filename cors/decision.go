@@ -86,11 +86,12 @@ func (p *policy) withoutOrigin(r *http.Request) Reason {
 		return ReasonCrossSite
 	}
 	switch {
-	case p.NoOrigin == NoOriginPass:
-	case p.NoOrigin == NoOriginRefuse, !inside && !isSafe(r.Method):
+	case p.NoOrigin == NoOriginRefuse:
 		return ReasonOriginMissing
+	case p.NoOrigin == NoOriginPass || inside || isSafe(r.Method):
+		return ReasonNoOrigin
 	}
-	return ReasonNoOrigin
+	return ReasonOriginMissing
 }
 
 // isSafe leaves out TRACE, which browsers refuse to send.
