@@ -13,7 +13,9 @@ type cluster struct {
 const (
 	maxDigits = 32
 	maxGroups = 20
-	sepMixed  = 'm'
+	// maxGroupBytes bounds a group with its invisible characters.
+	maxGroupBytes = 512
+	sepMixed      = 'm'
 )
 
 // group is one run of digits, with the separator that stands before it.
@@ -78,7 +80,7 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 		}
 	}
 	if sc.s.on(detPhone) {
-		if start, end, ok := c.phone(s); ok && !sc.taken(start) && !sc.allowed(start, end) {
+		if start, end, ok := c.phone(s, sc.labels); ok && !sc.taken(start) && !sc.allowed(start, end) {
 			return span{start: start, end: end, det: detPhone, quote: jsonQuote(s, start)}, true
 		}
 	}
@@ -96,7 +98,7 @@ func (c *cluster) total() int {
 func (c *cluster) read(s string, i int) {
 	c.ng, c.start, c.inRow = 0, i, false
 	n, sep := 0, byte(0)
-	for c.ng < maxGroups && n < maxDigits {
+	for c.ng < maxGroups && n < maxDigits && i-c.start < 2*maxGroupBytes {
 		g := group{start: i, end: i, first: n, sep: sep}
 		i = c.readGroup(s, &g)
 		n = g.first + g.n
@@ -113,7 +115,7 @@ func (c *cluster) read(s string, i int) {
 
 func (c *cluster) readGroup(s string, g *group) int {
 	i, n := g.start, g.first
-	for i < len(s) && n < maxDigits {
+	for i < len(s) && n < maxDigits && i-g.start < maxGroupBytes {
 		if ch := s[i]; digit.has(ch) {
 			c.d[n] = ch - '0'
 			n++

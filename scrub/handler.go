@@ -2,16 +2,14 @@ package scrub
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 )
 
 // Handler returns a slog.Handler that scrubs every record before next sees
 // it: the message, the keys and values of attributes, groups, and the
-// attributes of With. Values are resolved and classified here, because a
-// handler behind this one would print their private fields first.
-//
-// Scrubbing happens even for records that next drops later; ask Enabled.
+// attributes of With. Values are resolved and classified here, as by Value,
+// because a handler behind this one would print their private fields first.
+// A value that cannot be made safe becomes "[dropped]".
 func (s *Scrubber) Handler(next slog.Handler) slog.Handler {
 	return &handler{s: s, next: next}
 }
@@ -48,29 +46,29 @@ func (h *handler) WithGroup(name string) slog.Handler {
 	return &handler{s: h.s, next: h.next.WithGroup(clean)}
 }
 
+const dropped = "[dropped]"
+
 // attr returns a with its key and value scrubbed.
 func (s *Scrubber) attr(a slog.Attr, depth int) slog.Attr {
 	key, _ := s.String(a.Key)
-	return slog.Attr{Key: key, Value: s.logValue(a.Value.Resolve(), depth)}
+	return slog.Attr{Key: key, Value: s.logValue(a.Key, a.Value, depth)}
 }
 
-func (s *Scrubber) logValue(v slog.Value, depth int) slog.Value {
-	switch v.Kind() {
-	case slog.KindBool, slog.KindDuration, slog.KindTime:
-		return v
-	case slog.KindGroup:
+func (s *Scrubber) logValue(key string, v slog.Value, depth int) slog.Value {
+	if depth > maxValueDepth {
+		return slog.StringValue(dropped)
+	}
+	if v.Kind() == slog.KindGroup {
 		group := v.Group()
 		clean := make([]slog.Attr, len(group))
 		for i, a := range group {
 			clean[i] = s.attr(a, depth+1)
 		}
 		return slog.GroupValue(clean...)
-	case slog.KindInt64, slog.KindUint64, slog.KindFloat64:
-		if text, rep := s.String(v.String()); rep.Total() > 0 {
-			return slog.StringValue(text)
-		}
-		return v
 	}
-	text, _ := s.String(fmt.Sprintf("%+v", v.Any()))
-	return slog.StringValue(text)
+	clean, _, err := s.valueUnder(key, v.Any())
+	if err != nil {
+		return slog.StringValue(dropped)
+	}
+	return slog.AnyValue(clean)
 }

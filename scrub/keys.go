@@ -17,16 +17,21 @@ func (sc *scanner) key(h *head, i int) int {
 	if !ok {
 		return i
 	}
+	if start > 0 {
+		if end := sc.s.replacementEnd(s, start-1); end > 0 {
+			return end // [token:...] is no key
+		}
+	}
 	end, ok = keyEnd(s, end)
 	if !ok {
 		return i
 	}
-	v, ok := findValue(s, start, end)
+	v, ok := sc.findValue(start, end)
 	if !ok || v.start < sc.floor() {
 		return i
 	}
 	v.header = h.rule == ruleHeader || h.rule == ruleCookies
-	v.end, _ = v.stop(s, v.start, min(len(s), v.start+maxValueBytes))
+	sc.measure(&v)
 	if !sc.denies(h.rule, &v) {
 		return i
 	}
@@ -107,7 +112,7 @@ func keyEnd(s string, i int) (int, bool) {
 			return 0, false
 		}
 		end := j
-		for end < len(s) && alnum.has(s[end]) && (end == j || !camel(s, end)) {
+		for end < len(s) && end-j < maxKeyBytes && alnum.has(s[end]) && (end == j || !camel(s, end)) {
 			end++
 		}
 		if end == j {

@@ -4,6 +4,7 @@ package scrub
 type value struct {
 	start, end int
 	until
+	settled bool   // is a replacement already
 	wrap    string // quotes to put around the replacement
 	loose   bool   // after ": ": prose may have a colon too
 	lineKey bool   // the key is the first thing on its line
@@ -19,8 +20,9 @@ type until struct {
 }
 
 // findValue finds the value that belongs to the key s[start:end].
-func findValue(s string, start, end int) (value, bool) {
+func (sc *scanner) findValue(start, end int) (value, bool) {
 	var v value
+	s := sc.src
 	i, quoted := skipQuote(s, end)
 	if !quoted && i < len(s) && (s[i] == ']' || s[i] == ')') {
 		i++
@@ -50,7 +52,7 @@ func findValue(s string, start, end int) (value, bool) {
 	v.lineKey = lineStart(s, start)
 	body := skipBlanks(s, next)
 	v.loose = v.loose && body > next
-	return v, v.open(s, body, quoted)
+	return v, sc.open(&v, body, quoted)
 }
 
 // skipValueKey passes over "value": in {"name":"password","value":"x"}.
@@ -111,8 +113,9 @@ func skipQuote(s string, i int) (int, bool) {
 }
 
 // open reads what encloses the value at i and reports whether there is one.
-func (v *value) open(s string, i int, quotedKey bool) bool {
-	for i < len(s) && s[i] == '[' && v.start == 0 && hasLetterOrQuote(s, i+1) {
+func (sc *scanner) open(v *value, i int, quotedKey bool) bool {
+	s := sc.src
+	for i < len(s) && s[i] == '[' && v.start == 0 && sc.s.replacementEnd(s, i) == 0 {
 		i, v.bracket, v.start = i+1, true, i+1
 		if hasAt(s, i, "]string{") {
 			i, v.bracket, v.brace = i+len("]string{"), false, true
@@ -151,6 +154,20 @@ func jsonQuote(s string, i int) string {
 		j--
 	}
 	return s[j : i-1]
+}
+
+// measure finds the end of the value, as far as it is looked at.
+func (sc *scanner) measure(v *value) {
+	inner := v.start
+	if v.bracket || v.brace {
+		inner, _ = skipQuote(sc.src, inner)
+	}
+	end := sc.s.replacementEnd(sc.src, inner)
+	if end > 0 && inner > v.start {
+		end, _ = skipQuote(sc.src, end)
+	}
+	v.end, _ = v.stop(sc.src, max(v.start, end), min(len(sc.src), v.start+maxValueBytes))
+	v.settled = end > 0 && v.end == end
 }
 
 // stop returns where the value at i ends, looking no further than limit, and
@@ -231,13 +248,11 @@ func plainEscape(s string, i int) bool {
 
 var valueEnd = bytesOf(" \t,;&|<>\"'`)]}")
 
-func hasLetterOrQuote(s string, i int) bool { return i < len(s) }
-
 // denies reports whether the value of a denied key must go.
 func (sc *scanner) denies(rule valueRule, v *value) bool {
 	s := sc.src
 	text := s[v.start:v.end]
-	if text == "" || sc.s.settled(s, v) || empty(text) {
+	if text == "" || v.settled || empty(text) {
 		return false
 	}
 	switch {
@@ -254,11 +269,11 @@ func (sc *scanner) denies(rule valueRule, v *value) bool {
 	return true
 }
 
-// settled reports whether the value is a replacement already.
-func (s *Scrubber) settled(text string, v *value) bool {
-	i, _ := skipQuote(text, v.start)
+// replacementEnd returns the end of the replacement at i: [name] or, with a
+// pseudonym, [name:letters]. It returns 0 if there is none.
+func (s *Scrubber) replacementEnd(text string, i int) int {
 	if i >= len(text) || text[i] != '[' {
-		return false
+		return 0
 	}
 	for _, name := range s.names {
 		if !hasAt(text, i+1, string(name)) {
@@ -267,16 +282,15 @@ func (s *Scrubber) settled(text string, v *value) bool {
 		end := i + 1 + len(name)
 		if end < len(text) && text[end] == ':' {
 			end++
-			for end < len(text) && pseudoChar.has(text[end]) {
+			for end < len(text) && end-i < 2*maxKeyBytes && pseudoChar.has(text[end]) {
 				end++
 			}
 		}
 		if end < len(text) && text[end] == ']' {
-			end, _ = skipQuote(text, end+1)
-			return end >= v.end
+			return end + 1
 		}
 	}
-	return false
+	return 0
 }
 
 // pseudoChar is the alphabet of pseudonyms: no digits, no vowels, so that no

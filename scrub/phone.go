@@ -6,7 +6,8 @@ package scrub
 // any of that are a telephone number only after a word such as "phone".
 
 // phone returns the number that starts with the first group, with its sign.
-func (c *cluster) phone(s string) (start, end int, ok bool) {
+// named says that the whole text is known to be a telephone number.
+func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 	if c.fraction(s) || c.hexBlob(s) {
 		return 0, 0, false
 	}
@@ -31,7 +32,7 @@ func (c *cluster) phone(s string) (start, end int, ok bool) {
 	if k, ok := c.national(); ok {
 		return start, c.g[k].end, true
 	}
-	if k := c.upTo(15); c.size(k) >= 7 && labelled(s, start, phoneWords) {
+	if k := c.upTo(15); c.size(k) >= 7 && (named || labelled(s, start, phoneWords)) {
 		return start, c.g[k].end, true
 	}
 	return 0, 0, false
@@ -130,6 +131,9 @@ func labelled(s string, i int, list string) bool {
 	for n := 0; i > 0 && n < 6; n++ {
 		if letter.has(s[i-1]) {
 			break
+		}
+		if s[i-1] == ']' {
+			return false // [phone] is a replacement, or an index
 		}
 		i--
 	}

@@ -29,7 +29,9 @@ type scanner struct {
 	run   swallow
 	until until // what ends a run of swallowValue
 	more  bool  // src continues in bytes that are not here yet
-	num   cluster
+	// labels says that src is the value of a key that names a telephone.
+	labels bool
+	num    cluster
 }
 
 // scan examines candidates in [i, limit) and returns where it stopped.
@@ -80,7 +82,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindURL:
 		return sc.userinfo(i)
 	case kindKey:
-		return sc.key(&heads[e.arg], i)
+		return sc.key(&sc.s.heads[e.arg], i)
 	case kindIBAN:
 		return sc.iban(i)
 	case kindColon:
@@ -229,7 +231,7 @@ const maxPEMLine = 80
 
 var (
 	tokenChar   = alnum.or(bytesOf("._~+/=-"))
-	pemChar     = alnum.or(bytesOf("+/=-:,. \t\r\n\\"))
+	pemChar     = alnum.or(bytesOf("+/=-:,.% \t\r\n\\"))
 	swallowSets = [...]*byteSet{
 		swallowToken: &tokenChar, swallowWord: &wordChar,
 	}

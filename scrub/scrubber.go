@@ -1,6 +1,9 @@
 package scrub
 
-import "unsafe"
+import (
+	"strings"
+	"unsafe"
+)
 
 // withheld replaces what an unusable Scrubber is given.
 const withheld = "[withheld]"
@@ -39,11 +42,6 @@ func (s *Scrubber) appendText(dst []byte, src string) ([]byte, Report) {
 	return sc.dst, sc.rep
 }
 
-// replacement appends what stands in for a value of detector det.
-func (s *Scrubber) replacement(dst []byte, det int, _ string) []byte {
-	return append(dst, s.tokens[det]...)
-}
-
 // compile builds the filter from the enabled detectors.
 func (s *Scrubber) compile() {
 	f := &s.filter
@@ -71,10 +69,13 @@ func (s *Scrubber) compile() {
 	if s.on(detToken) {
 		s.compileTokens()
 	}
-	for i := range heads {
-		if s.on(heads[i].det) {
-			f.literal(entry{text: heads[i].word, fold: true, kind: kindKey, arg: i}, byteSet{})
+	for i := range s.heads {
+		if s.on(s.heads[i].det) {
+			f.literal(entry{text: s.heads[i].word, fold: true, kind: kindKey, arg: i}, byteSet{})
 		}
+	}
+	for i := range s.custom {
+		f.literal(entry{text: s.custom[i].Prefix, kind: kindCustom, arg: i}, byteSet{})
 	}
 	f.build()
 }
@@ -107,14 +108,28 @@ func (s *Scrubber) compileTokens() {
 		f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i}, *vendors[i].body)
 	}
 	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
-	f.literal(entry{text: "-----", kind: kindPEM}, byteSet{})
+	f.literal(entry{text: "-----BEGIN", kind: kindPEM}, byteSet{})
 	f.literal(entry{text: "://", kind: kindURL}, byteSet{})
 	for _, name := range [...]string{"bearer", "basic", "digest", "dpop"} {
 		f.literal(entry{text: name, fold: true, kind: kindScheme}, byteSet{})
 	}
 }
 
-func (sc *scanner) custom(int, int) int { return 0 }
+// custom examines a prefix of Config.Custom at i.
+func (sc *scanner) custom(c, i int) int {
+	n := sc.s.custom[c].Match(sc.src[i:min(len(sc.src), i+maxCustomBytes)])
+	if n <= 0 || n > maxCustomBytes || i+n > len(sc.src) {
+		return i
+	}
+	return sc.found(span{start: i, end: i + n, det: builtin + c})
+}
+
+const maxCustomBytes = 1024
 
 // allowed reports whether the detected text is one that Config.Allow keeps.
-func (sc *scanner) allowed(start, end int) bool { return false }
+func (sc *scanner) allowed(start, end int) bool {
+	if sc.s.allow == nil {
+		return false
+	}
+	return sc.s.allow[strings.ToLower(sc.src[start:end])]
+}

@@ -245,22 +245,15 @@ func tokenPart(s string, i int) int {
 	return i
 }
 
-// pem examines a run of dashes at i: a private key (RFC 7468 section 10).
+// pem examines -----BEGIN at i: a private key (RFC 7468 section 10).
 func (sc *scanner) pem(i int) int {
-	s := sc.src
-	end := i
-	for end < len(s) && s[end] == '-' {
-		end++
-	}
-	if end-i < 5 || !hasAt(s, end, "BEGIN") {
-		return end
-	}
-	label := end + len("BEGIN")
+	s, end := sc.src, i+len("-----BEGIN")
+	label := end
 	for label < len(s) && label-end < 80 && s[label] != '-' && s[label] != '\n' {
 		label++
 	}
 	if !hasWord(s[end:label], "PRIVATE") || !hasAt(s, label, "-----") {
-		return end
+		return i
 	}
 	return sc.foundRun(span{start: i, end: label + 5, det: detToken}, swallowPEM)
 }

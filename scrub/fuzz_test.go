@@ -1,0 +1,101 @@
+package scrub_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/scrub"
+)
+
+func addSeeds(f *testing.F) {
+	for i, s := range corpus() {
+		if i%40 == 0 {
+			f.Add([]byte(s.text), uint16(i))
+		}
+	}
+	for _, v := range evasions() {
+		for _, e := range embeddings() {
+			f.Add([]byte(e.embed(v.value)), uint16(7))
+		}
+	}
+}
+
+// FuzzAppend checks what holds for any text: the output is clean, so that a
+// second pass changes nothing; the counts tell whether anything changed; and
+// a stream in pieces gives what the whole gives.
+func FuzzAppend(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, src []byte, size uint16) {
+		s := newScrubber(t, scrub.Config{})
+		out, rep := s.Append(nil, src)
+		if rep.Total() == 0 {
+			require.Equal(t, string(src), string(out), "changed without a count")
+		}
+		again, rep2 := s.Append(nil, out)
+		require.Equal(t, string(out), string(again), "a second pass changed the output of %q", src)
+		require.Zero(t, rep2.Total(), "a second pass found something in %q", out)
+		text, _ := s.String(string(src))
+		require.Equal(t, string(out), text)
+		require.Equal(t, string(out), stream(t, s, src, int(size)))
+		// Small texts are decided at Close; a long one on the way.
+		long := bytes.Repeat(src, 1+9000/(len(src)+1))
+		out, _ = s.Append(nil, long)
+		require.Equal(t, string(out), stream(t, s, long, int(size)*7))
+	})
+}
+
+// stream scrubs src in pieces of varying size.
+func stream(t *testing.T, s *scrub.Scrubber, src []byte, size int) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := s.NewWriter(&b)
+	for n := 0; len(src) > 0; n++ {
+		k := min(len(src), 1+(size+n*31)%1997)
+		_, err := w.Write(src[:k])
+		require.NoError(t, err)
+		src = src[k:]
+	}
+	require.NoError(t, w.Close())
+	return b.String()
+}
+
+// FuzzPseudonyms checks idempotence with pseudonyms.
+func FuzzPseudonyms(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, src []byte, size uint16) {
+		s := newScrubber(t, scrub.Config{PseudonymKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}})
+		out, _ := s.Append(nil, src)
+		again, _ := s.Append(nil, out)
+		require.Equal(t, string(out), string(again))
+		require.Equal(t, string(out), stream(t, s, src, int(size)))
+	})
+}
+
+// FuzzJSON checks that JSON stays JSON and that a second pass changes nothing.
+func FuzzJSON(f *testing.F) {
+	addSeeds(f)
+	f.Add([]byte(`{"password":{"a":[1,2]},"x":"{\"token\":\"abc\"}","n":4929718123456789}`), uint16(1))
+	f.Fuzz(func(t *testing.T, src []byte, _ uint16) {
+		s := newScrubber(t, scrub.Config{})
+		out, _ := s.AppendJSON(nil, src)
+		if json.Valid(src) {
+			require.True(t, json.Valid(out), "%q became %q", src, out)
+		}
+		again, _ := s.AppendJSON(nil, out)
+		require.Equal(t, string(out), string(again), "of %q", src)
+	})
+}
+
+// FuzzQuery checks idempotence of queries.
+func FuzzQuery(f *testing.F) {
+	f.Add("a=1&password=x&email=ann%40example.com;b")
+	f.Fuzz(func(t *testing.T, src string) {
+		s := newScrubber(t, scrub.Config{})
+		out, _ := s.Query(src)
+		again, _ := s.Query(out)
+		require.Equal(t, out, again)
+	})
+}

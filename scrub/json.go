@@ -1,0 +1,289 @@
+package scrub
+
+import (
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// maxJSONDepth bounds nesting, JSON inside strings included.
+const maxJSONDepth = 64
+
+// AppendJSON is Append for one JSON text: what was valid JSON stays valid
+// JSON. Values of denied keys are replaced whole, with everything below
+// them; escaped keys are understood; numbers become strings when they are
+// replaced; strings that hold JSON are scrubbed as JSON. What is not valid
+// JSON, or is nested deeper than 64 levels, is scrubbed as text.
+func (s *Scrubber) AppendJSON(dst, src []byte) ([]byte, Report) {
+	// As in Append, src is neither kept nor changed.
+	text := unsafe.String(unsafe.SliceData(src), len(src)) // #nosec G103 -- see above
+	if s == nil || !s.ready {
+		return append(dst, `"`+withheld+`"`...), Report{}
+	}
+	j := jsonPass{s: s, src: text, dst: dst, rep: Report{names: s.names}}
+	if end, ok := j.value(j.blanks(0), 0, ""); ok && j.blanks(end) == len(text) {
+		return append(j.dst, text[j.done:]...), j.rep
+	}
+	return s.appendText(dst, text)
+}
+
+// jsonPass is one walk over a JSON text. It copies src through and leaves
+// every byte that it does not replace as it is.
+type jsonPass struct {
+	s    *Scrubber
+	src  string
+	dst  []byte
+	done int // src[:done] is settled
+	rep  Report
+}
+
+func (j *jsonPass) blanks(i int) int {
+	for i < len(j.src) && (j.src[i] == ' ' || j.src[i] == '\n' || j.src[i] == '\t' || j.src[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// value scrubs the value at i, which belongs to key, and returns its end.
+func (j *jsonPass) value(i, depth int, key string) (int, bool) {
+	if i >= len(j.src) || depth > maxJSONDepth {
+		return 0, false
+	}
+	switch c := j.src[i]; {
+	case c == '{':
+		return j.object(i, depth)
+	case c == '[':
+		return j.array(i, depth, key)
+	case c == '"':
+		end, ok := j.stringEnd(i)
+		if ok {
+			j.text(i, end, depth, key)
+		}
+		return end, ok
+	case c == '-' || digit.has(c):
+		return j.number(i, key), true
+	}
+	for _, word := range [...]string{"true", "false", "null"} {
+		if hasAt(j.src, i, word) {
+			return i + len(word), true
+		}
+	}
+	return 0, false
+}
+
+func (j *jsonPass) object(i, depth int) (int, bool) {
+	i = j.blanks(i + 1)
+	if hasAt(j.src, i, "}") {
+		return i + 1, true
+	}
+	for {
+		if !hasAt(j.src, i, `"`) {
+			return 0, false
+		}
+		end, ok := j.stringEnd(i)
+		if !ok {
+			return 0, false
+		}
+		key := j.plain(i, end)
+		j.text(i, end, depth, "")
+		if i = j.blanks(end); !hasAt(j.src, i, ":") {
+			return 0, false
+		}
+		if i, ok = j.member(j.blanks(i+1), depth, key); !ok {
+			return 0, false
+		}
+		i = j.blanks(i)
+		switch {
+		case hasAt(j.src, i, ","):
+			i = j.blanks(i + 1)
+		case hasAt(j.src, i, "}"):
+			return i + 1, true
+		default:
+			return 0, false
+		}
+	}
+}
+
+// member scrubs the value of an object's key, whole if the key is denied.
+func (j *jsonPass) member(i, depth int, key string) (int, bool) {
+	h := j.s.deniedKey(key)
+	if h == nil {
+		return j.value(i, depth+1, key)
+	}
+	skip := jsonPass{s: &Scrubber{}, src: j.src}
+	end, ok := skip.value(i, depth+1, "")
+	if !ok {
+		return 0, false
+	}
+	raw := j.src[i:end]
+	if j.src[i] == '"' {
+		raw = j.plain(i, end)
+	}
+	if deniedValue(h.rule, raw) && !j.s.isReplacement(raw) {
+		j.replace(i, end, h.det, raw)
+		return end, true
+	}
+	return j.value(i, depth+1, key)
+}
+
+func (j *jsonPass) array(i, depth int, key string) (int, bool) {
+	i = j.blanks(i + 1)
+	if hasAt(j.src, i, "]") {
+		return i + 1, true
+	}
+	for {
+		end, ok := j.value(i, depth+1, key)
+		if !ok {
+			return 0, false
+		}
+		i = j.blanks(end)
+		switch {
+		case hasAt(j.src, i, ","):
+			i = j.blanks(i + 1)
+		case hasAt(j.src, i, "]"):
+			return i + 1, true
+		default:
+			return 0, false
+		}
+	}
+}
+
+// stringEnd returns the end of the string literal at i, past its quote.
+func (j *jsonPass) stringEnd(i int) (int, bool) {
+	for i++; i < len(j.src); i++ {
+		switch c := j.src[i]; {
+		case c == '"':
+			return i + 1, true
+		case c == '\\':
+			i++
+		case c < 0x20:
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+func (j *jsonPass) number(i int, key string) int {
+	end := i
+	for end < len(j.src) && (digit.has(j.src[end]) || strings.IndexByte("+-.eE", j.src[end]) >= 0) {
+		end++
+	}
+	if !j.s.ready {
+		return end
+	}
+	sc := scanner{s: j.s, src: j.src[i:end], rep: j.rep, labels: labelled(key, len(key), phoneWords)}
+	sc.scan(0, end-i)
+	if sc.rep.Total() > j.rep.Total() || sc.held {
+		sc.finish()
+		j.rep = sc.rep
+		j.put(i, end, string(sc.dst))
+	}
+	return end
+}
+
+// text scrubs the string literal src[i:end].
+func (j *jsonPass) text(i, end, depth int, key string) {
+	if !j.s.ready {
+		return
+	}
+	plain := j.plain(i, end)
+	if t := strings.TrimLeft(plain, " \t\r\n"); depth < maxJSONDepth && len(t) > 1 && (t[0] == '{' || t[0] == '[') {
+		in := jsonPass{s: j.s, src: plain, rep: j.rep}
+		if stop, ok := in.value(in.blanks(0), depth+1, key); ok && in.blanks(stop) == len(plain) {
+			if in.done > 0 {
+				j.rep = in.rep
+				j.put(i, end, string(append(in.dst, plain[in.done:]...)))
+			}
+			return
+		}
+	}
+	sc := scanner{s: j.s, src: plain, rep: j.rep, labels: labelled(key, len(key), phoneWords)}
+	sc.scan(0, len(plain))
+	if sc.done > 0 || sc.held {
+		sc.finish()
+		j.rep = sc.rep
+		j.put(i, end, string(sc.dst))
+	}
+}
+
+// replace puts the replacement of a denied value in place of src[i:end].
+func (j *jsonPass) replace(i, end, det int, value string) {
+	if !j.s.ready {
+		return
+	}
+	j.rep.counts[det]++
+	j.put(i, end, string(j.s.replacement(nil, det, value)))
+}
+
+// put writes a string literal in place of src[i:end].
+func (j *jsonPass) put(i, end int, text string) {
+	j.dst = append(j.dst, j.src[j.done:i]...)
+	j.dst = appendQuoted(j.dst, text)
+	j.done = end
+}
+
+// plain returns the text of the string literal src[i:end].
+func (j *jsonPass) plain(i, end int) string {
+	raw := j.src[i+1 : end-1]
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	var b strings.Builder
+	for k := 0; k < len(raw); {
+		if raw[k] != '\\' || k+1 >= len(raw) {
+			b.WriteByte(raw[k])
+			k++
+			continue
+		}
+		r, w := jsonEscape(raw, k)
+		b.WriteRune(r)
+		k += w
+	}
+	return b.String()
+}
+
+// jsonEscape decodes the escape at s[i] (RFC 8259 section 7).
+func jsonEscape(s string, i int) (rune, int) {
+	switch c := s[i+1]; c {
+	case 'n':
+		return '\n', 2
+	case 't':
+		return '\t', 2
+	case 'r':
+		return '\r', 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'u':
+		v, ok := hexValue(s, i+2, 4)
+		if !ok {
+			return utf8.RuneError, 2
+		}
+		if low, ok := hexValue(s, i+8, 4); ok && v>>10 == 0x36 && low>>10 == 0x37 && hasAt(s, i+6, `\u`) {
+			return rune(v&0x3ff)<<10 + rune(low&0x3ff) + 0x10000, 12
+		}
+		return rune(v), 6
+	default:
+		return rune(c), 2
+	}
+}
+
+// appendQuoted appends text as a JSON string literal.
+func appendQuoted(dst []byte, text string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	return append(dst, '"')
+}

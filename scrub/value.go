@@ -1,0 +1,348 @@
+package scrub
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The bounds of one value. Beyond them it is dropped, not cut: a cut could
+// split a secret so that its half is not recognised.
+const (
+	maxValueDepth = 32
+	maxValueNodes = 10_000
+	maxValueText  = 1 << 20
+)
+
+// Value returns a copy of v that may leave: made only of maps, slices,
+// strings, numbers, booleans, nil, time.Time and time.Duration. Struct fields
+// above the clearance become "[confidential]" or "[restricted]" by their pii
+// tag; denied keys lose their values; everything else is scrubbed as text.
+// Unexported fields and those tagged json:"-" are left out.
+//
+// It returns ErrDropped, and nothing of v, for cycles, values that are too
+// deep or too large, and values whose own methods panic. v is not changed.
+func (s *Scrubber) Value(v any) (any, Report, error) { return s.valueUnder("", v) }
+
+func (s *Scrubber) valueUnder(key string, v any) (clean any, rep Report, err error) {
+	if s == nil || !s.ready {
+		return nil, Report{}, ErrDropped
+	}
+	w := valueWalk{s: s, rep: Report{names: s.names}}
+	defer func() {
+		if r := recover(); r != nil {
+			// The panic may carry the very data that is to be kept.
+			clean, err = nil, ErrDropped
+		}
+		rep = w.rep
+	}()
+	clean = w.any(key, reflect.ValueOf(v), 0)
+	if w.failed {
+		return nil, w.rep, ErrDropped
+	}
+	return clean, w.rep, nil
+}
+
+type valueWalk struct {
+	s      *Scrubber
+	rep    Report
+	path   []visit // the pointers between the root and here
+	nodes  int
+	text   int
+	failed bool
+}
+
+type visit struct {
+	p uintptr
+	t reflect.Type
+}
+
+// any copies v, which belongs to key.
+func (w *valueWalk) any(key string, v reflect.Value, depth int) any {
+	if w.nodes++; w.failed || w.nodes > maxValueNodes || depth > maxValueDepth {
+		w.failed = true
+		return nil
+	}
+	if !v.IsValid() || nilable(v.Kind()) && v.IsNil() {
+		return nil
+	}
+	if h := w.s.deniedKey(key); h != nil {
+		if text := scalarText(v); text == "" || deniedValue(h.rule, text) {
+			return w.hide(h.det, text)
+		}
+	}
+	if clean, ok := w.special(key, v, depth); ok {
+		return clean
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return v.Bool()
+	case reflect.String:
+		return w.string(key, v.String())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr,
+		reflect.Float32, reflect.Float64:
+		return w.number(key, v)
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		return w.shared(key, v, depth)
+	case reflect.Interface:
+		return w.any(key, v.Elem(), depth+1)
+	case reflect.Array:
+		return w.list(key, v, depth)
+	case reflect.Struct:
+		return w.fields(v, depth)
+	}
+	// Functions, channels and complex numbers say nothing that is needed.
+	return "[" + v.Kind().String() + "]"
+}
+
+func nilable(k reflect.Kind) bool {
+	switch k {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface, reflect.Func, reflect.Chan:
+		return true
+	}
+	return false
+}
+
+// scalarText returns the text of a scalar, or "" for anything with parts.
+func scalarText(v reflect.Value) string {
+	for v.Kind() == reflect.Interface || v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return "null"
+		}
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() == 0 {
+			return "null"
+		}
+		return v.String()
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array:
+		return ""
+	}
+	if v.CanInterface() {
+		return fmt.Sprint(v.Interface())
+	}
+	return ""
+}
+
+func (w *valueWalk) hide(det int, text string) string {
+	w.rep.counts[det]++
+	return string(w.s.replacement(nil, det, text))
+}
+
+// string scrubs text, as JSON where it is JSON.
+func (w *valueWalk) string(key, text string) any {
+	if w.text += len(text); w.text > maxValueText {
+		w.failed = true
+		return nil
+	}
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "\uFFFD")
+	}
+	if len(text) > 1 && (text[0] == '{' || text[0] == '[') {
+		clean, rep := w.s.AppendJSON(nil, []byte(text))
+		w.rep = w.rep.Add(rep)
+		return string(clean)
+	}
+	return w.s.underKey(key, text, &w.rep)
+}
+
+func (w *valueWalk) number(key string, v reflect.Value) any {
+	text := fmt.Sprint(v.Interface())
+	if clean := w.s.underKey(key, text, &w.rep); clean != text {
+		return clean
+	}
+	switch {
+	case v.CanInt():
+		return v.Int()
+	case v.CanUint():
+		return v.Uint()
+	}
+	return v.Float()
+}
+
+// shared copies what a pointer refers to and fails on a cycle.
+func (w *valueWalk) shared(key string, v reflect.Value, depth int) any {
+	here := visit{v.Pointer(), v.Type()}
+	if v.Kind() != reflect.Slice || v.Len() > 0 {
+		for _, p := range w.path {
+			if p == here {
+				w.failed = true
+				return nil
+			}
+		}
+	}
+	w.path = append(w.path, here)
+	defer func() { w.path = w.path[:len(w.path)-1] }()
+	switch v.Kind() {
+	case reflect.Pointer:
+		return w.any(key, v.Elem(), depth+1)
+	case reflect.Map:
+		return w.entries(v, depth)
+	}
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		if !utf8.Valid(v.Bytes()) {
+			return "[binary]"
+		}
+		return w.string(key, string(v.Bytes()))
+	}
+	return w.list(key, v, depth)
+}
+
+func (w *valueWalk) list(key string, v reflect.Value, depth int) any {
+	clean := make([]any, 0, min(v.Len(), 64))
+	for i := range v.Len() {
+		if clean = append(clean, w.any(key, v.Index(i), depth+1)); w.failed {
+			return nil
+		}
+	}
+	// Pairs such as ["authorization", "Bearer ..."].
+	if len(clean) == 2 {
+		if name, ok := clean[0].(string); ok && w.s.deniedKey(name) != nil {
+			clean[1] = w.any(name, v.Index(1), depth+1)
+		}
+	}
+	return clean
+}
+
+func (w *valueWalk) entries(v reflect.Value, depth int) any {
+	clean := make(map[string]any, min(v.Len(), 64))
+	for it := v.MapRange(); it.Next() && !w.failed; {
+		key := fmt.Sprint(it.Key().Interface())
+		value := w.any(key, it.Value(), depth+1)
+		safe, _ := w.string("", key).(string)
+		for clean[safe] != nil { // two keys may scrub to the same
+			safe += "'"
+		}
+		clean[safe] = value
+	}
+	return clean
+}
+
+// fields copies the exported fields of a struct by their classes.
+func (w *valueWalk) fields(v reflect.Value, depth int) any {
+	t := v.Type()
+	clean := make(map[string]any, t.NumField())
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		class := w.s.fieldClass(f)
+		switch {
+		case class > w.s.clearance:
+			clean[name] = "[" + class.String() + "]"
+		case w.s.deniedKey(f.Name) != nil:
+			clean[name] = w.any(f.Name, v.Field(i), depth+1)
+		default:
+			clean[name] = w.any(name, v.Field(i), depth+1)
+		}
+	}
+	return clean
+}
+
+func (s *Scrubber) fieldClass(f reflect.StructField) Class {
+	tag, tagged := f.Tag.Lookup("pii")
+	switch {
+	case tagged:
+		return classOf(tag)
+	case s.strict:
+		return Restricted
+	}
+	return Public
+}
+
+// special copies the types that know how to present themselves.
+func (w *valueWalk) special(key string, v reflect.Value, depth int) (any, bool) {
+	if !v.CanInterface() || tagged(v.Type(), 0) {
+		return nil, false
+	}
+	switch x := v.Interface().(type) {
+	case time.Time, time.Duration:
+		return x, true
+	case json.RawMessage:
+		return w.string(key, string(x)), true
+	case json.Number:
+		return w.s.underKey(key, x.String(), &w.rep), true
+	case slog.LogValuer:
+		resolved := slog.AnyValue(x).Resolve()
+		if resolved.Kind() == slog.KindLogValuer {
+			w.failed = true
+			return nil, true
+		}
+		return w.any(key, reflect.ValueOf(plainLog(resolved)), depth+1), true
+	case error:
+		return w.string(key, x.Error()), true
+	case json.Marshaler:
+		return w.marshaled(key, x, v)
+	case encoding.TextMarshaler:
+		if text, err := x.MarshalText(); err == nil && !w.s.strict {
+			return w.string(key, string(text)), true
+		}
+	case fmt.Stringer:
+		if v.Kind() != reflect.Struct || !w.s.strict {
+			return w.string(key, x.String()), true
+		}
+	}
+	return nil, false
+}
+
+func (w *valueWalk) marshaled(key string, m json.Marshaler, v reflect.Value) (any, bool) {
+	if w.s.strict && v.Kind() == reflect.Struct {
+		return nil, false // its fields have classes; its own form has none
+	}
+	text, err := m.MarshalJSON()
+	if err != nil {
+		w.failed = true
+		return nil, true
+	}
+	var plain any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber() // a float64 would round long numbers
+	if d.Decode(&plain) != nil {
+		return w.string(key, string(text)), true
+	}
+	return w.any(key, reflect.ValueOf(plain), 1), true
+}
+
+// tagged reports whether a struct type has a pii tag: then its fields count,
+// and not what its methods make of them.
+func tagged(t reflect.Type, depth int) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || depth > 3 {
+		return false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if _, ok := f.Tag.Lookup("pii"); ok || f.Anonymous && tagged(f.Type, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainLog turns a group into a map, so that its keys can be judged.
+func plainLog(v slog.Value) any {
+	if v.Kind() != slog.KindGroup {
+		return v.Any()
+	}
+	m := make(map[string]any)
+	for _, a := range v.Group() {
+		m[a.Key] = a.Value.Any()
+	}
+	return m
+}
