@@ -149,11 +149,13 @@ func jsonQuote(s string, i int) string {
 	if i < 2 || s[i-1] != ':' || s[i-2] != '"' {
 		return ""
 	}
-	j := i - 2
-	for j > 0 && s[j-1] == '\\' && i-j < 16 {
-		j--
+	n := 0
+	for n < i-2 && n < 15 && s[i-3-n] == '\\' {
+		n++
 	}
-	return s[j : i-1]
+	// A constant, because the text may be gone when the span is written.
+	const quotes = `\\\\\\\\\\\\\\\"`
+	return quotes[len(quotes)-1-n:]
 }
 
 // measure finds the end of the value, as far as it is looked at.
