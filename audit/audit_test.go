@@ -1,0 +1,427 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/opsmantik/sallyport/audit"
+)
+
+func record(id string) audit.Record {
+	return audit.Record{
+		Time:    time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
+		Actor:   audit.Actor{Kind: "user", ID: "ada"},
+		Tenant:  "s1",
+		Action:  "calls.seal",
+		Target:  audit.Target{Kind: "call", ID: id},
+		Outcome: audit.OutcomeSuccess,
+	}
+}
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	full := record("7")
+	full.Time = time.Date(2026, 11, 21, 12, 0, 0, 5, time.FixedZone("", 2*3600))
+	full.Reason = "a \"dup\\licate\""
+	full.Fields = []audit.Field{
+		{Name: "to", Value: "sealed", Class: audit.Public},
+		{Name: "from", Value: "open", Class: audit.Internal},
+		{Name: "phone", Value: "+49123", Class: audit.Confidential},
+		{Name: "note", Value: "secret"},
+		{Name: "card", Value: "4111", Class: audit.Restricted},
+		{Name: "odd", Value: "x", Class: 99},
+	}
+	for name, tt := range map[string]struct {
+		record audit.Record
+		want   string
+	}{
+		"full": {full, `{"v":1,"time":"2026-11-21T10:00:00.000000005Z",` +
+			`"actor":{"kind":"user","id":"ada"},"tenant":"s1","action":"calls.seal",` +
+			`"target":{"kind":"call","id":"7"},"outcome":"success",` +
+			`"reason":"a \"dup\\licate\"","fields":{"card":"[redacted]","from":"open",` +
+			`"note":"[redacted]","odd":"[redacted]","phone":"[redacted]","to":"sealed"}}`},
+		"least": {audit.Record{
+			Time: full.Time, Actor: audit.Actor{Kind: "system", ID: "cron"}, Action: "start",
+			Outcome: audit.OutcomeIntent,
+		}, `{"v":1,"time":"2026-11-21T10:00:00.000000005Z",` +
+			`"actor":{"kind":"system","id":"cron"},"action":"start","outcome":"intent"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			entry, err := tt.record.Encode()
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(entry))
+			back, err := audit.Parse(entry)
+			require.NoError(t, err)
+			again, err := back.Encode()
+			require.NoError(t, err)
+			require.Equal(t, entry, again)
+		})
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	t.Parallel()
+	later, long := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), strings.Repeat("x", 65535)
+	with := func(edit func(*audit.Record)) audit.Record {
+		r := record("7")
+		edit(&r)
+		return r
+	}
+	field := func(names ...string) audit.Record {
+		return with(func(r *audit.Record) {
+			for _, name := range names {
+				r.Fields = append(r.Fields, audit.Field{Name: name, Class: audit.Public})
+			}
+		})
+	}
+	for name, tt := range map[string]struct {
+		record audit.Record
+		want   error
+	}{
+		"zero":        {audit.Record{}, audit.ErrInvalid},
+		"no time":     {with(func(r *audit.Record) { r.Time = time.Time{} }), audit.ErrInvalid},
+		"year 10000":  {with(func(r *audit.Record) { r.Time = later }), audit.ErrInvalid},
+		"no kind":     {with(func(r *audit.Record) { r.Actor.Kind = "" }), audit.ErrInvalid},
+		"no actor":    {with(func(r *audit.Record) { r.Actor.ID = "" }), audit.ErrInvalid},
+		"no action":   {with(func(r *audit.Record) { r.Action = "" }), audit.ErrInvalid},
+		"no outcome":  {with(func(r *audit.Record) { r.Outcome = "" }), audit.ErrInvalid},
+		"odd outcome": {with(func(r *audit.Record) { r.Outcome = "ok" }), audit.ErrInvalid},
+		"field twice": {field("a", "a"), audit.ErrInvalid},
+		"no name":     {field(""), audit.ErrInvalid},
+		"bad UTF-8":   {field("\xff"), audit.ErrInvalid},
+		"too large":   {with(func(r *audit.Record) { r.Reason = long }), audit.ErrTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := tt.record.Encode()
+			require.ErrorIs(t, err, tt.want)
+			_, _, err = audit.Append(audit.Head{}, tt.record)
+			require.ErrorIs(t, err, tt.want)
+		})
+	}
+}
+
+// Everything that ends a line, moves a cursor or turns text around, in any viewer.
+func TestNoValueCanForgeALine(t *testing.T) {
+	t.Parallel()
+	evil := "\x00\a\b\t\n\v\f\r\x1b[2J\x7f\u0085\u00a0\u00ad\u200b\u200e\u202e\u2028\u2029\u2066" +
+		"\ufeff\U000e0041\U0001d173\xff\xc2"
+	r := record(evil)
+	r.Actor.ID, r.Actor.Kind, r.Tenant, r.Action, r.Reason = evil, evil, evil, evil, evil
+	r.Fields = []audit.Field{{Name: "n\n", Value: evil, Class: audit.Public}}
+	entry, err := r.Encode()
+	require.NoError(t, err)
+	for _, c := range string(entry) {
+		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
+			t.Fatalf("got %U in the entry", c)
+		}
+	}
+	back, err := audit.Parse(entry)
+	require.NoError(t, err)
+	require.Equal(t, strings.ToValidUTF8(evil, "\ufffd"), strings.ReplaceAll(back.Reason,
+		"\ufffd\ufffd", "\ufffd"), "nothing is lost but invalid bytes")
+}
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	entry, err := record("7").Encode()
+	require.NoError(t, err)
+	good := string(entry)
+	for name, bad := range map[string]string{
+		"empty":        "",
+		"not JSON":     "{",
+		"other JSON":   "[]",
+		"unknown":      strings.Replace(good, `"v":1,`, `"v":1,"x":2,`, 1),
+		"version 2":    strings.Replace(good, `"v":1`, `"v":2`, 1),
+		"repeated":     strings.Replace(good, `"v":1,`, `"v":1,"action":"x",`, 1),
+		"spaces":       good + " ",
+		"escape":       strings.Replace(good, "ada", `\u0061da`, 1),
+		"another zone": strings.Replace(good, "10:00:00Z", "11:00:00+01:00", 1),
+		"no outcome":   strings.Replace(good, "success", "", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := audit.Parse([]byte(bad))
+			require.ErrorIs(t, err, audit.ErrInvalid)
+		})
+	}
+	_, err = audit.Parse(make([]byte, audit.MaxEntry+1))
+	require.ErrorIs(t, err, audit.ErrTooLarge)
+}
+
+// The tree is the one of golang.org/x/mod/sumdb/tlog, at every size.
+func TestHeadAgainstTlog(t *testing.T) {
+	t.Parallel()
+	var stored []tlog.Hash
+	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		hashes := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			hashes[i] = stored[index]
+		}
+		return hashes, nil
+	})
+	var head audit.Head
+	for n := range int64(300) {
+		want, err := tlog.TreeHash(n, reader)
+		require.NoError(t, err)
+		require.Equal(t, tlog.Tree{N: n, Hash: want}, head.Tree())
+		text, err := head.MarshalText()
+		require.NoError(t, err)
+		var back audit.Head
+		require.NoError(t, back.UnmarshalText(text))
+		require.Equal(t, head.Tree(), back.Tree())
+
+		entry, next, err := audit.Append(head, record(fmt.Sprint(n)))
+		require.NoError(t, err)
+		branch := back.Append([]byte("another future"))
+		require.NotEqual(t, branch.Tree(), next.Tree(), "heads are values")
+		hashes, err := tlog.StoredHashes(n, entry, reader)
+		require.NoError(t, err)
+		stored = append(stored, hashes...)
+		head = next
+	}
+	require.EqualValues(t, 300, head.Size())
+}
+
+func TestHeadTextRefuses(t *testing.T) {
+	t.Parallel()
+	h := strings.Repeat("0a", 32)
+	for _, bad := range []string{
+		"", " ", "x", "-1", "00", "0 ", "0 " + h, "1", "1 " + h + " " + h, "2", "1  " + h,
+		"1 " + strings.ToUpper(h), "1 " + h[2:], "1 " + h + "0a", "1 zz", "01 " + h, "1 " + h + "\n",
+		"3 " + h, "9223372036854775808", "+1 " + h, "1" + strings.Repeat(" "+h, 3),
+	} {
+		head := audit.Head{}
+		require.Error(t, head.UnmarshalText([]byte(bad)), "%q", bad)
+		require.Zero(t, head.Size())
+	}
+	head := audit.Head{}
+	require.NoError(t, head.UnmarshalText([]byte("0")))
+	require.NoError(t, head.UnmarshalText([]byte("3 "+h+" "+h)))
+	require.EqualValues(t, 3, head.Size())
+}
+
+func all(entries [][]byte) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for _, entry := range entries {
+			if !yield(entry, nil) {
+				return
+			}
+		}
+	}
+}
+
+func chain(t testing.TB, n int) ([][]byte, audit.Head) {
+	t.Helper()
+	var head audit.Head
+	entries := make([][]byte, n)
+	for i := range entries {
+		var err error
+		entries[i], head, err = audit.Append(head, record(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	return entries, head
+}
+
+func TestVerifyFindsEveryChange(t *testing.T) {
+	t.Parallel()
+	entries, head := chain(t, 9)
+	require.NoError(t, audit.Verify(all(entries), head.Tree()))
+	require.NoError(t, audit.Verify(all(nil), audit.Head{}.Tree()))
+	changed := func(name string, now [][]byte) {
+		require.ErrorIs(t, audit.Verify(all(now), head.Tree()), audit.ErrTampered, name)
+	}
+	for i := range entries {
+		changed("truncated", entries[:i])
+		changed("deleted", slices.Delete(slices.Clone(entries), i, i+1))
+		changed("inserted", slices.Insert(slices.Clone(entries), i, []byte("x")))
+		changed("repeated", slices.Insert(slices.Clone(entries), i, entries[i]))
+		for j := range i {
+			swapped := slices.Clone(entries)
+			swapped[i], swapped[j] = swapped[j], swapped[i]
+			changed("reordered", swapped)
+		}
+		for bit := range len(entries[i]) * 8 {
+			edited := slices.Clone(entries)
+			edited[i] = bytes.Clone(entries[i])
+			edited[i][bit/8] ^= 1 << (bit % 8)
+			changed("edited", edited)
+		}
+	}
+	joined := append([][]byte{append(bytes.Clone(entries[0]), entries[1]...)}, entries[2:]...)
+	changed("joined", joined)
+	changed("appended", append(slices.Clone(entries), []byte("x")))
+
+	broken := func(yield func([]byte, error) bool) { yield(nil, errors.New("disk")) }
+	require.ErrorContains(t, audit.Verify(broken, head.Tree()), "disk")
+}
+
+func newLog(t testing.TB, path string) *audit.Log {
+	t.Helper()
+	log, err := audit.New(audit.Config{Path: path})
+	require.NoError(t, err)
+	return log
+}
+
+func TestLogOnDisk(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	var last audit.Receipt
+	for life := range 3 {
+		log := newLog(t, path)
+		for i := range 3 {
+			var err error
+			last, err = log.Append(t.Context(), record(fmt.Sprint(i)))
+			require.NoError(t, err)
+			require.EqualValues(t, life*3+i, last.Index)
+			require.Equal(t, log.Head().Tree(), last.Tree)
+		}
+		require.NoError(t, log.Err())
+		require.Zero(t, log.Torn())
+		require.NoError(t, log.Close())
+		require.NoError(t, log.Close(), "twice is harmless")
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, audit.Verify(audit.Entries(bytes.NewReader(data)), last.Tree))
+	for entry, err := range audit.Entries(bytes.NewReader(data)) {
+		require.NoError(t, err)
+		_, err = audit.Parse(entry)
+		require.NoError(t, err)
+		break
+	}
+	failing := iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(data)))
+	require.ErrorIs(t, audit.Verify(audit.Entries(failing), last.Tree), iotest.ErrTimeout)
+}
+
+// Every single-bit flip of a file, and every cut, against a head kept elsewhere.
+func TestEveryFlippedBitOfAFileIsFound(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	log := newLog(t, path)
+	for i := range 4 {
+		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	want := log.Head().Tree()
+	require.NoError(t, log.Close())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for bit := range len(data) * 8 {
+		bad := bytes.Clone(data)
+		bad[bit/8] ^= 1 << (bit % 8)
+		err := audit.Verify(audit.Entries(bytes.NewReader(bad)), want)
+		require.ErrorIs(t, err, audit.ErrTampered, "bit %d", bit)
+	}
+	for cut := range len(data) {
+		err := audit.Verify(audit.Entries(bytes.NewReader(data[:cut])), want)
+		require.ErrorIs(t, err, audit.ErrTampered, "cut at %d", cut)
+	}
+}
+
+func TestOpeningADamagedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source")
+	log := newLog(t, source)
+	for i := range 3 {
+		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	require.NoError(t, log.Close())
+	whole, err := os.ReadFile(source)
+	require.NoError(t, err)
+	lines := bytes.SplitAfter(whole, []byte("\n"))[:3]
+	two := slices.Concat(lines[0], lines[1])
+	zeros := make([]byte, 200_000)
+	eve := bytes.Replace(lines[2], []byte("ada"), []byte("eve"), 1)
+	for name, tt := range map[string]struct {
+		data []byte
+		torn int64 // -1: refused
+	}{
+		"whole":                  {whole, 0},
+		"empty":                  {nil, 0},
+		"last line cut":          {whole[:len(whole)-1], int64(len(lines[2]) - 1)},
+		"one byte of it":         {append(bytes.Clone(two), '2'), 1},
+		"zeros after it":         {append(bytes.Clone(two), zeros...), int64(len(zeros))},
+		"first line changed":     {bytes.Replace(whole, []byte("ada"), []byte("eve"), 1), -1},
+		"last line changed":      {slices.Concat(two, eve), -1},
+		"a line removed":         {slices.Concat(lines[0], lines[2]), -1},
+		"a line twice":           {slices.Concat(lines[0], lines[0]), -1},
+		"an empty line":          {append(bytes.Clone(two), '\n'), -1},
+		"a line without parts":   {append(bytes.Clone(two), "2 x\n"...), -1},
+		"too long a line":        {append(append(bytes.Clone(two), zeros...), '\n'), -1},
+		"zeros, then more lines": {slices.Concat(two, zeros, lines[2]), -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "log")
+			require.NoError(t, os.WriteFile(path, tt.data, 0o600))
+			log, err := audit.New(audit.Config{Path: path})
+			if tt.torn < 0 {
+				corrupt, ok := errors.AsType[*audit.CorruptError](err)
+				require.True(t, ok, "got %v", err)
+				require.False(t, corrupt.Torn)
+				now, err := os.ReadFile(path)
+				require.NoError(t, err)
+				require.Equal(t, tt.data, now, "left as it is")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tt.torn, log.Torn())
+			receipt, err := log.Append(t.Context(), record("next"))
+			require.NoError(t, err)
+			require.NoError(t, log.Close())
+			now, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, audit.Verify(audit.Entries(bytes.NewReader(now)), receipt.Tree))
+		})
+	}
+}
+
+func TestLogRefusals(t *testing.T) {
+	t.Parallel()
+	var zero audit.Log
+	_, err := zero.Append(t.Context(), record("1"))
+	require.ErrorIs(t, err, audit.ErrClosed)
+	require.NoError(t, zero.Close())
+
+	log := newLog(t, filepath.Join(t.TempDir(), "log"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = log.Append(ctx, record("1"))
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, audit.ErrUnknown, "nothing was queued")
+	_, err = log.Append(t.Context(), audit.Record{})
+	require.ErrorIs(t, err, audit.ErrInvalid)
+	require.Zero(t, log.Head().Size())
+	require.NoError(t, log.Close())
+	_, err = log.Append(t.Context(), record("1"))
+	require.ErrorIs(t, err, audit.ErrClosed)
+
+	_, err = audit.New(audit.Config{Queue: -1})
+	require.ErrorContains(t, err, "audit: Path:")
+	require.ErrorContains(t, err, "audit: Queue:")
+	_, err = audit.New(audit.Config{Path: filepath.Join(t.TempDir(), "missing", "log")})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = audit.New(audit.Config{Path: t.TempDir()})
+	require.Error(t, err, "a directory")
+}

@@ -1,0 +1,66 @@
+// Package audit records who did what, so that nobody can change the record later
+// without being noticed.
+//
+// # Threat
+//
+// Somebody with access to the log, an administrator or an intruder, edits, removes,
+// reorders, inserts or cuts off records; a value with a line break in it forges one;
+// a crash or a full disk loses one that was promised.
+//
+// # Guarantees
+//
+//   - A record is encoded once. Those bytes are stored, and those bytes are hashed:
+//     nothing is ever verified after decoding and encoding again.
+//   - The records are the leaves of a Merkle tree (RFC 6962 section 2.1, as in
+//     golang.org/x/mod/sumdb/tlog). [Verify] against a known [tlog.Tree] finds every
+//     edit, insertion, deletion, reordering and truncation.
+//   - [Append], [Head] and [Verify] do no I/O: they run inside a transaction of the
+//     caller's, so that an action and its record are stored together or not at all.
+//   - [Log.Append] returns success only after fsync of the file, and of its directory
+//     when the file is new. Many appenders share one fsync. A failed write or fsync
+//     breaks the log for good: nothing is retried on a file in an unknown state.
+//   - A last line that a crash cut short was never acknowledged. [New] removes it and
+//     says so ([Log.Torn]); any other damage is an error.
+//   - An entry is one line of printable text, at most [MaxEntry] bytes: control and
+//     format characters, U+0085, U+2028 and direction marks are escaped.
+//   - Fields are written only if their class allows it; an unclassified value is
+//     redacted.
+//
+// # Not guaranteed
+//
+//   - The log proves nothing against somebody who can rewrite it and the head that is
+//     kept beside it. It is tamper-evident from the moment a tree head has left their
+//     reach: send [Log.Head] somewhere else, regularly.
+//   - Times are the caller's clock; the order is that of the index.
+//   - One process per file: a second one would fork the tree, which the next New
+//     reports as damage.
+//   - fsync is as good as the disk below it.
+//   - A [Head] inside a transaction serialises the transactions that append. That
+//     suits a database with one writer, such as SQLite.
+//
+// # Place among the gates
+//
+// Innermost: in the handler's transaction, or right after a decision.
+//
+// # Memory
+//
+// A log holds [Config.Queue] waiting entries at most, 32 bytes for each bit of its
+// size, and two buffers of up to a megabyte.
+//
+// # Format
+//
+// An entry is a JSON object with these members in this order; tenant, target, reason
+// and fields are left out when empty, fields are sorted by name:
+//
+//	{"v":1,"time":"2026-11-21T10:00:00Z","actor":{"kind":"user","id":"ada"},
+//	"tenant":"s1","action":"calls.seal","target":{"kind":"call","id":"7"},
+//	"outcome":"success","reason":"duplicate","fields":{"from":"open"}}
+//
+// A line of a log file is the index of the entry from 0, the root hash of the tree
+// that ends with it in hex, and the entry, between single spaces, then a line feed:
+//
+//	0 3c2f...9b {"v":1,...}
+//
+// The text of a [Head] is the size of the tree and the hashes of the largest full
+// subtrees from left to right (as many as the size has one bits), in hex.
+package audit

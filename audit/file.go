@@ -1,0 +1,152 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// maxLine is an entry with its index, its root and the blanks between.
+const maxLine = MaxEntry + 20 + 2*tlog.HashSize + 3
+
+// file is what a log needs of an *os.File. The tests put one below it that
+// forgets what was not synced.
+type file interface {
+	io.ReadWriteCloser
+	Truncate(size int64) error
+	Sync() error
+}
+
+type filesystem interface {
+	Open(path string) (file, error)
+	SyncDir(path string) error
+}
+
+type disk struct{}
+
+// Open opens or creates a file that only its owner can read.
+func (disk) Open(path string) (file, error) {
+	// #nosec G304 -- the path is the operator's setting
+	return os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// SyncDir makes the file's own entry durable: fsync of a new file is not enough.
+func (disk) SyncDir(path string) error {
+	dir, err := os.Open(filepath.Dir(filepath.Clean(path)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// appendLine writes the line of an entry and returns the head after it.
+func appendLine(b []byte, head Head, entry []byte) ([]byte, Head) {
+	next := head.Append(entry)
+	root := next.Tree().Hash
+	b = strconv.AppendInt(b, head.size, 10)
+	b = hex.AppendEncode(append(b, ' '), root[:])
+	b = append(append(b, ' '), entry...)
+	return append(b, '\n'), next
+}
+
+// Entries reads a log file from its beginning and checks every line against the
+// root it carries. It yields entries, valid until the next one, and ends with a
+// *[CorruptError] at the first line that does not fit. That finds accidents:
+// whoever can write the file can compute roots. [Verify] finds the rest.
+func Entries(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var at position
+		in := bufio.NewReaderSize(r, maxLine)
+		for {
+			entry, err := at.next(in)
+			if errors.Is(err, io.EOF) || !yield(entry, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// position is how far a file has been read and found good.
+type position struct {
+	head   Head
+	offset int64
+	line   []byte // scratch
+}
+
+// next reads one line; io.EOF means a clean end.
+func (p *position) next(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if errors.Is(err, io.EOF) && len(line) == 0 {
+		return nil, io.EOF
+	}
+	long := errors.Is(err, bufio.ErrBufferFull)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = in.ReadSlice('\n') // only its end matters: is it torn?
+	}
+	torn := errors.Is(err, io.EOF)
+	if err != nil && !torn {
+		return nil, err
+	}
+	bad := &CorruptError{Index: p.head.size, Offset: p.offset, Torn: torn}
+	_, rest, _ := bytes.Cut(line, []byte(" "))
+	_, entry, found := bytes.Cut(rest, []byte(" "))
+	if torn || long || !found {
+		return nil, bad
+	}
+	entry = bytes.TrimSuffix(entry, []byte("\n"))
+	var next Head
+	// Writing the line again and comparing leaves no second spelling.
+	p.line, next = appendLine(p.line[:0], p.head, entry)
+	if !bytes.Equal(p.line, line) {
+		return nil, bad
+	}
+	p.head, p.offset = next, p.offset+int64(len(line))
+	return entry, nil
+}
+
+// recovery is what is left of a file after a crash.
+type recovery struct {
+	head Head
+	size int64 // of the good part
+	torn int64 // bytes after it
+}
+
+// recoverFile reads a file up to its good end. Damage before the last line, or a
+// last line that has its end and is wrong, is an error: cutting it off could drop
+// what was acknowledged.
+func recoverFile(f io.Reader) (recovery, error) {
+	var at position
+	counted := &counter{r: f}
+	in := bufio.NewReaderSize(counted, maxLine)
+	for {
+		_, err := at.next(in)
+		if err == nil {
+			continue
+		}
+		if corrupt, ok := errors.AsType[*CorruptError](err); ok && !corrupt.Torn {
+			return recovery{}, err
+		} else if !ok && !errors.Is(err, io.EOF) {
+			return recovery{}, err
+		}
+		return recovery{head: at.head, size: at.offset, torn: counted.n - at.offset}, nil
+	}
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Head is the growing end of a tree: its size and what is needed to append to it.
+// It is an immutable value; the zero value is the empty tree. Store its text
+// beside the entries, and its [Head.Tree] out of their owner's reach.
+type Head struct {
+	size int64
+	edge []tlog.Hash // roots of the largest full subtrees, left to right
+}
+
+// Append encodes a record and appends it: the entry to store, and the head after
+// it. It does no I/O, so it belongs inside the transaction that reads the head,
+// performs the action, and stores the entry and the new head.
+func Append(head Head, r Record) (entry []byte, next Head, err error) {
+	if entry, err = r.Encode(); err != nil {
+		return nil, head, err
+	}
+	return entry, head.Append(entry), nil
+}
+
+// Append returns the head after one more entry. Equal trees of equal size join
+// into one (RFC 6962 section 2.1), as a carry ripples through a counter.
+func (h Head) Append(entry []byte) Head {
+	edge := append(make([]tlog.Hash, 0, len(h.edge)+1), h.edge...)
+	hash := tlog.RecordHash(entry)
+	for n := h.size; n&1 == 1; n >>= 1 {
+		last := len(edge) - 1
+		hash, edge = tlog.NodeHash(edge[last], hash), edge[:last]
+	}
+	return Head{size: h.size + 1, edge: append(edge, hash)}
+}
+
+// Size returns the number of entries.
+func (h Head) Size() int64 { return h.size }
+
+// Tree returns the size and the root hash: what to publish and verify against.
+func (h Head) Tree() tlog.Tree {
+	last := len(h.edge) - 1
+	if last < 0 {
+		return tlog.Tree{Hash: sha256.Sum256(nil)}
+	}
+	root := h.edge[last]
+	for i := last - 1; i >= 0; i-- {
+		root = tlog.NodeHash(h.edge[i], root)
+	}
+	return tlog.Tree{N: h.size, Hash: root}
+}
+
+// MarshalText returns the text form of the package documentation.
+func (h Head) MarshalText() ([]byte, error) {
+	b := strconv.AppendInt(nil, h.size, 10)
+	for _, hash := range h.edge {
+		b = hex.AppendEncode(append(b, ' '), hash[:])
+	}
+	return b, nil
+}
+
+// UnmarshalText accepts exactly what MarshalText returns.
+func (h *Head) UnmarshalText(text []byte) error {
+	size, rest, _ := strings.Cut(string(text), " ")
+	n, err := strconv.ParseInt(size, 10, 64)
+	if err != nil || n < 0 {
+		return errHead
+	}
+	next := Head{size: n}
+	for word := range strings.FieldsSeq(rest) {
+		var hash tlog.Hash
+		raw, err := hex.DecodeString(word)
+		if err != nil || len(raw) != len(hash) || len(next.edge) == bits.Len64(uint64(n)) {
+			return errHead
+		}
+		next.edge = append(next.edge, tlog.Hash(raw))
+	}
+	// Comparing also refuses a wrong number of hashes and any other spelling.
+	again, _ := next.MarshalText()
+	if len(next.edge) != bits.OnesCount64(uint64(n)) || string(again) != string(text) {
+		return errHead
+	}
+	*h = next
+	return nil
+}
+
+var errHead = errors.New("audit: malformed head")
+
+// Verify reports whether entries are exactly those that want was made of: each
+// unchanged, in order, none missing, none added. The error matches [ErrTampered],
+// or is the one that entries yielded. To check an older tree head against a log
+// that has grown, pass the first want.N entries.
+//
+// Want must come from where the owner of the entries cannot write. A head that is
+// stored beside them only finds accidents.
+func Verify(entries iter.Seq2[[]byte, error], want tlog.Tree) error {
+	var head Head
+	for entry, err := range entries {
+		if err != nil {
+			return err
+		}
+		head = head.Append(entry)
+		if head.size > want.N {
+			return fmt.Errorf("%w: more than %d entries", ErrTampered, want.N)
+		}
+	}
+	got := head.Tree()
+	if got.N != want.N {
+		return fmt.Errorf("%w: %d entries, want %d", ErrTampered, got.N, want.N)
+	}
+	if got.Hash != want.Hash {
+		return fmt.Errorf("%w: an entry was changed, moved or replaced", ErrTampered)
+	}
+	return nil
+}
