@@ -61,7 +61,7 @@ func New(cfg Config) *Accounts {
 	a := &Accounts{
 		Config: cfg, byID: map[string]User{},
 		// Unknown accounts cost the same as known ones.
-		decoy:  password.New(""),
+		decoy:  password.Decoy(),
 		checks: make(chan struct{}, maxChecks),
 	}
 	for _, user := range cfg.Users {

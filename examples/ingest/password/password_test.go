@@ -30,6 +30,16 @@ func TestHashOfAnotherImplementation(t *testing.T) {
 	require.True(t, h.Matches("password"))
 }
 
+func TestDecoyMatchesNothing(t *testing.T) {
+	t.Parallel()
+	decoy := password.Decoy()
+	require.False(t, decoy.Matches(""))
+	require.False(t, decoy.Matches("password"))
+	require.NotEqual(t, decoy.PHC(), password.Decoy().PHC())
+	_, err := password.Parse(decoy.PHC())
+	require.NoError(t, err, "it has to cost what a real one costs")
+}
+
 func TestHashPrintsRedacted(t *testing.T) {
 	t.Parallel()
 	h := password.New("correct horse")

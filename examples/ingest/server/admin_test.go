@@ -120,7 +120,9 @@ func TestSealJunkUndo(t *testing.T) {
 	r := run(t, configured(t))
 	id := r.oneCall()
 	cookie := r.login("admin", true)
-	act := func(name string) answer { return r.do(http.MethodPost, "/api/calls/"+id+"/"+name, "", "Cookie", cookie) }
+	act := func(name string) answer {
+		return r.do(http.MethodPost, "/api/calls/"+id+"/"+name, "", "Cookie", cookie)
+	}
 	for _, step := range []struct {
 		action string
 		status int

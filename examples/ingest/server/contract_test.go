@@ -144,10 +144,9 @@ func TestCallEventAnswersByTheContract(t *testing.T) {
 		"another site's body":   {other, signed(other, now), 422, "site_mismatch"},
 		"65 KiB":                {large, signed(large, now), 413, "body_too_large"},
 		"unlisted origin":       {call(id), with(signed(call(id), now), "Origin", "https://evil.example"), 403, "origin_not_listed"},
-		"another site's origin": {call("3" + id[1:]), with(signed(call("5"+id[1:]), now), "Origin", originB), 403, "origin_not_listed"},
+		"another site's origin": {call("5" + id[1:]), with(signed(call("5"+id[1:]), now), "Origin", originB), 403, "origin_not_listed"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // not parallel: the signatures grow old
 			got := r.do(http.MethodPost, "/api/call-event/v2", row.body, row.headers...)
 			require.Equal(t, row.status, got.Status, got.Body)
 			require.Equal(t, row.code, got.Code())

@@ -70,6 +70,9 @@ func (srv *Server) open(ctx context.Context, durability sqlite.Durability) error
 		return err
 	}
 	srv.closers = append(srv.closers, srv.db.Close)
+	if err := srv.checkAudit(ctx); err != nil {
+		return err
+	}
 	if err := srv.openDispatcher(srv.workerURL(listener.Addr())); err != nil {
 		return err
 	}
@@ -78,6 +81,18 @@ func (srv *Server) open(ctx context.Context, durability sqlite.Durability) error
 		return err
 	}
 	srv.api = listening{srv.httpServer(handler), listener}
+	return nil
+}
+
+// checkAudit refuses to serve on top of a record that was tampered with. The
+// head goes to the log, and with it off this machine wherever logs are shipped.
+func (srv *Server) checkAudit(ctx context.Context) error {
+	head, err := srv.db.VerifyAudit(ctx)
+	if err != nil {
+		return fmt.Errorf("audit log in %s: %w", srv.settings.DataDir, err)
+	}
+	tree := head.Tree()
+	srv.log.InfoContext(ctx, "audit log verified", "entries", tree.N, "root", tree.Hash.String())
 	return nil
 }
 

@@ -1,8 +1,105 @@
 package sqlite
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
 
-// record refuses: an action whose record cannot be kept must not happen.
-func (db *DB) record(*sql.Tx, Act, string) error {
-	return ErrCallState
+	"github.com/opsmantik/sallyport/audit"
+)
+
+// record appends to the audit log inside the transaction of the action. One
+// writer at a time is SQLite's rule anyway, so reading the head costs no
+// concurrency here.
+func record(tx *sql.Tx, act Act, previous, status string) error {
+	head, err := readHead(tx.QueryRow(selectHead))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	entry, next, err := audit.Append(head, audit.Record{
+		Time:    now,
+		Actor:   audit.Actor{Kind: "user", ID: act.Actor},
+		Tenant:  act.Site,
+		Action:  "calls." + act.Name,
+		Target:  audit.Target{Kind: "call", ID: act.Call},
+		Outcome: audit.OutcomeSuccess,
+		Fields: []audit.Field{
+			{Name: "from", Value: previous, Class: audit.Internal},
+			{Name: "to", Value: status, Class: audit.Internal},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	text, err := next.MarshalText()
+	if err != nil {
+		return err
+	}
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO audit_log (seq, entry) VALUES (?, ?)`, []any{head.Size(), entry}},
+		{`INSERT INTO audit_head (only, head) VALUES (1, ?1)
+			ON CONFLICT (only) DO UPDATE SET head = ?1`, []any{string(text)}},
+		{`INSERT INTO call_actions (audit_seq, call_id, site_id, action, actor, previous, at)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			[]any{head.Size(), act.Call, act.Site, act.Name, act.Actor, previous, now.UnixMilli()}},
+	} {
+		if _, err := tx.Exec(statement.sql, statement.args...); err != nil {
+			return fmt.Errorf("sqlite: record action: %w", err)
+		}
+	}
+	return nil
+}
+
+const selectHead = `SELECT head FROM audit_head WHERE only = 1`
+
+// readHead returns the end of the log; no row is the empty log.
+func readHead(row *sql.Row) (head audit.Head, err error) {
+	var text string
+	if err := row.Scan(&text); errors.Is(err, sql.ErrNoRows) {
+		return head, nil
+	} else if err != nil {
+		return head, err
+	}
+	return head, head.UnmarshalText([]byte(text))
+}
+
+// VerifyAudit checks the log against the head beside it and returns that head.
+// It finds damage and clumsy edits; whoever can rewrite both is found only by
+// comparing with a head that was sent elsewhere, as the server's log lines are.
+func (db *DB) VerifyAudit(ctx context.Context) (audit.Head, error) {
+	head, err := readHead(db.read.QueryRowContext(ctx, selectHead))
+	if err != nil {
+		return head, err
+	}
+	return head, audit.Verify(db.auditEntries(ctx), head.Tree())
+}
+
+func (db *DB) auditEntries(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		rows, err := db.read.QueryContext(ctx, `SELECT entry FROM audit_log ORDER BY seq`)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var entry []byte
+			if err := rows.Scan(&entry); err != nil || !yield(entry, nil) {
+				if err != nil {
+					yield(nil, err)
+				}
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
 }

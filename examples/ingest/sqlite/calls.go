@@ -99,7 +99,7 @@ func (db *DB) Act(ctx context.Context, act Act) (status string, err error) {
 		if err != nil {
 			return fmt.Errorf("sqlite: update call: %w", err)
 		}
-		return db.record(tx, act, previous)
+		return record(tx, act, previous, status)
 	})
 	return status, err
 }

@@ -62,6 +62,12 @@ CREATE TABLE IF NOT EXISTS audit_log (
 	entry BLOB    NOT NULL
 ) STRICT;
 
+-- The end of the log: one row.
+CREATE TABLE IF NOT EXISTS audit_head (
+	only INTEGER PRIMARY KEY CHECK (only = 1),
+	head TEXT    NOT NULL
+) STRICT;
+
 -- The last one-time password step each user has spent (RFC 6238 section 5.2).
 CREATE TABLE IF NOT EXISTS totp_spent (
 	user_id TEXT    PRIMARY KEY,

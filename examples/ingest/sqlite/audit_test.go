@@ -1,0 +1,123 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/audit"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+)
+
+func withCall(t *testing.T, dir string) *sqlite.DB {
+	t.Helper()
+	db := open(t, dir, sqlite.Full)
+	_, err := db.Store(t.Context(), []event.Received{
+		{ID: "c1", Site: site, At: noon, Call: &event.Call{EventID: "e", Site: site}},
+	})
+	require.NoError(t, err)
+	return db
+}
+
+func act(name string) sqlite.Act {
+	return sqlite.Act{Name: name, Call: "c1", Site: site, Actor: "admin"}
+}
+
+// exec changes the file behind the server's back.
+func exec(t *testing.T, dir, statement string) {
+	t.Helper()
+	raw, err := sql.Open("sqlite", filepath.Join(dir, "sallyport.db"))
+	require.NoError(t, err)
+	_, err = raw.ExecContext(t.Context(), statement)
+	require.NoError(t, err)
+	require.NoError(t, raw.Close())
+}
+
+func TestActionDoesNotHappenUnlessItsRecordDoes(t *testing.T) {
+	t.Parallel()
+	for name, sabotage := range map[string]string{
+		"no log":     `DROP TABLE call_actions; DROP TABLE audit_log`,
+		"no head":    `DROP TABLE audit_head`,
+		"no actions": `DROP TABLE call_actions`,
+		"bad head":   `INSERT INTO audit_head VALUES (1, 'x')`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			db := withCall(t, dir)
+			exec(t, dir, sabotage)
+			_, err := db.Act(t.Context(), act("seal"))
+			require.Error(t, err)
+			rows, err := db.Calls(t.Context(), site, 10)
+			require.NoError(t, err)
+			require.Equal(t, "intent", rows[0].Status)
+		})
+	}
+}
+
+func TestRefusedActionLeavesNoRecord(t *testing.T) {
+	t.Parallel()
+	db := withCall(t, t.TempDir())
+	_, err := db.Act(t.Context(), act("undo"))
+	require.ErrorIs(t, err, sqlite.ErrCallState)
+	elsewhere := act("seal")
+	elsewhere.Site = "another"
+	_, err = db.Act(t.Context(), elsewhere)
+	require.ErrorIs(t, err, sqlite.ErrNoCall)
+	head, err := db.VerifyAudit(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, head.Size())
+}
+
+func TestOneOfManyRivalsSeals(t *testing.T) {
+	t.Parallel()
+	db := withCall(t, t.TempDir())
+	var wg sync.WaitGroup
+	results := make([]error, 50)
+	for i := range results {
+		wg.Go(func() { _, results[i] = db.Act(t.Context(), act("seal")) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range results {
+		if err == nil {
+			won++
+			continue
+		}
+		require.ErrorIs(t, err, sqlite.ErrCallState)
+	}
+	require.Equal(t, 1, won)
+	head, err := db.VerifyAudit(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, head.Size())
+}
+
+func TestVerifyAuditFindsTampering(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]string{
+		"edited":    `UPDATE audit_log SET entry = CAST(replace(CAST(entry AS TEXT), 'admin', 'rival') AS BLOB) WHERE seq = 1`,
+		"deleted":   `DELETE FROM call_actions WHERE audit_seq = 1; DELETE FROM audit_log WHERE seq = 1`,
+		"truncated": `DELETE FROM call_actions WHERE audit_seq = 2; DELETE FROM audit_log WHERE seq = 2`,
+		"inserted":  `INSERT INTO audit_log SELECT 3, entry FROM audit_log WHERE seq = 0`,
+		"no head":   `DELETE FROM audit_head`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			db := withCall(t, dir)
+			for _, name := range []string{"seal", "undo", "junk"} {
+				_, err := db.Act(t.Context(), act(name))
+				require.NoError(t, err)
+			}
+			_, err := db.VerifyAudit(t.Context())
+			require.NoError(t, err)
+			exec(t, dir, change)
+			_, err = db.VerifyAudit(t.Context())
+			require.ErrorIs(t, err, audit.ErrTampered)
+		})
+	}
+}
