@@ -27,52 +27,74 @@ var (
 // buffers are shared by all verifiers: contents never outlive their request.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// body is a request's body between its arrival and its handler: bytes in a
-// pooled buffer, then in a temporary file if they are many, or a stream that
-// is checked at its end. It is the restored r.Body. After Close it returns an
-// error instead of bytes, so that a handler's goroutine which outlives its
-// request cannot see another request's body.
-type body struct {
-	mu   sync.Mutex
-	buf  *[]byte  // nil: no body, spooled, or closed
-	at   int      // how much of buf has been read
+// content is a request's body between its arrival and its handler: bytes in a
+// pooled buffer, in a temporary file if they are many, or a stream that is
+// checked at its end.
+type content struct {
+	buf  *[]byte
 	file *os.File // the whole body, if it was spooled
 	name string   // of file, if closing it must remove it
 	size int64
 	live *streamed
+	full bool // there is a body; buf may be there without one, for reuse
 }
 
+func (c *content) empty() bool { return !c.full }
+
 // take reads the whole body of r, into memory or a file.
-func (b *body) take(r *http.Request, cfg *Config) error {
+func (c *content) take(r *http.Request, cfg *Config) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	b.buf, _ = buffers.Get().(*[]byte)
+	if c.buf == nil {
+		c.buf, _ = buffers.Get().(*[]byte)
+	}
+	c.full = true
 	limit := cfg.MaxBodyBytes
 	if cfg.SpoolAbove > 0 {
 		limit = cfg.SpoolAbove
 	}
 	var err error
-	*b.buf, err = readBody((*b.buf)[:0], r.Body, r.ContentLength, limit)
-	b.size = int64(len(*b.buf))
+	*c.buf, err = readBody((*c.buf)[:0], r.Body, r.ContentLength, limit)
+	c.size = int64(len(*c.buf))
 	if errors.Is(err, errBodyTooLarge) && cfg.SpoolAbove > 0 {
-		return b.spool(r.Body, cfg)
+		return c.spool(r.Body, cfg)
 	}
 	return err
 }
 
+// drop makes ready for the next request: it keeps a buffer, and no file.
+func (c *content) drop() {
+	c.full, c.live = false, nil
+	if c.buf != nil && cap(*c.buf) > maxPooled {
+		c.buf = nil
+	}
+	c.closeFile()
+}
+
+func (c *content) closeFile() {
+	if c.file == nil {
+		return
+	}
+	_ = c.file.Close()
+	if c.name != "" {
+		_ = os.Remove(c.name)
+	}
+	c.file, c.name = nil, ""
+}
+
 // readBody appends src to buf, up to limit bytes. Hint is the Content-Length:
 // it sizes the first read so that one is enough, and is not believed beyond
-// presize. Past that the buffer doubles, so the memory is at most about twice
-// what the client really sent. Too large means that one byte more than the
-// limit is in buf.
+// presize. Past that it lets the buffer grow by four instead of two, so the
+// memory is at most four times what the client really sent. Too large means
+// that one byte more than the limit is in buf.
 func readBody(buf []byte, src io.Reader, hint, limit int64) ([]byte, error) {
 	if want := int(min(max(hint, 0), presize)) + bytes.MinRead; cap(buf) < want {
 		buf = make([]byte, 0, want)
 	}
 	for idle := 0; idle < 100; idle++ {
 		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+			buf = grow(buf, hint)
 		}
 		room := buf[len(buf):cap(buf)]
 		if spare := limit + 1 - int64(len(buf)); int64(len(room)) > spare {
@@ -94,29 +116,35 @@ func readBody(buf []byte, src io.Reader, hint, limit int64) ([]byte, error) {
 	return buf, io.ErrNoProgress
 }
 
+func grow(buf []byte, hint int64) []byte {
+	size := int64(2 * cap(buf))
+	if hint > size {
+		size = min(hint, 2*size) + bytes.MinRead
+	}
+	return append(make([]byte, 0, size), buf...)
+}
+
 // spool moves what was read to a temporary file and reads on into it.
-func (b *body) spool(src io.Reader, cfg *Config) error {
+func (c *content) spool(src io.Reader, cfg *Config) error {
 	file, err := os.CreateTemp(cfg.SpoolDir, "hmacsig-*")
 	if err != nil {
 		return errors.Join(errSpool, err)
 	}
-	b.file = file
+	c.file = file
 	// Unlinked at once where the system allows it: nothing stays behind after
 	// a crash. Elsewhere Close removes it.
 	if os.Remove(file.Name()) != nil {
-		b.name = file.Name()
+		c.name = file.Name()
 	}
 	spooled := &spoolWriter{file: file}
-	rest := io.MultiReader(bytes.NewReader(*b.buf), src)
-	b.size, err = io.Copy(spooled, io.LimitReader(rest, cfg.MaxBodyBytes+1))
-	putBuffer(b.buf)
-	b.buf = nil
+	rest := io.MultiReader(bytes.NewReader(*c.buf), src)
+	c.size, err = io.Copy(spooled, io.LimitReader(rest, cfg.MaxBodyBytes+1))
 	switch {
 	case spooled.err != nil:
 		return errors.Join(errSpool, spooled.err)
 	case err != nil:
 		return err
-	case b.size > cfg.MaxBodyBytes:
+	case c.size > cfg.MaxBodyBytes:
 		return errBodyTooLarge
 	}
 	if _, err = file.Seek(0, io.SeekStart); err != nil {
@@ -138,37 +166,58 @@ func (w *spoolWriter) Write(p []byte) (n int, err error) {
 
 // hashInto writes the whole body to h. Reading a spooled one can fail; then
 // the hash is of something shorter, which no signature matches.
-func (b *body) hashInto(h hash.Hash) {
+func (c *content) hashInto(h hash.Hash) {
 	switch {
-	case b == nil:
-	case b.buf != nil:
-		h.Write(*b.buf)
-	case b.file != nil:
-		_, _ = io.Copy(h, b.file)
-		_, _ = b.file.Seek(0, io.SeekStart)
+	case c == nil || !c.full:
+	case c.file != nil:
+		_, _ = io.Copy(h, c.file)
+		_, _ = c.file.Seek(0, io.SeekStart)
+	default:
+		h.Write(*c.buf)
 	}
 }
 
-func (b *body) hasDigest(want [sha256.Size]byte) bool {
+func (c *content) hasDigest(want [sha256.Size]byte) bool {
 	var sum [sha256.Size]byte
 	switch {
-	case b.buf != nil:
-		sum = sha256.Sum256(*b.buf)
-	default:
+	case !c.full:
+		sum = sha256.Sum256(nil)
+	case c.file != nil:
 		h := sha256.New()
-		b.hashInto(h)
+		c.hashInto(h)
 		h.Sum(sum[:0])
+	default:
+		sum = sha256.Sum256(*c.buf)
 	}
 	return subtle.ConstantTimeCompare(sum[:], want[:]) == 1
 }
 
-// restore makes b the body of r.
+// body is the restored r.Body. After Close it returns an error instead of
+// bytes, so that a handler's goroutine which outlives its request cannot see
+// another request's body.
+type body struct {
+	mu sync.Mutex
+	at int // how much of the buffer has been read
+	content
+}
+
+// move takes the content over from the scratch space.
+func (b *body) move(c *content) {
+	if !c.full {
+		return
+	}
+	b.content = *c
+	*c = content{}
+}
+
+// restore makes b the body of r, if there is one.
 func (b *body) restore(r *http.Request) {
-	switch {
-	case b.live != nil:
-		r.Body = b
-	case b.buf != nil || b.file != nil:
-		r.Body, r.ContentLength = b, b.size
+	if !b.full {
+		return
+	}
+	r.Body = b
+	if b.live == nil {
+		r.ContentLength = b.size
 	}
 }
 
@@ -196,25 +245,14 @@ func (b *body) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.buf != nil {
-		putBuffer(b.buf)
+		if cap(*b.buf) <= maxPooled {
+			buffers.Put(b.buf)
+		}
 		b.buf = nil
 	}
-	if b.file != nil {
-		_ = b.file.Close()
-		b.file = nil
-		if b.name != "" {
-			_ = os.Remove(b.name)
-		}
-	}
+	b.closeFile()
 	if b.live != nil {
 		return b.live.src.Close()
 	}
 	return nil
-}
-
-func putBuffer(b *[]byte) {
-	if cap(*b) <= maxPooled {
-		*b = (*b)[:0]
-		buffers.Put(b)
-	}
 }

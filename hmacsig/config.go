@@ -29,7 +29,7 @@ type Config struct {
 	// default size, which is right for one process and one only.
 	Replay ReplayStore
 	// DangerouslyAllowReplay leaves replays to the application, which then
-	// claims Proof.ReplayKey in the transaction that stores the effect: the
+	// claims Proof.Replay in the transaction that stores the effect: the
 	// one arrangement that survives a crash between the two.
 	DangerouslyAllowReplay bool
 

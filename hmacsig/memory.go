@@ -3,8 +3,8 @@ package hmacsig
 import (
 	"context"
 	"encoding/binary"
+	"hash/maphash"
 	"sync"
-	"time"
 )
 
 const (
@@ -26,6 +26,7 @@ const (
 // process ends: after a restart a message that is still within its window is
 // accepted again. Several instances behind a balancer need a shared store.
 type MemoryReplay struct {
+	seed   maphash.Seed
 	shards [memoryShards]shard
 }
 
@@ -41,8 +42,8 @@ type shard struct {
 	_     [64]byte
 }
 
-// slot is 24 bytes: 128 bits of the replay key, which is itself a SHA-256, and
-// the second at which it dies.
+// slot is 24 bytes: 128 bits that identify the message and the last second in
+// which it lives.
 type slot struct {
 	hi, lo uint64
 	until  uint32
@@ -57,7 +58,7 @@ func NewMemoryReplay(entries int) *MemoryReplay {
 	if entries <= 0 {
 		entries = defaultEntries
 	}
-	m := &MemoryReplay{}
+	m := &MemoryReplay{seed: maphash.MakeSeed()}
 	for i := range m.shards {
 		m.shards[i].limit = (min(entries, maxEntries) + memoryShards - 1) / memoryShards
 	}
@@ -65,9 +66,9 @@ func NewMemoryReplay(entries int) *MemoryReplay {
 }
 
 // Claim implements ReplayStore. It never fails but by being full.
-func (m *MemoryReplay) Claim(_ context.Context, key ReplayKey, until time.Time) (ClaimState, error) {
-	s, hi, lo := m.shard(key)
-	now := clampSecond(time.Now().Unix())
+func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, error) {
+	s, hi, lo := m.locate(e)
+	now := clampSecond(e.At.Unix())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	free, found := s.find(hi, lo, now)
@@ -87,34 +88,39 @@ func (m *MemoryReplay) Claim(_ context.Context, key ReplayKey, until time.Time) 
 			s.used++
 		}
 	}
-	s.slots[free] = slot{hi: hi, lo: lo, until: clampSecond(until.Unix()), state: slotPending}
+	s.slots[free] = slot{hi: hi, lo: lo, until: clampSecond(e.Until.Unix() - 1), state: slotPending}
 	return Claimed, nil
 }
 
 // Confirm implements ReplayStore.
-func (m *MemoryReplay) Confirm(_ context.Context, key ReplayKey) error {
-	m.settle(key, func(_ *shard, e *slot) { e.state = slotConfirmed })
+func (m *MemoryReplay) Confirm(_ context.Context, e ReplayEntry) error {
+	m.settle(e, func(_ *shard, at *slot) { at.state = slotConfirmed })
 	return nil
 }
 
 // Release implements ReplayStore.
-func (m *MemoryReplay) Release(_ context.Context, key ReplayKey) error {
-	m.settle(key, func(s *shard, e *slot) { e.until, s.sweep = released, 0 })
+func (m *MemoryReplay) Release(_ context.Context, e ReplayEntry) error {
+	m.settle(e, func(s *shard, at *slot) { at.until, s.sweep = released, 0 })
 	return nil
 }
 
-func (m *MemoryReplay) settle(key ReplayKey, apply func(*shard, *slot)) {
-	s, hi, lo := m.shard(key)
+func (m *MemoryReplay) settle(e ReplayEntry, apply func(*shard, *slot)) {
+	s, hi, lo := m.locate(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, found := s.find(hi, lo, clampSecond(time.Now().Unix()))
+	// A claim whose time has just run out may still be settled: no clock.
+	at, found := s.find(hi, lo, released+1)
 	if found && s.slots[at].state == slotPending {
 		apply(s, &s.slots[at])
 	}
 }
 
-func (m *MemoryReplay) shard(key ReplayKey) (s *shard, hi, lo uint64) {
-	hi, lo = binary.BigEndian.Uint64(key[:8]), binary.BigEndian.Uint64(key[8:16])
+// locate folds an entry into 128 bits: those of its ID, which is a MAC or a
+// hash already, with the key id mixed in under a seed that nobody outside
+// knows.
+func (m *MemoryReplay) locate(e ReplayEntry) (s *shard, hi, lo uint64) {
+	hi, lo = binary.BigEndian.Uint64(e.ID[:8]), binary.BigEndian.Uint64(e.ID[8:16])
+	lo ^= maphash.String(m.seed, e.KeyID)
 	return &m.shards[hi%memoryShards], hi, lo
 }
 

@@ -6,10 +6,17 @@ import (
 	"time"
 )
 
-// ReplayKey identifies one signed message: the SHA-256 over the scheme, the
-// key id (so that tenants never collide) and either the signed nonce or the
-// decoded MAC, never the header's text, which has several spellings.
-type ReplayKey [sha256.Size]byte
+// ReplayEntry identifies one signed message and says how long it matters.
+type ReplayEntry struct {
+	// KeyID is whose message it is, so that tenants never collide.
+	KeyID string
+	// ID is the decoded MAC, or a SHA-256 of the scheme and the signed nonce:
+	// never a header's text, which has several spellings.
+	ID [sha256.Size]byte
+	// At is the moment of the decision, and Until the first moment at which
+	// the message can no longer be accepted.
+	At, Until time.Time
+}
 
 // ClaimState is what a ReplayStore says of a message. The zero value is no
 // answer and is treated as a failure.
@@ -39,21 +46,18 @@ const (
 // by itself. A store that is full returns ErrReplayFull and must never drop a
 // live entry. The package storetest checks all of this.
 type ReplayStore interface {
-	// Claim takes key until the given time, if nobody has it.
-	Claim(ctx context.Context, key ReplayKey, until time.Time) (ClaimState, error)
+	// Claim takes a message until e.Until, if nobody has it.
+	Claim(ctx context.Context, e ReplayEntry) (ClaimState, error)
 	// Confirm makes the caller's claim final: from now on Replayed.
-	Confirm(ctx context.Context, key ReplayKey) error
+	Confirm(ctx context.Context, e ReplayEntry) error
 	// Release gives the caller's claim up, as if it had never been made.
-	Release(ctx context.Context, key ReplayKey) error
+	Release(ctx context.Context, e ReplayEntry) error
 }
 
-// replayKey appends its input to scratch and hashes it. Lengths go first, so
-// that no two inputs give the same bytes.
-func replayKey(scratch []byte, scheme, keyID string, id []byte) (ReplayKey, []byte) {
-	scratch = append(scratch, byte(len(scheme)))
-	scratch = append(scratch, scheme...)
-	scratch = append(scratch, byte(len(keyID)>>8), byte(len(keyID)))
-	scratch = append(scratch, keyID...)
-	scratch = append(scratch, id...)
+// nonceID hashes a nonce under its scheme's name, whose length goes first so
+// that no two pairs give the same bytes. It returns scratch for reuse.
+func nonceID(scratch []byte, scheme, nonce string) (id [sha256.Size]byte, _ []byte) {
+	scratch = append(scratch[:0], byte(len(scheme)))
+	scratch = append(append(scratch, scheme...), nonce...)
 	return sha256.Sum256(scratch), scratch
 }

@@ -91,6 +91,13 @@ type Message struct {
 	count int
 }
 
+// reset forgets everything but the bytes of old signatures, which count hides.
+func (m *Message) reset() {
+	m.KeyID, m.Nonce, m.Raw = "", "", ""
+	m.Timestamp, m.Expires, m.count = 0, 0, 0
+	m.Digest = [sha256.Size]byte{}
+}
+
 // AddHex adds a signature of 64 hexadecimal digits, either case. It reports
 // whether the text was one and there was room for it.
 func (m *Message) AddHex(text string) bool {

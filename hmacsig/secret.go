@@ -126,7 +126,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // mac appends HMAC-SHA256(secret, base || body) to dst. A nil body is empty.
-func (k *key) mac(dst, base []byte, content *body) []byte {
+func (k *key) mac(dst, base []byte, content *content) []byte {
 	h := k.state()
 	h.Write(base)
 	content.hashInto(h)

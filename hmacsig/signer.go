@@ -66,7 +66,7 @@ func (s *Signer) Sign(r *http.Request) error { return s.SignAt(r, time.Now()) }
 // SignAt is Sign as of another moment: for tests, and for messages whose
 // timestamp is set elsewhere.
 func (s *Signer) SignAt(r *http.Request, at time.Time) error {
-	content, err := s.takeBody(r)
+	text, err := s.takeBody(r)
 	if err != nil {
 		return err
 	}
@@ -74,8 +74,8 @@ func (s *Signer) SignAt(r *http.Request, at time.Time) error {
 		r.Header = make(http.Header)
 	}
 	m := &Message{KeyID: s.cfg.KeyID, Timestamp: at.Unix(), Nonce: newNonce()}
-	m.Digest = sha256.Sum256(content)
-	signed := &body{buf: &content}
+	m.Digest = sha256.Sum256(text)
+	signed := &content{buf: &text, full: true}
 	if s.cfg.Scheme.Coverage == SignsDigest {
 		signed = nil
 	}

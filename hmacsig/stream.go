@@ -19,13 +19,14 @@ type streamed struct {
 	err  error // how it ended
 }
 
-// stream makes b hand r's body on while it arrives.
-func (b *body) stream(r *http.Request, want [sha256.Size]byte, limit int64) {
+// stream makes c hand r's body on while it arrives.
+func (c *content) stream(r *http.Request, want [sha256.Size]byte, limit int64) {
 	src := r.Body
 	if src == nil {
 		src = http.NoBody
 	}
-	b.live = &streamed{src: src, sum: sha256.New(), want: want, left: limit}
+	c.full = true
+	c.live = &streamed{src: src, sum: sha256.New(), want: want, left: limit}
 }
 
 // altered reports whether a streamed body ended as another one than was

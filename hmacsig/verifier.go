@@ -25,10 +25,9 @@ type Proof struct {
 	Timestamp time.Time
 	// Nonce is the signed unique id, if the scheme has one.
 	Nonce string
-	// ReplayKey identifies the message until Expires, for applications that
-	// keep their own record of it.
-	ReplayKey ReplayKey
-	Expires   time.Time
+	// Replay identifies the message, for applications that keep their own
+	// record of it.
+	Replay ReplayEntry
 
 	claimed bool
 }
@@ -73,13 +72,15 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// work is the scratch space of one verification.
+// work is the scratch space of one verification. It keeps the body of a
+// refused request for the next one to overwrite; an accepted one takes its
+// body along.
 type work struct {
 	msg     Message
 	base    []byte
-	scratch []byte
 	mac     []byte
 	first   [macSize]byte // MAC under the first active key
+	content content
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -88,11 +89,12 @@ var works = sync.Pool{New: func() any { return new(work) }}
 const maxScratch = 16 << 10
 
 func (w *work) free() {
+	w.content.drop()
 	if cap(w.base) > maxScratch {
 		return
 	}
-	w.msg = Message{}
-	w.base, w.scratch, w.mac = w.base[:0], w.scratch[:0], w.mac[:0]
+	w.msg.reset()
+	w.base, w.mac = w.base[:0], w.mac[:0]
 	works.Put(w)
 }
 
@@ -102,70 +104,83 @@ func (w *work) free() {
 // The caller settles the claim: Confirm when the request's effect is done,
 // Release when it failed and the sender may try again. Wrap does both.
 func (v *Verifier) Check(r *http.Request) (Proof, error) {
-	held := new(body)
-	proof, rejection := v.check(r, held)
-	if v.cfg.OnDecision != nil {
-		v.cfg.OnDecision(r, Decision{Proof: proof, Rejection: rejection})
-	}
+	w, _ := works.Get().(*work)
+	defer w.free()
+	var proof Proof
+	rejection := v.check(r, w, &proof)
+	v.report(r, proof, rejection)
 	if rejection != nil {
-		_ = held.Close()
 		return Proof{}, rejection
 	}
-	held.restore(r)
+	if !w.content.empty() {
+		held := new(body)
+		held.move(&w.content)
+		held.restore(r)
+	}
 	return proof, nil
 }
 
-// check is the whole decision, in the order of the package documentation.
-func (v *Verifier) check(r *http.Request, held *body) (Proof, *Rejection) {
-	if v.problems == nil {
-		return Proof{}, &Rejection{Reason: ReasonNotConfigured, Status: http.StatusServiceUnavailable}
+// report calls the hook.
+func (v *Verifier) report(r *http.Request, proof Proof, rejection *Rejection) {
+	if v.cfg.OnDecision != nil {
+		v.cfg.OnDecision(r, Decision{Proof: proof, Rejection: rejection})
 	}
-	w, _ := works.Get().(*work)
-	defer w.free()
-	m := &w.msg
+}
 
+// check is the whole decision, in the order of the package documentation. The
+// proof is filled in on success alone.
+func (v *Verifier) check(r *http.Request, w *work, proof *Proof) *Rejection {
+	if v.problems == nil {
+		return &Rejection{Reason: ReasonNotConfigured, Status: http.StatusServiceUnavailable}
+	}
+	m := &w.msg
 	if err := v.cfg.Scheme.Read(r, m); err != nil {
-		return Proof{}, v.refuse(sortReadError(err), err)
+		return v.refuse(sortReadError(err), err)
 	}
 	if m.count == 0 || len(m.KeyID) > maxKeyID {
-		return Proof{}, v.refuse(ReasonMalformed, ErrMalformed)
+		return v.refuse(ReasonMalformed, ErrMalformed)
 	}
 	ring, err := v.cfg.Keys.Keys(r.Context(), m.KeyID)
 	if err != nil && !errors.Is(err, ErrUnknownKey) {
-		return Proof{}, v.refuse(ReasonKeysUnavailable, err)
+		return v.refuse(ReasonKeysUnavailable, err)
+	}
+	if v.cfg.Scheme.Coverage == SignsBody {
+		if rejection := v.readBody(r, &w.content); rejection != nil {
+			return rejection
+		}
 	}
 	now := time.Now()
-	if v.cfg.Scheme.Coverage == SignsBody {
-		if rejection := v.readBody(r, held); rejection != nil {
-			return Proof{}, rejection
-		}
-	}
 	w.base = v.cfg.Scheme.Base(w.base, r, m)
-	signer := v.match(w, ring, now, held)
+	signer := v.match(w, ring, now)
 	if signer == nil {
-		return Proof{}, v.refuse(ReasonInvalid, err)
+		return v.refuse(ReasonInvalid, err)
 	}
 	if rejection := v.checkTime(m, now); rejection != nil {
-		return Proof{}, rejection
+		return rejection
 	}
 	if v.cfg.Scheme.Coverage == SignsDigest {
-		if rejection := v.checkDigest(r, m, held); rejection != nil {
-			return Proof{}, rejection
+		if rejection := v.checkDigest(r, m, &w.content); rejection != nil {
+			return rejection
 		}
 	}
-	return v.claim(r, w, signer)
+	v.prove(proof, w, signer, now)
+	return v.claim(r, proof)
 }
 
 // match returns the active key that made one of the signatures. It computes
 // as many MACs for a refusal as the largest keyring costs.
-func (v *Verifier) match(w *work, ring Keyring, now time.Time, held *body) *Key {
+func (v *Verifier) match(w *work, ring Keyring, now time.Time) *Key {
+	var signed *content
+	if v.cfg.Scheme.Coverage == SignsBody {
+		signed = &w.content
+	}
 	spent := int32(0)
 	for i := range ring.keys {
 		k := &ring.keys[i]
 		if !k.active(now) {
 			continue
 		}
-		w.mac = k.Secret.key.mac(w.mac[:0], w.base, held)
+		w.mac = k.Secret.key.mac(w.mac[:0], w.base, signed)
 		if spent == 0 {
 			copy(w.first[:], w.mac)
 		}
@@ -177,7 +192,7 @@ func (v *Verifier) match(w *work, ring Keyring, now time.Time, held *body) *Key 
 	}
 	v.widen(spent)
 	for ; spent < v.width.Load(); spent++ {
-		w.mac = v.decoy.mac(w.mac[:0], w.base, held)
+		w.mac = v.decoy.mac(w.mac[:0], w.base, signed)
 		w.msg.has(w.mac)
 	}
 	return nil
@@ -224,7 +239,7 @@ func (v *Verifier) checkTime(m *Message, now time.Time) *Rejection {
 
 // checkDigest holds the body against its signed digest, or leaves that to the
 // last Read of a body that is streamed.
-func (v *Verifier) checkDigest(r *http.Request, m *Message, held *body) *Rejection {
+func (v *Verifier) checkDigest(r *http.Request, m *Message, held *content) *Rejection {
 	if v.cfg.DangerouslyStreamBody {
 		held.stream(r, m.Digest, v.cfg.MaxBodyBytes)
 		return nil
@@ -239,7 +254,7 @@ func (v *Verifier) checkDigest(r *http.Request, m *Message, held *body) *Rejecti
 }
 
 // readBody takes the whole body, up to the limit.
-func (v *Verifier) readBody(r *http.Request, held *body) *Rejection {
+func (v *Verifier) readBody(r *http.Request, held *content) *Rejection {
 	if r.ContentLength > v.cfg.MaxBodyBytes {
 		return v.refuse(ReasonBodyTooLarge, errBodyTooLarge)
 	}
@@ -257,54 +272,54 @@ func (v *Verifier) readBody(r *http.Request, held *body) *Rejection {
 	return v.refuse(ReasonBodyUnreadable, err)
 }
 
-// claim makes the proof and takes the message in the replay store.
-func (v *Verifier) claim(r *http.Request, w *work, signer *Key) (Proof, *Rejection) {
+// prove writes down what has been proved.
+func (v *Verifier) prove(p *Proof, w *work, signer *Key, now time.Time) {
 	m := &w.msg
 	expires := m.Expires
-	if expires == 0 {
-		signedAt := m.Timestamp
-		if v.cfg.Scheme.Untimed {
-			signedAt = time.Now().Unix()
-		}
-		expires = signedAt + v.age
+	switch {
+	case expires != 0:
+	case v.cfg.Scheme.Untimed:
+		expires = now.Unix() + v.age
+	default:
+		expires = m.Timestamp + v.age
+	}
+	p.KeyID, p.Nonce = m.KeyID, m.Nonce
+	p.Key, p.Retiring = signer.Name, !signer.NotAfter.IsZero()
+	if m.Timestamp != 0 {
+		p.Timestamp = time.Unix(m.Timestamp, 0)
+	}
+	p.Replay.KeyID, p.Replay.At = m.KeyID, now
+	p.Replay.Until = time.Unix(expires+1, 0) // the last second counts whole
+	if m.Nonce != "" {
+		p.Replay.ID, w.base = nonceID(w.base, v.cfg.Scheme.Name, m.Nonce)
+		return
 	}
 	// The MAC under the first active key, whichever key matched: a message
 	// that carries two signatures is one message, whichever of them a thief
 	// leaves out.
-	id := w.first[:]
-	if m.Nonce != "" {
-		w.scratch = append(w.scratch[:0], m.Nonce...)
-		id = w.scratch
-	}
-	proof := Proof{
-		KeyID:    m.KeyID,
-		Key:      signer.Name,
-		Retiring: !signer.NotAfter.IsZero(),
-		Nonce:    m.Nonce,
-		Expires:  time.Unix(expires+1, 0), // the last second counts whole
-	}
-	if !v.cfg.Scheme.Untimed || m.Timestamp != 0 {
-		proof.Timestamp = time.Unix(m.Timestamp, 0)
-	}
-	proof.ReplayKey, w.base = replayKey(w.base[:0], v.cfg.Scheme.Name, m.KeyID, id)
+	p.Replay.ID = w.first
+}
+
+// claim takes the message in the replay store.
+func (v *Verifier) claim(r *http.Request, p *Proof) *Rejection {
 	if v.cfg.Replay == nil {
-		return proof, nil
+		return nil
 	}
-	state, err := v.cfg.Replay.Claim(r.Context(), proof.ReplayKey, proof.Expires)
+	state, err := v.cfg.Replay.Claim(r.Context(), p.Replay)
 	switch {
 	case errors.Is(err, ErrReplayFull):
-		return Proof{}, v.refuse(ReasonReplayFull, err)
+		return v.refuse(ReasonReplayFull, err)
 	case err != nil:
-		return Proof{}, v.refuse(ReasonReplayUnavailable, err)
+		return v.refuse(ReasonReplayUnavailable, err)
 	case state == Claimed:
-		proof.claimed = true
-		return proof, nil
+		p.claimed = true
+		return nil
 	case state == Replayed:
-		return Proof{}, v.refuse(ReasonReplayed, nil)
+		return v.refuse(ReasonReplayed, nil)
 	case state == InFlight:
-		return Proof{}, v.refuse(ReasonInFlight, nil)
+		return v.refuse(ReasonInFlight, nil)
 	}
-	return Proof{}, v.refuse(ReasonReplayUnavailable, nil)
+	return v.refuse(ReasonReplayUnavailable, nil)
 }
 
 // Confirm makes the claim of a Check final: the request has had its effect.
@@ -312,7 +327,7 @@ func (v *Verifier) Confirm(ctx context.Context, p Proof) error {
 	if !p.claimed {
 		return nil
 	}
-	return v.cfg.Replay.Confirm(ctx, p.ReplayKey)
+	return v.cfg.Replay.Confirm(ctx, p.Replay)
 }
 
 // Release gives the claim of a Check up: the request had no effect, and the
@@ -321,7 +336,7 @@ func (v *Verifier) Release(ctx context.Context, p Proof) error {
 	if !p.claimed {
 		return nil
 	}
-	return v.cfg.Replay.Release(ctx, p.ReplayKey)
+	return v.cfg.Replay.Release(ctx, p.Replay)
 }
 
 func (v *Verifier) refuse(reason Reason, cause error) *Rejection {

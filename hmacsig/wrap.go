@@ -3,6 +3,7 @@ package hmacsig
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/opsmantik/sallyport/internal/response"
 )
@@ -14,6 +15,8 @@ type contextKey struct{}
 // its context, its proof and its restored body.
 type exchange struct {
 	context.Context
+	v     *Verifier
+	r     *http.Request // as it came in, for hooks
 	proof Proof
 	body  body
 }
@@ -46,52 +49,70 @@ func FromContext(ctx context.Context) (Proof, bool) {
 // effect must say so with a success.
 func (v *Verifier) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := &exchange{Context: r.Context()}
-		proof, rejection := v.check(r, &e.body)
-		if v.cfg.OnDecision != nil {
-			v.cfg.OnDecision(r, Decision{Proof: proof, Rejection: rejection})
-		}
-		defer e.body.Close() //nolint:errcheck // never fails
+		e, rejection := v.exchange(r)
 		if rejection != nil {
 			v.reject(w, r, rejection)
 			return
 		}
-		e.proof = proof
+		defer e.body.Close() //nolint:errcheck // never fails
 		inner := r.WithContext(e)
 		e.body.restore(inner)
-		if !proof.claimed {
+		if !e.proof.claimed {
 			next.ServeHTTP(w, inner)
 			return
 		}
-		v.serve(w, inner, next, e)
+		e.serve(w, inner, next)
 	})
 }
 
-// serve runs next and settles the claim. A streamed body that turned out to be
-// another one releases it, whatever the handler made of that: the genuine
-// request may still be on its way.
-func (v *Verifier) serve(w http.ResponseWriter, r *http.Request, next http.Handler, e *exchange) {
-	rw := response.New(w, func(status int) {
-		v.settle(r, e.proof, status < http.StatusBadRequest && !e.body.altered())
-	})
+// exchange is Check for Wrap: the scratch space goes back before the handler
+// runs, and nothing is allocated for a request that is refused.
+func (v *Verifier) exchange(r *http.Request) (*exchange, *Rejection) {
+	scratch, _ := works.Get().(*work)
+	defer scratch.free()
+	var proof Proof
+	rejection := v.check(r, scratch, &proof)
+	v.report(r, proof, rejection)
+	if rejection != nil {
+		return nil, rejection
+	}
+	e := &exchange{Context: r.Context(), v: v, r: r, proof: proof}
+	e.body.move(&scratch.content)
+	return e, nil
+}
+
+// serve runs next and settles the claim.
+func (e *exchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	rw := response.New(w, e.settle)
 	// A panic skips the last line: what was not answered is released.
 	defer rw.Commit(http.StatusInternalServerError)
 	next.ServeHTTP(rw, r)
 	rw.Commit(http.StatusOK)
 }
 
-// settle outlives the request's own cancellation: a client that hangs up must
-// not leave its message in flight. The store brings its own deadline.
-func (v *Verifier) settle(r *http.Request, p Proof, done bool) {
-	act := v.Release
-	if done {
-		act = v.Confirm
+// settle runs once, before the answer's header leaves. It outlives the
+// request's own cancellation: a client that hangs up must not leave its
+// message in flight. The store brings its own deadline.
+//
+// A streamed body that turned out to be another one releases the claim,
+// whatever the handler made of that: the genuine request may be on its way.
+func (e *exchange) settle(status int) {
+	act := e.v.Release
+	if status < http.StatusBadRequest && !e.body.altered() {
+		act = e.v.Confirm
 	}
-	err := act(context.WithoutCancel(r.Context()), p)
-	if err != nil && v.cfg.OnSettleError != nil {
-		v.cfg.OnSettleError(r, err)
+	err := act(detached{e}, e.proof)
+	if err != nil && e.v.cfg.OnSettleError != nil {
+		e.v.cfg.OnSettleError(e.r, err)
 	}
 }
+
+// detached is context.WithoutCancel without its allocation.
+type detached struct{ *exchange }
+
+func (detached) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (detached) Done() <-chan struct{}       { return nil }
+func (detached) Err() error                  { return nil }
 
 // reject renders a refusal. Retryable ones say when.
 func (v *Verifier) reject(w http.ResponseWriter, r *http.Request, rejection *Rejection) {
