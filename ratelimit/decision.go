@@ -66,6 +66,21 @@ func conclude(policies []Policy, results []Result) Decision {
 	return d
 }
 
+// concludeOne is conclude for the common case.
+func concludeOne(p *Policy, r Result) Decision {
+	d := Decision{
+		Allowed: true, Policy: p.Name, Limit: p.Limit, Remaining: r.Remaining, Reset: r.Reset,
+	}
+	switch {
+	case r.Fits:
+	case p.Shadow:
+		d.Shadowed = []string{p.Name}
+	default:
+		d.refuse(0, 0, p, &r)
+	}
+	return d
+}
+
 // refuse records that policy i refused and returns the one that binds: a cost
 // that never fits, else the longest wait.
 func (d *Decision) refuse(binding, i int, p *Policy, r *Result) int {

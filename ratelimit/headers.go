@@ -67,10 +67,9 @@ func (k look) fields(h http.Header, d *Decision) {
 	}
 }
 
-// appendSeconds rounds up, so that no wait is too short, save for the
-// microsecond that the arithmetic of a bucket may add to a whole second.
+// appendSeconds rounds up, so that no wait is too short.
 func appendSeconds(b []byte, d time.Duration) []byte {
-	return strconv.AppendInt(b, int64((d+time.Second-time.Microsecond)/time.Second), 10)
+	return strconv.AppendInt(b, int64((d+time.Second-1)/time.Second), 10)
 }
 
 func ceilSeconds(d time.Duration) string { return string(appendSeconds(nil, d)) }

@@ -128,6 +128,11 @@ func (l *Limiter) decide(ctx context.Context, policies []Policy) Decision {
 	if reason, name := examine(policies); reason != "" {
 		return Decision{Reason: reason, Policy: name}
 	}
+	if l.memory != nil && len(policies) == 1 {
+		p := policies[0]
+		p.Cost = max(p.Cost, 1)
+		return concludeOne(&p, l.memory.takeOne(&p))
+	}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	n := copy(s.policies[:], policies)

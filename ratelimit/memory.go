@@ -24,8 +24,7 @@ const shardCount = 64
 // overflow bucket with the policy's limit: strict for newcomers, fair to the
 // keys already known.
 //
-// Precision: x/time/rate counts in float64, so a decision may be wrong by
-// rounding, which is below a millionth of a unit.
+// Time is the monotonic clock: setting the wall clock changes nothing.
 //
 // The zero value refuses everything. Safe for concurrent use.
 type Memory struct {
@@ -58,8 +57,9 @@ type identity struct {
 	key  Key
 }
 
+// id is never 0, which marks empty places.
 func (m *Memory) id(p *Policy) uint64 {
-	return maphash.Comparable(m.seed, identity{p.Name, p.Key})
+	return maphash.Comparable(m.seed, identity{p.Name, p.Key}) | 1<<63
 }
 
 func (m *Memory) shard(id uint64) *shard { return &m.shards[id%shardCount] }
@@ -83,22 +83,26 @@ func (m *Memory) Take(_ context.Context, policies []Policy, results []Result) er
 	for i := range policies {
 		ids[i] = m.id(&policies[i])
 	}
-	unlock := m.lock(ids[:len(policies)])
-	defer unlock.unlock()
+	locked := m.lock(ids[:len(policies)])
+	defer locked.unlock()
 	t, now := m.now()
 
-	var buckets [MaxPolicies]*bucket
-	var tokens [MaxPolicies]float64
+	var places [MaxPolicies]place
+	var busy [MaxPolicies]int64
 	for i := range policies {
 		p := &policies[i]
-		buckets[i] = m.bucket(ids[i], p.Name, now)
-		tokens[i] = buckets[i].look(t, now, &p.Limit)
-		results[i].Fits = fits(p, tokens[i])
+		places[i] = m.place(ids[i], p.Name, now)
+		busy[i] = places[i].busy(t, now, &p.Limit)
+		results[i].Fits = fits(p, busy[i]) && places[i].allows(t, p)
 	}
 	charge := admits(policies, results)
 	for i := range policies {
-		p := &policies[i]
-		results[i] = settle(buckets[i], p, t, now, tokens[i], charge)
+		p, r := &policies[i], &results[i]
+		if charge && r.Fits {
+			busy[i] = places[i].charge(t, p, busy[i])
+		}
+		*places[i].fullAt = now + busy[i]
+		*r = report(p, busy[i], r.Fits)
 	}
 	return nil
 }
@@ -109,30 +113,34 @@ func (m *Memory) takeOne(p *Policy) Result {
 	s := m.shard(id)
 	s.mu.Lock()
 	t, now := m.now()
-	b := s.find(id)
-	if b == nil {
-		b = s.insert(id, now)
+	b, ok := s.find(id)
+	if !ok {
+		b, ok = s.insert(id, now)
 	}
-	if b != nil {
-		r := settle(b, p, t, now, b.look(t, now, &p.Limit), true)
+	if !ok {
 		s.mu.Unlock()
-		return r
+		s = &m.overflow
+		s.mu.Lock()
+		b = m.spill(p.Name, now)
 	}
+	busy := b.busy(t, now, &p.Limit)
+	ok = fits(p, busy) && (p.Cost <= 0 || b.lim.AllowN(t, p.Cost))
+	if ok {
+		busy = b.account(p, busy)
+	}
+	*b.fullAt = now + busy
 	s.mu.Unlock()
-	m.overflow.mu.Lock()
-	defer m.overflow.mu.Unlock()
-	b = m.spill(p.Name, now)
-	return settle(b, p, t, now, b.look(t, now, &p.Limit), true)
+	return report(p, busy, ok)
 }
 
-// bucket returns the bucket of id, or the policy's overflow bucket. All locks
+// place returns the place of id, or the policy's overflow bucket. All locks
 // are held.
-func (m *Memory) bucket(id uint64, name string, now int64) *bucket {
+func (m *Memory) place(id uint64, name string, now int64) place {
 	s := m.shard(id)
-	if b := s.find(id); b != nil {
+	if b, ok := s.find(id); ok {
 		return b
 	}
-	if b := s.insert(id, now); b != nil {
+	if b, ok := s.insert(id, now); ok {
 		return b
 	}
 	return m.spill(name, now)
@@ -141,41 +149,64 @@ func (m *Memory) bucket(id uint64, name string, now int64) *bucket {
 // spill returns the overflow bucket of a policy. Should more policy names
 // overflow than there is room for, which takes names made from input, they
 // share the first bucket.
-func (m *Memory) spill(name string, now int64) *bucket {
-	id := maphash.String(m.seed, name)
-	if b := m.overflow.find(id); b != nil {
+func (m *Memory) spill(name string, now int64) place {
+	id := maphash.String(m.seed, name) | 1<<63
+	if b, ok := m.overflow.find(id); ok {
 		return b
 	}
-	if b := m.overflow.insert(id, now); b != nil {
+	if b, ok := m.overflow.insert(id, now); ok {
 		return b
 	}
 	return m.overflow.at(0)
 }
 
-// fits reports whether the cost can be charged now.
-func fits(p *Policy, tokens float64) bool {
-	return p.Cost <= 0 || tokens >= float64(p.Cost) && p.Cost <= p.Limit.Capacity()
+// fits reports whether the account has room for the cost.
+func fits(p *Policy, busy int64) bool {
+	interval, capacity := int64(p.Limit.Interval()), int64(p.Limit.Capacity())
+	cost := int64(p.Cost)
+	return cost <= 0 || cost <= capacity && busy+interval*cost <= interval*capacity
 }
 
-// settle charges the bucket if it may, and reports its state.
-func settle(b *bucket, p *Policy, t time.Time, now int64, tokens float64, charge bool) Result {
-	r := Result{Fits: fits(p, tokens)}
-	switch {
-	case !r.Fits && p.Cost <= p.Limit.Capacity():
-		// One nanosecond more than the ceiling absorbs the float's rounding.
-		wait := (float64(p.Cost) - tokens) * float64(p.Limit.Interval())
-		r.RetryAfter = time.Duration(math.Ceil(wait)) + 1
-	case r.Fits && charge && p.Cost > 0:
+// allows reports whether AllowN will: it lets a deficit below a nanosecond
+// pass.
+func (b place) allows(t time.Time, p *Policy) bool {
+	return p.Cost <= 0 ||
+		(float64(p.Cost)-b.lim.TokensAt(t))*float64(p.Limit.Interval()) < 1
+}
+
+// charge takes the cost, which is known to fit.
+func (b place) charge(t time.Time, p *Policy, busy int64) int64 {
+	if p.Cost > 0 {
 		b.lim.AllowN(t, p.Cost)
-		tokens -= float64(p.Cost)
-	case r.Fits && charge && p.Cost < 0:
-		tokens = min(tokens-float64(p.Cost), float64(p.Limit.Capacity()))
-		b.set(t, &p.Limit, tokens)
 	}
-	r.Remaining = int(max(tokens, 0))
-	missing := max(float64(p.Limit.Capacity())-tokens, 0)
-	r.Reset = time.Duration(math.Ceil(missing * float64(p.Limit.Interval())))
-	b.fullAt = now + int64(r.Reset)
+	return b.account(p, busy)
+}
+
+// account returns the time until full after the cost.
+func (b place) account(p *Policy, busy int64) int64 {
+	switch {
+	case p.Cost > 0:
+		return busy + int64(p.Limit.Interval())*int64(p.Cost)
+	case p.Cost < 0:
+		b.rebuild() // x/time/rate cannot give back
+		back := min(-int64(p.Cost), int64(p.Limit.Capacity()))
+		return max(busy-int64(p.Limit.Interval())*back, 0)
+	}
+	return busy
+}
+
+// report turns the time until full into a Result.
+func report(p *Policy, busy int64, fits bool) Result {
+	interval, capacity := int64(p.Limit.Interval()), int64(p.Limit.Capacity())
+	r := Result{Fits: fits, Reset: time.Duration(busy)}
+	if interval > 0 {
+		r.Remaining = int((interval*capacity - busy) / interval)
+	}
+	if !fits && int64(p.Cost) <= capacity {
+		// At least a microsecond, should only the limiter's rounding refuse.
+		wait := busy + interval*int64(p.Cost) - interval*capacity
+		r.RetryAfter = max(time.Duration(wait), time.Microsecond)
+	}
 	return r
 }
 
@@ -188,8 +219,9 @@ func (m *Memory) Forget(_ context.Context, policies []Policy) error {
 		id := m.id(&policies[i])
 		s := m.shard(id)
 		s.mu.Lock()
-		if b := s.find(id); b != nil {
-			b.fullAt, b.shape = 0, 0 // the next look rebuilds it full
+		if b, ok := s.find(id); ok {
+			*b.fullAt = 0
+			b.rebuild()
 		}
 		s.mu.Unlock()
 	}

@@ -174,9 +174,9 @@ func TestMemoryFollowsTimeExactly(t *testing.T) {
 		for range 200 {
 			r := takeOne(t, m, p)
 			require.False(t, r.Fits)
-			time.Sleep(r.RetryAfter - 2*time.Nanosecond)
+			time.Sleep(r.RetryAfter - time.Nanosecond)
 			require.False(t, takeOne(t, m, p).Fits, "before RetryAfter")
-			time.Sleep(2 * time.Nanosecond)
+			time.Sleep(time.Nanosecond)
 			require.True(t, takeOne(t, m, p).Fits, "at RetryAfter")
 		}
 	})

@@ -74,14 +74,18 @@ func (m *Memory) lower(p *Policy, tokens float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, now := m.now()
-	b := s.find(id)
-	if b == nil {
-		b = s.insert(id, now)
+	b, ok := s.find(id)
+	if !ok {
+		b, ok = s.insert(id, now)
 	}
-	if b == nil {
+	if !ok {
 		return // the overflow bucket answers for this key, and is strict
 	}
-	held := b.look(t, now, &p.Limit)
-	q := Policy{Limit: p.Limit, Cost: int(max(held-tokens, 0))}
-	settle(b, &q, t, now, held, true)
+	interval := float64(p.Limit.Interval())
+	busy := b.busy(t, now, &p.Limit)
+	floor := int64((float64(p.Limit.Capacity()) - tokens) * interval)
+	if floor > busy {
+		*b.fullAt = now + floor
+		b.rebuild()
+	}
 }
