@@ -75,18 +75,18 @@ func (h *Head) UnmarshalText(text []byte) error {
 	if err != nil || n < 0 {
 		return errHead
 	}
-	next := Head{size: n}
+	next, full := Head{size: n}, bits.OnesCount64(uint64(n)) // #nosec G115 -- n >= 0
 	for word := range strings.FieldsSeq(rest) {
 		var hash tlog.Hash
 		raw, err := hex.DecodeString(word)
-		if err != nil || len(raw) != len(hash) || len(next.edge) == bits.Len64(uint64(n)) {
+		if err != nil || len(raw) != len(hash) || len(next.edge) == full {
 			return errHead
 		}
 		next.edge = append(next.edge, tlog.Hash(raw))
 	}
 	// Comparing also refuses a wrong number of hashes and any other spelling.
 	again, _ := next.MarshalText()
-	if len(next.edge) != bits.OnesCount64(uint64(n)) || string(again) != string(text) {
+	if len(next.edge) != full || string(again) != string(text) {
 		return errHead
 	}
 	*h = next
