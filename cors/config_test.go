@@ -45,6 +45,7 @@ func TestNewOriginProblems(t *testing.T) {
 		"http://notlocalhost":             "use https",
 		"http://[::2]":                    "use https",
 		"https://":                        "is not an origin",
+		"https://a~b.example.com":         "is not an origin",
 		"https://app..example.com":        "is not an origin",
 		"https://app.example.com:0443":    "is not an origin",
 		"https://[app.example.com]":       "is not an origin",

@@ -29,8 +29,8 @@ func (p *policy) decide(r *http.Request) Decision {
 		return d
 	}
 	methods := askedMethods(r)
-	d.Reason = p.withOrigin(r, d.origin, methods != nil)
-	d.Preflight = methods != nil && d.Reason != ReasonSameOrigin
+	d.Reason = p.withOrigin(r, d.origin, len(methods) > 0)
+	d.Preflight = len(methods) > 0 && d.Reason != ReasonSameOrigin
 	if d.Preflight && d.Reason == ReasonOriginListed {
 		d.Reason, d.detail = p.preflight(methods, r.Header["Access-Control-Request-Headers"])
 	}
@@ -43,8 +43,15 @@ func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
 	if len(s) > maxOriginLen {
 		return ReasonOriginMalformed // before anything hashes it
 	}
-	if _, ok := p.listed.exact[s]; ok {
-		return ReasonOriginListed // no need to parse: New has parsed every entry
+	if p.listed.lists(s) {
+		return ReasonOriginListed
+	}
+	var tenant originSet
+	if p.Tenant != nil {
+		tenant = p.tenants[p.Tenant(r)]
+	}
+	if tenant.lists(s) {
+		return ReasonOriginListed
 	}
 	sameOrigin := fetchSite(r.Header) == "same-origin"
 	if s == "null" {
@@ -57,26 +64,21 @@ func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
 		return ReasonOriginNull
 	}
 	o, ok := parseOrigin(s)
-	if !ok {
+	switch {
+	case !ok:
 		return ReasonOriginMalformed
-	}
-	if p.listed.has(s, o) || p.tenantHas(r, s, o) {
+	case p.listed.matches(o) || tenant.matches(o):
 		return ReasonOriginListed
-	}
-	// Preflights are for cross-origin requests only: a page on one of several
-	// own origins that calls another needs an entry in Origins.
-	if sameOrigin || !preflight && p.own.has(s, o) {
+	case sameOrigin:
+		return ReasonSameOrigin
+	case preflight:
+		// Preflights are for cross-origin requests only: a page on one of
+		// several own origins that calls another needs an entry in Origins.
+		return ReasonOriginNotListed
+	case p.own.lists(s) || p.own.matches(o):
 		return ReasonSameOrigin
 	}
 	return ReasonOriginNotListed
-}
-
-func (p *policy) tenantHas(r *http.Request, s string, o origin) bool {
-	if p.Tenant == nil {
-		return false
-	}
-	set := p.tenants[p.Tenant(r)]
-	return set != nil && set.has(s, o)
 }
 
 func (p *policy) withoutOrigin(r *http.Request) Reason {

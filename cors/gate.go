@@ -51,11 +51,11 @@ func (g *Gate) Check(r *http.Request) Decision {
 // has no origin to ask for: "" is in no list.
 func (g *Gate) TenantAllows(tenant, origin string) bool {
 	p := g.policy.Load()
-	if p == nil || p.tenants[tenant] == nil {
+	if p == nil {
 		return false
 	}
 	o, ok := parseOrigin(origin)
-	return ok && p.tenants[tenant].has(origin, o)
+	return ok && (p.tenants[tenant].lists(origin) || p.tenants[tenant].matches(o))
 }
 
 // Wrap returns a handler that refuses requests, answers preflights, and adds

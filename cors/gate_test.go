@@ -75,6 +75,11 @@ func TestEmptyRequest(t *testing.T) {
 	t.Parallel()
 	gate := newGate(t, cors.Config{Origins: []string{app}, ResourceIsolation: true})
 	require.Equal(t, cors.ReasonOriginMissing, gate.Check(&http.Request{}).Reason)
+	empty := newRequest("OPTIONS", "Origin", app)
+	empty.Header["Access-Control-Request-Method"] = []string{}
+	require.False(t, gate.Check(empty).Preflight)
+	empty.Header["Origin"] = []string{}
+	require.Equal(t, cors.ReasonNoOrigin, gate.Check(empty).Reason)
 }
 
 // TestHooks: once per request, after the decision, with no say in it.

@@ -14,20 +14,21 @@ type originSet struct {
 // pattern is "https://*.example.com:8443" as "https", ".example.com:8443".
 type pattern struct{ scheme, suffix string }
 
-// has reports whether the set has the origin that o was parsed from, as s.
-func (set *originSet) has(s string, o origin) bool {
-	if set.any {
-		return true
-	}
-	if _, ok := set.exact[s]; ok {
-		return true
-	}
-	return len(set.patterns) > 0 && set.hasSuffix(o)
+// lists reports whether the set has an origin by name. Any string may be
+// asked for: what is in the set has been parsed.
+func (set originSet) lists(s string) bool {
+	_, ok := set.exact[s]
+	return ok
+}
+
+// matches reports whether the set has a pattern for an origin.
+func (set originSet) matches(o origin) bool {
+	return set.any || set.patterns != nil && set.hasSuffix(o)
 }
 
 // hasSuffix looks for every suffix of the authority that starts at a dot.
 // Labels are never empty, so something always stands in for the asterisk.
-func (set *originSet) hasSuffix(o origin) bool {
+func (set originSet) hasSuffix(o origin) bool {
 	for i := range len(o.host) {
 		if o.host[i] != '.' {
 			continue
@@ -37,14 +38,6 @@ func (set *originSet) hasSuffix(o origin) bool {
 		}
 	}
 	return false
-}
-
-// covers reports whether the set admits all that an entry of another set does.
-func (set *originSet) covers(entry string, o origin) bool {
-	if strings.HasPrefix(o.host, "*.") {
-		return set.any || len(set.patterns) > 0 && set.hasSuffix(o)
-	}
-	return set.has(entry, o)
 }
 
 // add puts an entry in and says what is wrong with it, if anything is.

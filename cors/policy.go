@@ -18,7 +18,7 @@ type policy struct {
 	Config   // for the switches and hooks; the lists live on in the fields below
 	listed   originSet
 	own      originSet
-	tenants  map[string]*originSet
+	tenants  map[string]originSet
 	methods  []string
 	headers  map[string]struct{}
 	problems map[Reason]*problem.Problem
@@ -64,13 +64,12 @@ func (c *compiler) origins() {
 		c.listed = c.set("Origins", c.Origins)
 	}
 	c.own = c.set("OwnOrigins", c.OwnOrigins)
-	c.tenants = make(map[string]*originSet, len(c.Tenants))
+	c.tenants = make(map[string]originSet, len(c.Tenants))
 	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants)) {
 		if tenant == "" {
 			c.fail("Tenants", "", `the key "" means no tenant; use Origins`)
 		}
-		set := c.set("Tenants["+strconv.Quote(tenant)+"]", c.Tenants[tenant])
-		c.tenants[tenant] = &set
+		c.tenants[tenant] = c.set("Tenants["+strconv.Quote(tenant)+"]", c.Tenants[tenant])
 	}
 }
 
@@ -104,7 +103,7 @@ func (c *compiler) objection(field, entry string, o origin) string {
 		}
 	}
 	isTenants := strings.HasPrefix(field, "Tenants[")
-	if isTenants && c.Tenant == nil && !c.listed.covers(entry, o) {
+	if isTenants && c.Tenant == nil && !c.listed.lists(entry) && !c.listed.matches(o) {
 		return "is not covered by Origins, so it would never get this far; add it there"
 	}
 	return ""
