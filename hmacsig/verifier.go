@@ -80,6 +80,7 @@ type work struct {
 	base    []byte
 	mac     []byte
 	first   [macSize]byte // MAC under the first active key
+	now     time.Time
 	content content
 }
 
@@ -107,8 +108,11 @@ func (v *Verifier) Check(r *http.Request) (Proof, error) {
 	w, _ := works.Get().(*work)
 	defer w.free()
 	var proof Proof
-	rejection := v.check(r, w, &proof)
-	v.report(r, proof, rejection)
+	signer, rejection := v.verify(r, w)
+	if rejection == nil {
+		rejection = v.accept(r, w, signer, &proof)
+	}
+	v.report(r, &proof, rejection)
 	if rejection != nil {
 		return Proof{}, rejection
 	}
@@ -121,55 +125,65 @@ func (v *Verifier) Check(r *http.Request) (Proof, error) {
 }
 
 // report calls the hook.
-func (v *Verifier) report(r *http.Request, proof Proof, rejection *Rejection) {
-	if v.cfg.OnDecision != nil {
-		v.cfg.OnDecision(r, Decision{Proof: proof, Rejection: rejection})
+func (v *Verifier) report(r *http.Request, proof *Proof, rejection *Rejection) {
+	if v.cfg.OnDecision == nil {
+		return
 	}
+	d := Decision{Rejection: rejection}
+	if rejection == nil {
+		d.Proof = *proof
+	}
+	v.cfg.OnDecision(r, d)
 }
 
-// check is the whole decision, in the order of the package documentation. The
-// proof is filled in on success alone.
-func (v *Verifier) check(r *http.Request, w *work, proof *Proof) *Rejection {
+// verify is everything up to the replay store, in the order of the package
+// documentation. It returns the key that signed.
+func (v *Verifier) verify(r *http.Request, w *work) (*Key, *Rejection) {
 	if v.problems == nil {
-		return &Rejection{Reason: ReasonNotConfigured, Status: http.StatusServiceUnavailable}
+		return nil, &Rejection{Reason: ReasonNotConfigured, Status: http.StatusServiceUnavailable}
 	}
 	m := &w.msg
 	if err := v.cfg.Scheme.Read(r, m); err != nil {
-		return v.refuse(sortReadError(err), err)
+		return nil, v.refuse(sortReadError(err), err)
 	}
 	if m.count == 0 || len(m.KeyID) > maxKeyID {
-		return v.refuse(ReasonMalformed, ErrMalformed)
+		return nil, v.refuse(ReasonMalformed, ErrMalformed)
 	}
 	ring, err := v.cfg.Keys.Keys(r.Context(), m.KeyID)
 	if err != nil && !errors.Is(err, ErrUnknownKey) {
-		return v.refuse(ReasonKeysUnavailable, err)
+		return nil, v.refuse(ReasonKeysUnavailable, err)
 	}
 	if v.cfg.Scheme.Coverage == SignsBody {
 		if rejection := v.readBody(r, &w.content); rejection != nil {
-			return rejection
+			return nil, rejection
 		}
 	}
-	now := time.Now()
+	w.now = time.Now()
 	w.base = v.cfg.Scheme.Base(w.base, r, m)
-	signer := v.match(w, ring, now)
+	signer := v.match(w, ring)
 	if signer == nil {
-		return v.refuse(ReasonInvalid, err)
+		return nil, v.refuse(ReasonInvalid, err)
 	}
-	if rejection := v.checkTime(m, now); rejection != nil {
-		return rejection
+	if rejection := v.checkTime(m, w.now); rejection != nil {
+		return nil, rejection
 	}
 	if v.cfg.Scheme.Coverage == SignsDigest {
 		if rejection := v.checkDigest(r, m, &w.content); rejection != nil {
-			return rejection
+			return nil, rejection
 		}
 	}
-	v.prove(proof, w, signer, now)
-	return v.claim(r, proof)
+	return signer, nil
+}
+
+// accept writes down what has been proved and claims the message.
+func (v *Verifier) accept(r *http.Request, w *work, signer *Key, p *Proof) *Rejection {
+	v.prove(w, signer, p)
+	return v.claim(r, p)
 }
 
 // match returns the active key that made one of the signatures. It computes
 // as many MACs for a refusal as the largest keyring costs.
-func (v *Verifier) match(w *work, ring Keyring, now time.Time) *Key {
+func (v *Verifier) match(w *work, ring Keyring) *Key {
 	var signed *content
 	if v.cfg.Scheme.Coverage == SignsBody {
 		signed = &w.content
@@ -177,7 +191,7 @@ func (v *Verifier) match(w *work, ring Keyring, now time.Time) *Key {
 	spent := int32(0)
 	for i := range ring.keys {
 		k := &ring.keys[i]
-		if !k.active(now) {
+		if !k.active(w.now) {
 			continue
 		}
 		w.mac = k.Secret.key.mac(w.mac[:0], w.base, signed)
@@ -273,8 +287,8 @@ func (v *Verifier) readBody(r *http.Request, held *content) *Rejection {
 }
 
 // prove writes down what has been proved.
-func (v *Verifier) prove(p *Proof, w *work, signer *Key, now time.Time) {
-	m := &w.msg
+func (v *Verifier) prove(w *work, signer *Key, p *Proof) {
+	m, now := &w.msg, w.now
 	expires := m.Expires
 	switch {
 	case expires != 0:

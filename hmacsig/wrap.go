@@ -12,13 +12,14 @@ import (
 type contextKey struct{}
 
 // exchange is everything that one verified request needs, in one allocation:
-// its context, its proof and its restored body.
+// its context, its proof, its restored body and its response.
 type exchange struct {
 	context.Context
 	v     *Verifier
 	r     *http.Request // as it came in, for hooks
 	proof Proof
 	body  body
+	rw    response.Writer
 }
 
 // Value adds the proof to the request's context.
@@ -66,24 +67,29 @@ func (v *Verifier) Wrap(next http.Handler) http.Handler {
 }
 
 // exchange is Check for Wrap: the scratch space goes back before the handler
-// runs, and nothing is allocated for a request that is refused.
+// runs, and nothing is allocated for a forgery.
 func (v *Verifier) exchange(r *http.Request) (*exchange, *Rejection) {
 	scratch, _ := works.Get().(*work)
 	defer scratch.free()
-	var proof Proof
-	rejection := v.check(r, scratch, &proof)
-	v.report(r, proof, rejection)
+	signer, rejection := v.verify(r, scratch)
+	if rejection != nil {
+		v.report(r, nil, rejection)
+		return nil, rejection
+	}
+	e := &exchange{Context: r.Context(), v: v, r: r}
+	rejection = v.accept(r, scratch, signer, &e.proof)
+	v.report(r, &e.proof, rejection)
 	if rejection != nil {
 		return nil, rejection
 	}
-	e := &exchange{Context: r.Context(), v: v, r: r, proof: proof}
 	e.body.move(&scratch.content)
 	return e, nil
 }
 
 // serve runs next and settles the claim.
 func (e *exchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	rw := response.New(w, e.settle)
+	e.rw = *response.New(w, e.settle)
+	rw := &e.rw
 	// A panic skips the last line: what was not answered is released.
 	defer rw.Commit(http.StatusInternalServerError)
 	next.ServeHTTP(rw, r)

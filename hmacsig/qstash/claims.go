@@ -1,6 +1,7 @@
 package qstash
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -10,7 +11,7 @@ import (
 
 // claims are what a token says.
 type claims struct {
-	iss, sub, jti string
+	iss, sub, jti []byte // views of the decoded payload
 	exp, nbf, iat int64
 	body          [sha256.Size]byte
 }
@@ -27,22 +28,30 @@ const (
 	hasAll = 1<<iota - 1
 )
 
+// usualHeader is {"alg":"HS256","typ":"JWT"}, which nearly every token has.
+const usualHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+
 // strict is base64url without padding and with one spelling per value.
 var strict = base64.RawURLEncoding.Strict()
 
 // decodeBase64 decodes one canonical spelling into buf if it fits.
-func decodeBase64(buf []byte, text string) ([]byte, bool) {
-	if strings.ContainsAny(text, "\r\n") || strict.DecodedLen(len(text)) > len(buf) {
-		return nil, false // the decoder skips line breaks
+func decodeBase64[T ~string | ~[]byte](buf []byte, text T) ([]byte, bool) {
+	want := strict.DecodedLen(len(text))
+	if want > len(buf) {
+		return nil, false
 	}
 	n, err := strict.Decode(buf, []byte(text))
-	return buf[:n], err == nil
+	// The decoder skips line breaks: then it finds less than the length says.
+	return buf[:n], err == nil && n == want
 }
 
 // headerIsHS256 reports whether the header says alg HS256 and typ JWT and
 // nothing else. A header with "crit" or "kid" asks for something that this
 // package does not do (RFC 7515 section 4.1.11).
 func headerIsHS256(buf []byte, text string) bool {
+	if text == usualHeader {
+		return true
+	}
 	raw, ok := decodeBase64(buf, text)
 	if !ok {
 		return false
@@ -86,16 +95,16 @@ func (c *claims) set(name, value []byte, kind byte) (bit int, ok bool) {
 	text := kind == '"'
 	switch string(name) {
 	case "iss":
-		c.iss = string(value)
+		c.iss = value
 		return hasIss, text
 	case "sub":
-		c.sub = string(value)
+		c.sub = value
 		return hasSub, text
 	case "jti":
-		c.jti = string(value)
+		c.jti = value
 		return hasJTI, text
 	case "body":
-		return hasBody, text && c.setBody(string(value))
+		return hasBody, text && c.setBody(value)
 	case "exp":
 		c.exp, ok = seconds(value, kind)
 		return hasExp, ok
@@ -110,10 +119,13 @@ func (c *claims) set(name, value []byte, kind byte) (bit int, ok bool) {
 }
 
 // setBody decodes the digest; one "=" of padding may be there or not.
-func (c *claims) setBody(text string) bool {
+func (c *claims) setBody(text []byte) bool {
+	if len(text) > strict.EncodedLen(sha256.Size)+1 {
+		return false
+	}
 	var buf [sha256.Size + 1]byte
-	sum, ok := decodeBase64(buf[:], strings.TrimSuffix(text, "="))
-	if !ok || len(sum) != sha256.Size || len(text) > 44 {
+	sum, ok := decodeBase64(buf[:], bytes.TrimSuffix(text, []byte("=")))
+	if !ok || len(sum) != sha256.Size {
 		return false
 	}
 	copy(c.body[:], sum)

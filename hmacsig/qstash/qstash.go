@@ -176,10 +176,10 @@ func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Dur
 		return hmacsig.ErrMalformed
 	}
 	c, ok := decodeClaims(buf[:], payload)
-	if !ok || c.jti == "" || len(c.jti) > maxJTI {
+	if !ok || len(c.jti) == 0 || len(c.jti) > maxJTI {
 		return hmacsig.ErrMalformed
 	}
-	if c.iss != issuer || c.sub != destination {
+	if string(c.iss) != issuer || string(c.sub) != destination {
 		return hmacsig.ErrClaims
 	}
 	unix, slack := now.Unix(), int64(leeway/time.Second)
@@ -191,7 +191,7 @@ func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Dur
 	case c.exp-unix > int64(maxLifetime/time.Second):
 		return hmacsig.ErrClaims
 	}
-	m.Nonce, m.Timestamp, m.Digest, m.Expires = c.jti, c.iat, c.body, c.exp+slack
+	m.Nonce, m.Timestamp, m.Digest, m.Expires = string(c.jti), c.iat, c.body, c.exp+slack
 	return nil
 }
 
