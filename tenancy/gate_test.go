@@ -205,6 +205,44 @@ func TestClaimSources(t *testing.T) {
 	require.Equal(t, tenancy.ReasonSiteRequired, reason(err), "nil fields must not panic")
 }
 
+// The default alphabet at each of its edges.
+func TestDefaultSiteIDs(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	for _, id := range []string{"a", "azAZ09-_", "0123456789abcdef0123456789abcdef"} {
+		r := request("rob@a", "/")
+		r.SetPathValue("site_id", id)
+		_, err := tenancy.Check[viewCalls](g, r)
+		require.Equal(t, tenancy.ReasonNotFound, reason(err), "%q can be an id", id)
+	}
+	for _, id := range []string{"`", "{", "@", "[", "/", ":", ".", " ", "\x00", "\x7f", "ü", "%"} {
+		r := request("rob@a", "/")
+		r.SetPathValue("site_id", id)
+		_, err := tenancy.Check[viewCalls](g, r)
+		require.Equal(t, tenancy.ReasonSiteMalformed, reason(err), "%q cannot be an id", id)
+	}
+}
+
+func TestConfigLimits(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		ttl, timeout time.Duration
+		ok           bool
+	}{
+		"least":         {time.Second, time.Millisecond, true},
+		"most":          {time.Hour, time.Minute, true},
+		"ttl short":     {time.Second - 1, time.Second, false},
+		"ttl long":      {time.Hour + 1, time.Second, false},
+		"timeout short": {time.Second, time.Millisecond - 1, false},
+		"timeout long":  {time.Second, time.Minute + 1, false},
+	} {
+		_, err := tenancy.New(world(func(c *tenancy.Config) {
+			c.GrantTTL, c.Timeout = tt.ttl, tt.timeout
+		}))
+		require.Equal(t, tt.ok, err == nil, name)
+	}
+}
+
 func TestLookupSource(t *testing.T) {
 	t.Parallel()
 	calls := 0
