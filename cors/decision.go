@@ -87,13 +87,13 @@ func (p *policy) withoutOrigin(r *http.Request) Reason {
 	if p.ResourceIsolation && site != "" && !inside && !isNavigation(r) {
 		return ReasonCrossSite
 	}
-	switch {
-	case p.NoOrigin == NoOriginRefuse:
-		return ReasonOriginMissing
-	case p.NoOrigin == NoOriginPass || inside || isSafe(r.Method):
+	if p.NoOrigin == NoOriginPass {
 		return ReasonNoOrigin
 	}
-	return ReasonOriginMissing
+	if p.NoOrigin == NoOriginRefuse || !inside && !isSafe(r.Method) {
+		return ReasonOriginMissing
+	}
+	return ReasonNoOrigin
 }
 
 // isSafe leaves out TRACE, which browsers refuse to send.

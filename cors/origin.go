@@ -79,18 +79,16 @@ func isDomain(s string) bool {
 	}
 	label := 0
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '.':
+		c := s[i]
+		if c == '.' {
 			if label == 0 {
 				return false
 			}
 			label = 0
-		case !isLower(c) && !isDigit(c) && c != '-' && c != '_':
+			continue
+		}
+		if label++; label > 63 || !isLower(c) && !isDigit(c) && c != '-' && c != '_' {
 			return false
-		default:
-			if label++; label > 63 {
-				return false
-			}
 		}
 	}
 	return label > 0

@@ -2,6 +2,7 @@ package cors
 
 import (
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -49,7 +50,7 @@ func (p *policy) checkHeaders(lines []string) (reason Reason, detail string) {
 			}
 			var name string
 			name, line, more = strings.Cut(line, ",")
-			if name = strings.Trim(name, " \t"); name == "" {
+			if name = textproto.TrimString(name); name == "" {
 				continue
 			}
 			if _, listed := p.headers[name]; !listed {
