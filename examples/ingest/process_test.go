@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -107,11 +108,18 @@ func start(t testing.TB, dir string, env ...string) *process {
 	}()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 
+	p.await(!slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "SITES_FILE=") }))
+	return p
+}
+
+// await reads the banner: the addresses are known once it is printed.
+func (p *process) await(demo bool) {
+	p.t.Helper()
 	deadline := time.After(30 * time.Second)
-	for p.URL == "" || p.DemoURL == "" {
+	for p.URL == "" || demo && p.DemoURL == "" {
 		select {
 		case line, open := <-p.out.lines:
-			require.True(t, open, "the server stopped at once:\n%s", p.out)
+			require.True(p.t, open, "the server stopped at once:\n%s", p.out)
 			if m := apiLine.FindStringSubmatch(line); m != nil {
 				p.URL = m[1]
 			}
@@ -119,10 +127,9 @@ func start(t testing.TB, dir string, env ...string) *process {
 				p.DemoURL = m[1]
 			}
 		case <-deadline:
-			require.FailNow(t, "the server does not start", p.out.String())
+			require.FailNow(p.t, "the server does not start", p.out.String())
 		}
 	}
-	return p
 }
 
 // kill ends the process as a power cut would end it, and waits.

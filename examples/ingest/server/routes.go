@@ -17,7 +17,6 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
-	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/tenancy"
@@ -48,15 +47,19 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	if err != nil {
 		return nil, err
 	}
-	limits, err := newLimits(s, nil, count)
+	stores, err := srv.openStores()
 	if err != nil {
 		return nil, err
 	}
-	signed, err := newCallVerifier(s, hmacsig.NewMemoryReplay(0), count)
+	limits, err := newLimits(s, stores.limits, count)
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := newWorkerVerifier(s, workerURL, hmacsig.NewMemoryReplay(0), count)
+	signed, err := newCallVerifier(s, stores.replay, count)
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := newWorkerVerifier(s, workerURL, stores.replay, count)
 	if err != nil {
 		return nil, err
 	}

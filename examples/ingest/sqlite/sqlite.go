@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -46,10 +47,14 @@ type DB struct {
 	depth       atomic.Int64 // queue rows, dead ones included
 }
 
-// Open opens or creates sallyport.db in dir and starts the writer.
+// Open opens sallyport.db in dir, creating both where needed, and starts the
+// writer.
 func Open(ctx context.Context, dir string, durability Durability) (*DB, error) {
 	if durability != Full && durability != DangerouslyOff {
 		return nil, fmt.Errorf("sqlite: durability %q: want Full or DangerouslyOff", durability)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
 	}
 	path := filepath.Join(dir, "sallyport.db")
 	write, err := sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)",

@@ -1,0 +1,88 @@
+package server_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/internal/loopback"
+)
+
+// instances runs n servers that share a Redis and nothing else.
+func instances(t *testing.T, n int, url string, change func(*settings.Settings)) []*rig {
+	t.Helper()
+	rigs := make([]*rig, n)
+	for i := range rigs {
+		s := configured(t)
+		s.RedisURL = url
+		if change != nil {
+			change(s)
+		}
+		rigs[i] = run(t, s)
+	}
+	return rigs
+}
+
+func TestInstancesShareTheirLimits(t *testing.T) {
+	t.Parallel()
+	rigs := instances(t, 3, "redis://"+loopback.Redis(t), func(s *settings.Settings) { s.RatePerMinute = 10 })
+	admitted := 0
+	for i := range 60 {
+		got := rigs[i%len(rigs)].do(http.MethodPost, "/api/sync", view(), "Origin", originA)
+		if got.Status == 202 {
+			admitted++
+			continue
+		}
+		require.Equal(t, 429, got.Status, got.Body)
+	}
+	require.InDelta(t, 10, admitted, 1, "ten a minute over all, and what a slow run regains")
+}
+
+func TestInstancesShareTheirReplays(t *testing.T) {
+	t.Parallel()
+	rigs := instances(t, 2, "redis://"+loopback.Redis(t), nil)
+	body := call("33a11c86-2371-4af7-8580-e3f78f56d6a2")
+	headers := sign(siteA, secretA, body, time.Now())
+	require.Equal(t, 202, rigs[0].do(http.MethodPost, "/api/call-event/v2", body, headers...).Status)
+	got := rigs[1].do(http.MethodPost, "/api/call-event/v2", body, headers...)
+	require.Equal(t, 200, got.Status)
+	require.JSONEq(t, `{"status":"noop"}`, got.Body)
+}
+
+func TestFailModeDecidesWithoutRedis(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[settings.FailMode]int{
+		settings.FailClosed: 503, settings.FailLocal: 202, settings.FailOpen: 202,
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			redis := loopback.StartRedis(t)
+			r := instances(t, 1, "redis://"+redis.Addr, func(s *settings.Settings) { s.FailMode = mode })[0]
+			require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)
+			redis.Kill()
+			got := r.do(http.MethodPost, "/api/sync", view("view", "scroll"), "Origin", originA)
+			require.Equal(t, want, got.Status, got.Body)
+			if want == 503 {
+				require.NotEmpty(t, got.Header.Get("Retry-After"))
+			}
+			// Replays cannot be told from new messages now, so nothing signed is
+			// accepted, whatever the limiter does.
+			body := call("33a11c86-2371-4af7-8580-e3f78f56d6a2")
+			got = r.do(http.MethodPost, "/api/call-event/v2", body, sign(siteA, secretA, body, time.Now())...)
+			require.Equal(t, 503, got.Status, got.Body)
+		})
+	}
+}
+
+func TestDeliveriesSurviveARedisOutage(t *testing.T) {
+	t.Parallel()
+	redis := loopback.StartRedis(t)
+	r := instances(t, 1, "redis://"+redis.Addr, func(s *settings.Settings) { s.FailMode = settings.FailOpen })[0]
+	redis.Kill()
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)
+	redis.Restart()
+	require.Equal(t, 1, r.stored("events"), "delivered once the replay store answers again")
+}

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/redisreplay"
+	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/redislimit"
+)
+
+// stores are what gates remember requests in: in this process, or in Redis for
+// several instances.
+type stores struct {
+	limits ratelimit.Store // nil: the limiter's own memory
+	replay hmacsig.ReplayStore
+}
+
+// openStores connects to Redis where REDIS_URL is set. A Redis that cannot be
+// reached does not keep the server from starting: FAIL_MODE says what happens.
+func (srv *Server) openStores() (stores, error) {
+	s := srv.settings
+	if s.RedisURL == "" {
+		return stores{replay: hmacsig.NewMemoryReplay(0)}, nil
+	}
+	// All instances share the signing key, so they derive the same secret, and
+	// Redis holds neither.
+	secret, err := hkdf.Key(sha256.New, []byte(s.CurrentKey), nil, "sallyport ingest: rate limit keys", 32)
+	if err != nil {
+		return stores{}, err
+	}
+	limits, err := redislimit.New(redislimit.Config{
+		URL: s.RedisURL, Secret: secret,
+		OnState: func(err error) {
+			if err != nil {
+				srv.log.Error("rate limits: Redis is out", "fail_mode", string(s.FailMode), "error", err)
+				return
+			}
+			srv.log.Info("rate limits: Redis is back")
+		},
+	})
+	if err != nil {
+		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	srv.closers = append(srv.closers, limits.Close)
+	client, err := replayClient(s.RedisURL)
+	if err != nil {
+		return stores{}, err
+	}
+	srv.closers = append(srv.closers, client.Close)
+	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
+	return stores{limits: limits, replay: replay}, err
+}
+
+// replayClient never sends a command twice: a claim whose answer was lost would
+// find its own first attempt. More than one node makes it a Cluster.
+func replayClient(url string) (redis.UniversalClient, error) {
+	// The errors of the parsers may quote the URL, and with it a password.
+	if strings.Contains(url, "addr=") {
+		options, err := redis.ParseClusterURL(url)
+		if err != nil {
+			return nil, errors.New("REDIS_URL: is not the URL of a Redis Cluster")
+		}
+		options.MaxRetries = -1
+		return redis.NewClusterClient(options), nil
+	}
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("REDIS_URL: is not the URL of a Redis server")
+	}
+	options.MaxRetries = -1
+	return redis.NewClient(options), nil
+}

@@ -1,0 +1,79 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/password"
+)
+
+// exit runs the server to its end and returns code and standard error.
+func exit(t *testing.T, env ...string) (int, string) {
+	t.Helper()
+	binary, err := built()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary) // #nosec G204 -- the binary under test
+	cmd.Env = append(os.Environ(), env...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	err = cmd.Run()
+	var exited *exec.ExitError
+	if errors.As(err, &exited) {
+		return exited.ExitCode(), stderr.String()
+	}
+	require.NoError(t, err)
+	return 0, stderr.String()
+}
+
+func TestSettingsProblemsEndWithCode2(t *testing.T) {
+	t.Parallel()
+	code, text := exit(t, "DATA_DIR="+t.TempDir(), "LISTEN_ADDR=0.0.0.0:0", "FAIL_MODE=maybe", "VITE_KEY=x")
+	require.Equal(t, 2, code)
+	for _, setting := range []string{
+		"ALLOWED_ORIGINS", "SITES_FILE", "USERS_FILE", "QSTASH_CURRENT_SIGNING_KEY", "LISTEN_ADDR", "FAIL_MODE",
+	} {
+		require.Contains(t, text, setting+": ")
+	}
+}
+
+func TestProductionProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	const site = "0123456789abcdef0123456789abcdef"
+	p := start(t, filepath.Join(dir, "data"),
+		"ALLOWED_ORIGINS=https://shop.example", "QSTASH_CURRENT_SIGNING_KEY=sig_7kQ2mVx9Lr4TzW8bN3cY",
+		"SITES_FILE="+write("sites.json", `[{"id":"`+site+`","name":"Shop","origins":["https://shop.example"],`+
+			`"secret":"s3cr3t-s3cr3t-s3cr3t","rate_per_minute":600,"owner":"u1"}]`),
+		"USERS_FILE="+write("users.json", `[{"id":"u1","email":"a@b.test","password_hash":"`+
+			password.New("correct horse").PHC()+`","totp_secret":"JBSWY3DPEHPK3PXP","role":"admin","sites":["`+site+`"]}]`))
+	require.Empty(t, p.DemoURL)
+	require.NotContains(t, p.out.String(), "s3cr3t")
+	body := `{"s":"` + site + `","u":"https://shop.example/","ec":"interaction","ea":"view","consent_scopes":["analytics"]}`
+	res, err := p.post(t.Context(), "/api/sync", "https://shop.example", body)
+	require.NoError(t, err)
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusAccepted, res.StatusCode, string(text))
+	drained(t, p.dir)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, <-p.done)
+}
