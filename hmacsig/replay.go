@@ -48,7 +48,8 @@ const (
 type ReplayStore interface {
 	// Claim takes a message until e.Until, if nobody has it.
 	Claim(ctx context.Context, e ReplayEntry) (ClaimState, error)
-	// Confirm makes the caller's claim final: from now on Replayed.
+	// Confirm makes the caller's claim final: from now on Replayed. It and
+	// Release get the entry just as it was claimed.
 	Confirm(ctx context.Context, e ReplayEntry) error
 	// Release gives the caller's claim up, as if it had never been made.
 	Release(ctx context.Context, e ReplayEntry) error

@@ -1,0 +1,187 @@
+// Package redisreplay is an hmacsig.ReplayStore on Redis, for several
+// instances behind a balancer.
+//
+// # Guarantees
+//
+// A claim is one command, SET key token NX GET PX ttl, so it is atomic and
+// tells in the same step whether somebody else is at it or was done. Only the
+// token's holder can confirm or release it, however late that arrives. The time
+// to live covers the whole remaining acceptance window and a margin for
+// clocks that differ. Nothing is ever sent twice: when an answer does not
+// arrive, the outcome is unknown and the request is refused with
+// hmacsig.ReasonReplayUnavailable; the claim that may have been made is then
+// given up by its token, so that the sender's retry is not stuck
+// behind a claim that nobody holds. If that fails as well, the message stays
+// in flight until it expires.
+//
+// # Not guaranteed
+//
+// Redis replicates asynchronously: a failover can forget claims of the last
+// moments, and a message from that moment be accepted once more. A server that
+// evicts keys (maxmemory with a policy other than noeviction) or loses them on
+// restart forgets as well. Use noeviction, and appendfsync where a restart
+// must not open the window. It needs Redis 7.0 or later, or Valkey, because
+// NX and GET go together only since then.
+//
+// # Cost
+//
+// Two round trips per accepted request: the claim and its confirmation. About
+// 160 bytes of Redis memory per live entry. Every entry is one key, so a
+// cluster needs no hash tags.
+package redisreplay
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+)
+
+const (
+	defaultPrefix  = "hmacsig:"
+	defaultTimeout = 500 * time.Millisecond
+	defaultSkew    = 10 * time.Second
+	maxSkew        = time.Hour
+	done           = "done"
+)
+
+// Config configures a Store. New copies it.
+type Config struct {
+	_ [0]func() // keyed literals only
+
+	// Client talks to Redis. Required. Its MaxRetries must be negative: a
+	// claim that is sent twice finds its own first attempt in flight.
+	Client redis.UniversalClient
+	// Prefix of the keys, default "hmacsig:". Verifiers of one service share
+	// it, services do not.
+	Prefix string
+	// Timeout bounds each command, default 500 ms.
+	Timeout time.Duration
+	// ClockSkew is how far the clocks of the instances may be apart, default
+	// 10 seconds, at most an hour. Entries live that much longer.
+	ClockSkew time.Duration
+}
+
+// Store is an hmacsig.ReplayStore. It is safe for concurrent use. The client
+// remains the caller's to close.
+type Store struct {
+	cfg      Config
+	instance string // random, tells this process's claims from others'
+}
+
+var _ hmacsig.ReplayStore = (*Store)(nil)
+
+// New makes a Store. Every problem is reported at once, each an
+// *hmacsig.ConfigError. It does not connect.
+func New(cfg Config) (*Store, error) {
+	var errs []error
+	bad := func(wrong bool, field, reason string) {
+		if wrong {
+			errs = append(errs, &hmacsig.ConfigError{Field: field, Reason: reason})
+		}
+	}
+	bad(cfg.Client == nil, "Client", "is required")
+	bad(retries(cfg.Client), "Client", "retries commands; set MaxRetries to -1")
+	bad(cfg.Timeout < 0, "Timeout", "is negative")
+	bad(cfg.ClockSkew < 0 || cfg.ClockSkew > maxSkew, "ClockSkew", "is not between 0 and 1h")
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if cfg.Prefix == "" {
+		cfg.Prefix = defaultPrefix
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	if cfg.ClockSkew == 0 {
+		cfg.ClockSkew = defaultSkew
+	}
+	return &Store{cfg: cfg, instance: rand.Text() + ":"}, nil
+}
+
+// retries reports whether a client resends commands by itself. go-redis turns
+// a negative MaxRetries into 0 when it makes the client. A cluster's client
+// has MaxRedirects instead, which follows MOVED and never resends what was
+// carried out, but also retries on network errors.
+func retries(client redis.UniversalClient) bool {
+	switch c := client.(type) {
+	case *redis.Client:
+		return c.Options().MaxRetries > 0
+	case *redis.ClusterClient:
+		return c.Options().MaxRetries > 0
+	}
+	return false
+}
+
+// Claim implements hmacsig.ReplayStore.
+func (s *Store) Claim(ctx context.Context, e hmacsig.ReplayEntry) (hmacsig.ClaimState, error) {
+	key, token := s.key(e), s.token(e)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	held, err := s.cfg.Client.SetArgs(ctx, key, token, redis.SetArgs{
+		Mode: "NX", Get: true, TTL: s.ttl(e),
+	}).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return hmacsig.Claimed, nil
+	case err != nil:
+		// It may have been made: give it up, as well as that can be done.
+		_ = s.settle(context.WithoutCancel(ctx), key, token, "")
+		return 0, err
+	case held == done:
+		return hmacsig.Replayed, nil
+	}
+	return hmacsig.InFlight, nil
+}
+
+// settleScript ends the claim of a token: it becomes "done" for the rest of
+// its time, or goes away. Whatever else is there stays.
+var settleScript = redis.NewScript(`
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then
+	return 0
+end
+if ARGV[2] == "" then
+	return redis.call("DEL", KEYS[1])
+end
+redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
+return 1`)
+
+// Confirm implements hmacsig.ReplayStore.
+func (s *Store) Confirm(ctx context.Context, e hmacsig.ReplayEntry) error {
+	return s.settle(ctx, s.key(e), s.token(e), done)
+}
+
+// Release implements hmacsig.ReplayStore.
+func (s *Store) Release(ctx context.Context, e hmacsig.ReplayEntry) error {
+	return s.settle(ctx, s.key(e), s.token(e), "")
+}
+
+func (s *Store) settle(ctx context.Context, key, token, state string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	return settleScript.Run(ctx, s.cfg.Client, []string{key}, token, state).Err()
+}
+
+// token names one claim: this process and the nanosecond of its decision.
+func (s *Store) token(e hmacsig.ReplayEntry) string {
+	return s.instance + strconv.FormatInt(e.At.UnixNano(), 36)
+}
+
+// key is short, of one length, and shows neither the key id nor the MAC.
+func (s *Store) key(e hmacsig.ReplayEntry) string {
+	sum := sha256.New()
+	sum.Write(e.ID[:])
+	sum.Write([]byte(e.KeyID))
+	return s.cfg.Prefix + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:18])
+}
+
+func (s *Store) ttl(e hmacsig.ReplayEntry) time.Duration {
+	return max(e.Until.Sub(e.At), 0) + s.cfg.ClockSkew
+}
