@@ -2,7 +2,8 @@ package cors
 
 import "net/http"
 
-// Decision is what the gate makes of one request.
+// Decision is what the gate makes of one request. Comparing Reason is enough
+// to tell all outcomes apart; the booleans spare the switch.
 type Decision struct {
 	Allowed    bool   // the rules allow it
 	Preflight  bool   // it is a preflight, which the gate answers if allowed
@@ -39,6 +40,8 @@ func (p *policy) decide(r *http.Request) Decision {
 	return d
 }
 
+// withOrigin applies rules 3 to 6 of the package documentation. What costs
+// most comes last: most requests end at the first lookup.
 func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
 	if len(s) > maxOriginLen {
 		return ReasonOriginMalformed // before anything hashes it
@@ -81,6 +84,9 @@ func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
 	return ReasonOriginNotListed
 }
 
+// withoutOrigin applies rule 1. Browsers send Origin with everything but
+// navigations by GET, same-origin GET and HEAD, and no-cors GET (Fetch
+// standard, section 3.2), so what is left here is those and other programs.
 func (p *policy) withoutOrigin(r *http.Request) Reason {
 	site := fetchSite(r.Header)
 	inside := site == "same-origin" || site == "none"
@@ -101,8 +107,8 @@ func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// isNavigation is the exception in the resource isolation policy of the Fetch
-// Metadata specification, section 4: following a link, not embedding.
+// isNavigation is the exception in the usual resource isolation policy
+// (https://web.dev/articles/fetch-metadata): following a link, not embedding.
 func isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&

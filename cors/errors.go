@@ -3,7 +3,8 @@ package cors
 import "fmt"
 
 // Reason says why a request was allowed or refused. The set is closed; codes
-// never change, texts may.
+// never change, texts may. The same code is in the Decision, the Rejection and
+// the problem+json answer, and makes a metric label of bounded cardinality.
 type Reason string
 
 // Reasons to allow.

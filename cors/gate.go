@@ -59,7 +59,8 @@ func (g *Gate) TenantAllows(tenant, origin string) bool {
 }
 
 // Wrap returns a handler that refuses requests, answers preflights, and adds
-// CORS headers before it calls next.
+// CORS headers before it calls next. Each request is decided by one snapshot
+// of the configuration, from the decision to the last header.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := g.policy.Load()
@@ -84,6 +85,8 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 	})
 }
 
+// reject answers with what the client needs to branch on, the code, and keeps
+// the explanation for the hook.
 func (p *policy) reject(w http.ResponseWriter, r *http.Request, d Decision) {
 	p.addVary(w.Header(), r, make([]string, 1))
 	if p.OnReject == nil {
@@ -115,6 +118,8 @@ func (p *policy) answer(h http.Header, r *http.Request, d Decision) {
 	set(h, "Access-Control-Max-Age", p.maxAge, free)
 }
 
+// shareOrigin names the one origin that asked, never a list (Fetch standard,
+// section 3.3.3), or "*" for public data.
 func (p *policy) shareOrigin(h http.Header, d Decision, free []string) []string {
 	allowed := d.origin
 	if p.listed.any {

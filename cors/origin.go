@@ -15,7 +15,7 @@ type origin struct{ scheme, host, port, authority string }
 
 // parseOrigin accepts what a browser can send as an Origin other than "null":
 // the ASCII serialization of RFC 6454 section 6.2 in the canonical form of the
-// URL standard (section 3.5). It does not allocate.
+// URL standard (section 3.6). It does not allocate.
 //
 // Being stricter than net/url is the point: with a lenient parser,
 // "https://evil.test#.example.com" ends in a listed suffix.
@@ -38,6 +38,8 @@ func parseOrigin(s string) (o origin, ok bool) {
 	return o, isHost(o.host)
 }
 
+// defaultPort is the port that serializing leaves out (URL standard, section
+// 4.2, special schemes); others have none.
 func defaultPort(scheme string) string {
 	switch scheme {
 	case "https":
@@ -59,6 +61,8 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
+// isHost follows the host parser of the URL standard (section 3.5) for hosts
+// that are already serialized: nothing is decoded, nothing is mapped.
 func isHost(s string) bool {
 	if strings.HasPrefix(s, "[") {
 		return strings.HasSuffix(s, "]") && isIPv6(s[1:len(s)-1])
@@ -66,7 +70,7 @@ func isHost(s string) bool {
 	name := strings.TrimSuffix(s, ".") // a fully qualified name is an origin of its own
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if isNumber(last) {
-		return isIPv4(s) // URL standard section 3.6: such a host is an address or an error
+		return isIPv4(s) // URL standard section 3.5: such a host is an address or an error
 	}
 	return isDomain(name)
 }
@@ -107,6 +111,8 @@ func isNumber(s string) bool {
 	return s != ""
 }
 
+// isIPv4 accepts four decimal parts. Shorter, octal and hexadecimal forms are
+// for address bars; browsers have rewritten them before they send an Origin.
 func isIPv4(s string) bool {
 	for range 3 {
 		part, rest, ok := strings.Cut(s, ".")
@@ -143,6 +149,8 @@ func countGroups(s string) (n int) {
 	return n
 }
 
+// isGroup accepts up to four lower-case digits without leading zeros (RFC 5952
+// section 4).
 func isGroup(s string) bool {
 	if s == "" || len(s) > 4 || s[0] == '0' && s != "0" {
 		return false

@@ -11,7 +11,8 @@ type originSet struct {
 	patterns map[pattern]struct{}
 }
 
-// pattern is "https://*.example.com:8443" as "https", ".example.com:8443".
+// pattern is a key made of parts of a request's header, so that looking it up
+// copies nothing: "https://*.example.com:8443" as "https", ".example.com:8443".
 type pattern struct{ scheme, suffix string }
 
 // lists reports whether the set has an origin by name. Any string may be
@@ -40,7 +41,8 @@ func (set originSet) hasSuffix(o origin) bool {
 	return false
 }
 
-// add puts an entry in and says what is wrong with it, if anything is.
+// add puts an entry in and says what is wrong with it, if anything is. The map
+// keeps the caller's string; strings do not change.
 func (set *originSet) add(entry string) (o origin, problem string) {
 	o, ok := parseEntry(entry)
 	if !ok {
@@ -73,7 +75,7 @@ func parseEntry(entry string) (o origin, ok bool) {
 		return o, ok && isCanonical(o.host) && o.scheme != "ws" && o.scheme != "wss"
 	}
 	o, ok = parseOrigin(strings.Replace(entry, wildcard, "://x.", 1))
-	if !ok || o.host == "x." {
+	if !ok || o.host == "x." { // "https://*." has no domain below which to match
 		return o, false
 	}
 	o.authority = entry[len(o.scheme)+len("://"):]
@@ -81,7 +83,9 @@ func parseEntry(entry string) (o origin, ok bool) {
 	return o, o.scheme == "https" || o.scheme == "http"
 }
 
-// diagnose says what is wrong with an entry that parseEntry refused.
+// diagnose says what is wrong with an entry that parseEntry refused, most
+// telling cause first. It explains and does not decide: whatever it misses is
+// refused all the same.
 func diagnose(entry string) string {
 	scheme, rest, hasScheme := strings.Cut(entry, "://")
 	switch {

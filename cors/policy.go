@@ -14,6 +14,8 @@ import (
 )
 
 // policy is a validated Config: an immutable snapshot, shared by all requests.
+// What a response needs is joined and encoded here, once, so that a request
+// only points at it.
 type policy struct {
 	Config   // for the switches and hooks; the lists live on in the fields below
 	listed   originSet
@@ -41,6 +43,8 @@ func (c *compiler) fail(field, value, reason string) {
 	c.errs = append(c.errs, &ConfigError{field, value, reason})
 }
 
+// compile validates and translates. It goes on after a problem, so that an
+// operator sees all of them at the first start, not one per attempt.
 func compile(cfg Config) (*policy, error) {
 	c := &compiler{policy: &policy{Config: cfg, problems: newProblems()}}
 	c.origins()
@@ -51,6 +55,8 @@ func compile(cfg Config) (*policy, error) {
 	return c.policy, errors.Join(c.errs...)
 }
 
+// origins builds the lists. The tenants come after the platform's list, which
+// may have to cover them; they come in order, so that errors do too.
 func (c *compiler) origins() {
 	if len(c.Origins) == 0 && len(c.OwnOrigins) == 0 && c.Tenant == nil {
 		c.fail("Origins", "", "is empty, and so are OwnOrigins and Tenant; list the allowed origins")
@@ -73,7 +79,8 @@ func (c *compiler) origins() {
 	}
 }
 
-// set builds one list of origins.
+// set builds one list of origins. Two entries that mean the same are an error:
+// one of them is usually a typing mistake for a third.
 func (c *compiler) set(field string, entries []string) originSet {
 	set := originSet{exact: make(map[string]struct{}, len(entries))}
 	for _, entry := range entries {
@@ -88,7 +95,9 @@ func (c *compiler) set(field string, entries []string) originSet {
 	return set
 }
 
-// objection says why a well-formed entry does not go with this Config.
+// objection says why a well-formed entry does not go with this Config. These
+// are the mistakes that have become advisories elsewhere: an attacker on the
+// network speaks for an http origin, and anybody registers below github.io.
 func (c *compiler) objection(field, entry string, o origin) string {
 	if o.scheme == "http" && !isLoopback(o.host) && !c.DangerouslyAllowInsecureOrigins {
 		return "is http beyond loopback, so anybody on the way can be it; use https"
@@ -97,7 +106,7 @@ func (c *compiler) objection(field, entry string, o origin) string {
 		if c.PublicSuffix == nil {
 			return "needs PublicSuffix, to tell whether strangers can register below it"
 		}
-		base = strings.TrimSuffix(base, ".")
+		base = strings.TrimSuffix(base, ".") // lists of suffixes do not know "com."
 		if suffix, _ := c.PublicSuffix(base); suffix == base {
 			return "is a public suffix: strangers can register below it; name the origins"
 		}
@@ -109,6 +118,8 @@ func (c *compiler) objection(field, entry string, o origin) string {
 	return ""
 }
 
+// preflights allows the methods that need no permission (Fetch standard,
+// section 2.2.1), so that a browser that asks nevertheless is not refused.
 func (c *compiler) preflights() {
 	c.methods = append([]string{"GET", "HEAD", "POST"}, c.Methods...)
 	for _, method := range c.Methods {
@@ -138,6 +149,8 @@ func (c *compiler) preflights() {
 	c.exposeHeaders = strings.Join(c.ExposedHeaders, ",")
 }
 
+// checkUnique folds case, as header names do; methods are all upper case by
+// then.
 func (c *compiler) checkUnique(field string, entries []string) {
 	seen := make(map[string]bool, len(entries))
 	for _, entry := range entries {
@@ -149,6 +162,7 @@ func (c *compiler) checkUnique(field string, entries []string) {
 	}
 }
 
+// switches validates what is not a list.
 func (c *compiler) switches() {
 	if c.Credentials {
 		c.allowCredentials = "true"
@@ -172,6 +186,8 @@ func (c *compiler) switches() {
 	if c.NoOrigin > NoOriginRefuse {
 		c.fail("NoOrigin", fmt.Sprint(c.NoOrigin), "is not one of the three policies")
 	}
+	// Sec-Fetch-Site decides for null and for requests without Origin: a cache
+	// that ignored it would serve a same-origin answer to another site.
 	c.vary = "Origin, Sec-Fetch-Site"
 	if c.ResourceIsolation {
 		c.vary += ", Sec-Fetch-Mode, Sec-Fetch-Dest"
@@ -179,6 +195,7 @@ func (c *compiler) switches() {
 	c.varyOptions = c.vary + ", Access-Control-Request-Method, Access-Control-Request-Headers"
 }
 
+// newProblems encodes the answer to every refusal.
 func newProblems() map[Reason]*problem.Problem {
 	all := make(map[Reason]*problem.Problem)
 	for reason, e := range explanations {

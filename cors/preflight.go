@@ -23,7 +23,8 @@ func askedMethods(r *http.Request) []string {
 	return r.Header["Access-Control-Request-Method"]
 }
 
-// preflight decides on a preflight from a listed origin.
+// preflight decides on a preflight from a listed origin. The Private Network
+// Access header is not looked at; see the package documentation.
 func (p *policy) preflight(methods, lines []string) (reason Reason, detail string) {
 	if len(methods) > 1 {
 		return ReasonPreflightMalformed, methods[1]
@@ -61,6 +62,9 @@ func (p *policy) checkHeaders(lines []string) (reason Reason, detail string) {
 	return ReasonOriginListed, ""
 }
 
+// checkMethod says why a method cannot be asked for (Fetch standard, section
+// 2.2.1). The Fetch API upper-cases only some methods: "patch" in a page and
+// "PATCH" in a list never meet, which has cost many an afternoon.
 func checkMethod(method string) string {
 	switch {
 	case method == "*":
