@@ -23,6 +23,7 @@ const (
 	DefaultTimeout = 2 * time.Second
 )
 
+// maxTime is far above what any guidance allows; it stops a slip of the unit.
 const maxTime = 366 * 24 * time.Hour
 
 // Config configures a [Manager]. New copies it.
@@ -88,7 +89,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every problem at once.
+// validate reports every problem at once: fixing settings one restart at a time
+// is how people come to loosen them.
 func (c Config) validate() error {
 	var errs []error
 	bad := func(field, value, reason string) {

@@ -45,6 +45,7 @@ func (m *Manager[T]) Start(ctx context.Context, login Login, data T) error {
 		return err
 	}
 	token, key := newToken(login.User)
+	// Old first: if the second step fails the user is signed out, which is safe.
 	rec, err := m.swap(ctx, Key{}, &Record{
 		Key: key, ID: rand.Text(), User: login.User, Level: login.Level,
 		Idle: m.cfg.Idle, Lifetime: m.cfg.Lifetime, Data: encoded,
@@ -71,6 +72,8 @@ func (m *Manager[T]) StepUp(ctx context.Context, level Level) error {
 	if !level.valid() {
 		return ErrInvalid
 	}
+	// Not cancelled with the request: whether the swap happened would be unknown,
+	// and the browser would be left with a token that may be dead.
 	var token string
 	return m.change(context.WithoutCancel(ctx), v, func(rec *Record, _ *T) (string, error) {
 		token, rec.Key = newToken(rec.User)
@@ -163,6 +166,8 @@ func (m *Manager[T]) EndEveryone(ctx context.Context) (int, error) {
 	return m.end(ctx, Selection{Everyone: true})
 }
 
+// end is not cancelled with the request either: an administrator who closes the
+// tab has still ended the sessions.
 func (m *Manager[T]) end(ctx context.Context, which Selection) (int, error) {
 	if m.cfg.Store == nil {
 		return 0, refuse(ReasonUnavailable, errZero)
@@ -215,7 +220,7 @@ func (m *Manager[T]) change(
 			v.adopt(stored, data, cookie)
 			return nil
 		}
-		if errors.Is(err, ErrConflict) {
+		if errors.Is(err, ErrConflict) { // peek: the request has been counted
 			rec, err = m.load(ctx, key, Peek)
 		}
 		if err != nil {
@@ -234,6 +239,7 @@ func (v *visit[T]) lost(err error) error {
 	return rej
 }
 
+// encode bounds what a session may hold before the store sees it.
 func (m *Manager[T]) encode(data T) ([]byte, error) {
 	encoded, err := json.Marshal(data)
 	if err != nil {
@@ -245,4 +251,5 @@ func (m *Manager[T]) encode(data T) ([]byte, error) {
 	return encoded, nil
 }
 
+// valid refuses the zero value: an event that authenticated nobody.
 func (l Level) valid() bool { return l == AAL1 || l == AAL2 }

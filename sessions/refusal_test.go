@@ -274,3 +274,49 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	require.True(t, ok)
 	require.NotEmpty(t, bad.Field)
 }
+
+func TestConfigLimits(t *testing.T) {
+	store := newMemory(t, sessions.MemoryConfig{MaxSessions: 1, MaxPerUser: 1})
+	const year = 366 * 24 * time.Hour
+	for name, tt := range map[string]struct {
+		cfg sessions.Config
+		ok  bool
+	}{
+		"least": {sessions.Config{
+			Idle: time.Second, Lifetime: time.Second, MaxData: 2, Timeout: time.Millisecond,
+		}, true},
+		"most": {sessions.Config{
+			Idle: year, Lifetime: year, MaxData: 1 << 20, Timeout: time.Minute,
+			Cookie: "__Host-" + strings.Repeat("c", 121),
+		}, true},
+		"name too long": {sessions.Config{Cookie: "__Host-" + strings.Repeat("c", 122)}, false},
+		"name with DEL": {sessions.Config{Cookie: "__Host-\x7f"}, false},
+		"name with ~":   {sessions.Config{Cookie: "__Host-~!"}, true},
+		"short idle":    {sessions.Config{Idle: time.Second - 1}, false},
+		"long idle":     {sessions.Config{Idle: time.Hour + 1, Lifetime: time.Hour}, false},
+		"long life":     {sessions.Config{Lifetime: year + 1}, false},
+		"short life":    {sessions.Config{Idle: 1, Lifetime: time.Second - 1}, false},
+		"little data":   {sessions.Config{MaxData: 1}, false},
+		"much data":     {sessions.Config{MaxData: 1<<20 + 1}, false},
+		"short wait":    {sessions.Config{Timeout: time.Millisecond - 1}, false},
+		"long wait":     {sessions.Config{Timeout: time.Minute + 1}, false},
+	} {
+		tt.cfg.Store = store
+		_, err := sessions.New[cart](tt.cfg)
+		require.Equal(t, tt.ok, err == nil, "%s: %v", name, err)
+	}
+	require.Equal(t, 30*time.Minute, sessions.DefaultIdle)
+	require.Equal(t, 12*time.Hour, sessions.DefaultLifetime)
+}
+
+// A machine that sleeps stops the monotonic clock; somebody may set back the wall
+// clock. Neither may keep a session alive.
+func TestClocksThatStandStill(t *testing.T) {
+	wall := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	rec := sessions.Record{Idle: time.Minute, Lifetime: time.Hour, Seen: wall, Started: wall}
+	require.True(t, rec.Live(wall.Add(time.Minute-1)))
+	require.False(t, rec.Live(wall.Add(time.Minute)))
+	now := time.Now()
+	rec.Seen, rec.Started = now.Round(0).Add(-time.Minute), now
+	require.False(t, rec.Live(now), "by the wall clock a minute has passed")
+}

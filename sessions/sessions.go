@@ -41,7 +41,7 @@ func New[T any](cfg Config) (*Manager[T], error) {
 		return nil, err
 	}
 	if _, local := cfg.Store.(*Memory); local {
-		cfg.Timeout = 0
+		cfg.Timeout = 0 // a deadline costs more than the lookup that it bounds
 	}
 	m := &Manager[T]{cfg: cfg, problems: map[Reason]*problem.Problem{}}
 	for _, reason := range reasons() {
@@ -102,6 +102,8 @@ func (m *Manager[T]) FromContext(ctx context.Context) (Session[T], bool) {
 	return v.proved()
 }
 
+// wrap gives the request a visit, once: a Require inside a WrapPassive shares its
+// lookup and stays passive.
 func (m *Manager[T]) wrap(next http.Handler, access Access) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.visitOf(r) != nil { // wrapped further out
@@ -111,7 +113,7 @@ func (m *Manager[T]) wrap(next http.Handler, access Access) http.Handler {
 		v := &visit[T]{m: m, r: r, access: access}
 		v.w = response.New(w, v.commit)
 		next.ServeHTTP(v.w, r.WithContext(context.WithValue(r.Context(), m, v)))
-		v.w.Commit(http.StatusOK)
+		v.w.Commit(http.StatusOK) // a handler that wrote nothing; not after a panic
 	})
 }
 
@@ -129,13 +131,16 @@ func (m *Manager[T]) visit(ctx context.Context) (*visit[T], error) {
 	return nil, refuse(ReasonUnavailable, errNotWrapped)
 }
 
+// reject renders a refusal, with what HTTP asks for beside the body.
 func (m *Manager[T]) reject(w http.ResponseWriter, r *http.Request, rej *Rejection) {
 	if m.cfg.OnReject != nil {
 		m.cfg.OnReject(w, r, rej)
 		return
 	}
 	switch rej.Status {
-	case http.StatusUnauthorized: // RFC 9110 section 15.5.2 wants a challenge
+	case http.StatusUnauthorized:
+		// RFC 9110 section 15.5.2 wants a challenge. No scheme is registered for
+		// cookies, and clients ignore one that they do not know.
 		w.Header().Set("WWW-Authenticate", `Cookie realm="session"`)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
@@ -151,7 +156,7 @@ func (r Reason) problem() *problem.Problem {
 	return problem.New(r.status(), string(r), r.title(), nil)
 }
 
-// timed bounds one store operation.
+// timed bounds one store operation: a store that hangs is a store that is down.
 func (m *Manager[T]) timed(ctx context.Context) (context.Context, context.CancelFunc) {
 	if m.cfg.Timeout == 0 {
 		return ctx, func() {}

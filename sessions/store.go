@@ -29,7 +29,8 @@ func (l Level) String() string {
 }
 
 // Record is a session as a [Store] keeps it. Treat Data as read-only: stores
-// share it between callers.
+// share it between callers. The limits are part of the record, so a new setting
+// applies to sessions that start after it.
 type Record struct {
 	Key      Key
 	ID       string // public handle, unique; survives a step-up
@@ -48,7 +49,13 @@ type Record struct {
 // Live reports whether the session may be used at now: less than Idle after its
 // last use and less than Lifetime after its start.
 func (r *Record) Live(now time.Time) bool {
-	return now.Sub(r.Seen) < r.Idle && now.Sub(r.Started) < r.Lifetime
+	return elapsed(r.Seen, now) < r.Idle && elapsed(r.Started, now) < r.Lifetime
+}
+
+// elapsed takes the longer of two measures. The monotonic clock stands still while
+// a machine sleeps, the wall clock can be set back: neither may prolong a session.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
 // Access says whether a lookup counts as activity.

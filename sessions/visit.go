@@ -31,7 +31,9 @@ type visit[T any] struct {
 	cookie string // Set-Cookie to send; empty for none
 }
 
-// commit runs just before the response header leaves.
+// commit runs just before the response header leaves. What a handler put into
+// Cache-Control gives way: a shared cache that keeps one person's page shows it to
+// the next (ASVS 14.3.2).
 func (v *visit[T]) commit(int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -45,7 +47,9 @@ func (v *visit[T]) commit(int) {
 	}
 }
 
-// load makes the session known. Only the first call asks the store.
+// load makes the session known. Only the first call asks the store, and its answer
+// holds for the request, an outage included: one request sees one truth. The hook
+// runs outside the lock, so it may use the manager.
 func (v *visit[T]) load(ctx context.Context) (Record, *Rejection) {
 	v.mu.Lock()
 	first := !v.known
@@ -65,6 +69,8 @@ func (v *visit[T]) load(ctx context.Context) (Record, *Rejection) {
 	return rec, rej
 }
 
+// session returns a snapshot under the lock: handlers may share the request among
+// goroutines.
 func (v *visit[T]) session(ctx context.Context) (Session[T], error) {
 	if _, rej := v.load(ctx); rej != nil {
 		return Session[T]{}, rej
@@ -74,6 +80,7 @@ func (v *visit[T]) session(ctx context.Context) (Session[T], error) {
 	return Session[T]{Info: info(&v.rec), Data: v.data}, nil
 }
 
+// proved is session without asking anybody.
 func (v *visit[T]) proved() (Session[T], bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -143,7 +150,8 @@ func (v *visit[T]) adopt(rec Record, data T, cookie string) {
 	}
 }
 
-// drop makes this request one without a session.
+// drop makes this request one without a session. The key stays: a second kill of
+// it is harmless, and a kill of nothing would miss it.
 func (v *visit[T]) drop(rej *Rejection, cookie string) *Rejection {
 	var zero T
 	v.mu.Lock()
@@ -163,6 +171,7 @@ func notFoundOr(err error) *Rejection {
 	return refuse(ReasonUnavailable, err)
 }
 
+// info leaves out what must not leave the package: key and encoded data.
 func info(rec *Record) Info {
 	return Info{
 		ID: rec.ID, User: rec.User, Level: rec.Level,
