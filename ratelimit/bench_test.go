@@ -116,14 +116,16 @@ func TestMemoryPerKey(t *testing.T) {
 	}
 	before := heap()
 	m := ratelimit.NewMemory(keys)
-	for i := range keys {
-		takeOne(t, m, perHour("a", numbered(i), 10))
+	var results [1]ratelimit.Result
+	flood := func(from, to int) {
+		for i := from; i < to; i++ {
+			_ = m.Take(t.Context(), []ratelimit.Policy{perHour("a", numbered(i), 10)}, results[:])
+		}
 	}
+	flood(0, keys)
 	full := heap()
 	require.LessOrEqual(t, (full-before)/keys, uint64(120), "bytes per key")
-	for i := range 10 * keys {
-		takeOne(t, m, perHour("a", numbered(keys+i), 10))
-	}
+	flood(keys, 4*keys)
 	require.InDelta(t, full, heap(), 200_000, "a flood grows the table")
 	runtime.KeepAlive(m)
 }

@@ -64,11 +64,11 @@ func (l Limit) Valid() bool {
 	if l.Count < 0 || l.Burst < 0 || l.Window < minWindow || l.Window > maxWindow {
 		return false
 	}
-	if l.Count == 0 {
-		return true
-	}
 	if time.Duration(l.Count) > l.Window {
 		return false
+	}
+	if l.Burst == 0 || l.Count == 0 {
+		return true // refills in one window, or never
 	}
 	// The product of two positive int64; a high word means overflow.
 	hi, lo := bits.Mul64(uint64(l.Capacity()), uint64(l.Interval()))

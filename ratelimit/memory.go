@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -57,9 +58,29 @@ type identity struct {
 	key  Key
 }
 
-// id is never 0, which marks empty places.
+// id hashes the policy's name and every part of its key. Each part has its own
+// multiplier, so that none can stand in another's place.
 func (m *Memory) id(p *Policy) uint64 {
-	return maphash.Comparable(m.seed, identity{p.Name, p.Key}) | 1<<63
+	k := &p.Key
+	h := maphash.String(m.seed, p.Name) ^ uint64(k.bits)<<8 ^ uint64(k.parts)
+	if k.bits != 0 {
+		h = fold(h^maphash.Bytes(m.seed, k.addr[:]), 0x9E3779B97F4A7C15)
+	}
+	if k.tenant != "" {
+		h = fold(h^maphash.String(m.seed, k.tenant), 0xC2B2AE3D27D4EB4F)
+	}
+	if k.part[0] != "" {
+		h = fold(h^maphash.String(m.seed, k.part[0]), 0x165667B19E3779F9)
+	}
+	if k.part[1] != "" {
+		h = fold(h^maphash.String(m.seed, k.part[1]), 0x27D4EB2F165667C5)
+	}
+	return h
+}
+
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
 }
 
 func (m *Memory) shard(id uint64) *shard { return &m.shards[id%shardCount] }
@@ -87,60 +108,66 @@ func (m *Memory) Take(_ context.Context, policies []Policy, results []Result) er
 	defer locked.unlock()
 	t, now := m.now()
 
-	var places [MaxPolicies]place
+	var buckets [MaxPolicies]*bucket
 	var busy [MaxPolicies]int64
+	var charges [MaxPolicies]charge
 	for i := range policies {
 		p := &policies[i]
-		places[i] = m.place(ids[i], p.Name, now)
-		busy[i] = places[i].busy(t, now, &p.Limit)
-		results[i].Fits = fits(p, busy[i]) && places[i].allows(t, p)
+		charges[i] = p.charge()
+		buckets[i] = m.bucket(ids[i], p.Name, now)
+		busy[i] = buckets[i].busy(t, now, &p.Limit, charges[i])
+		results[i].Fits = charges[i].fits(busy[i]) && buckets[i].allows(t, charges[i])
 	}
-	charge := admits(policies, results)
+	admit := admits(policies, results)
 	for i := range policies {
-		p, r := &policies[i], &results[i]
-		if charge && r.Fits {
-			busy[i] = places[i].charge(t, p, busy[i])
+		b, c := buckets[i], charges[i]
+		fits := results[i].Fits
+		if admit && fits {
+			if c.cost > 0 {
+				b.lim.AllowN(t, int(c.cost)) // allows has said so
+			}
+			busy[i] = b.account(c, busy[i])
 		}
-		*places[i].fullAt = now + busy[i]
-		*r = report(p, busy[i], r.Fits)
+		b.fullAt = now + busy[i]
+		results[i] = c.report(busy[i], fits)
 	}
 	return nil
 }
 
 // takeOne is Take for the common case.
 func (m *Memory) takeOne(p *Policy) Result {
-	id := m.id(p)
+	id, c := m.id(p), p.charge()
 	s := m.shard(id)
 	s.mu.Lock()
 	t, now := m.now()
-	b, ok := s.find(id)
-	if !ok {
-		b, ok = s.insert(id, now)
+	b := s.find(id)
+	if b == nil {
+		b = s.insert(id, now)
 	}
-	if !ok {
+	if b == nil {
 		s.mu.Unlock()
 		s = &m.overflow
 		s.mu.Lock()
 		b = m.spill(p.Name, now)
 	}
-	busy := b.busy(t, now, &p.Limit)
-	ok = fits(p, busy) && (p.Cost <= 0 || b.lim.AllowN(t, p.Cost))
-	if ok {
-		busy = b.account(p, busy)
+	busy := b.busy(t, now, &p.Limit, c)
+	fits := c.fits(busy) && (c.cost <= 0 || b.lim.AllowN(t, int(c.cost)))
+	if fits {
+		busy = b.account(c, busy)
 	}
-	*b.fullAt = now + busy
+	b.fullAt = now + busy
 	s.mu.Unlock()
-	return report(p, busy, ok)
+	return c.report(busy, fits)
 }
 
-// place returns the place of id, or the policy's overflow bucket. All locks
+// bucket returns the bucket of id, or the policy's overflow bucket. All locks
 // are held.
-func (m *Memory) place(id uint64, name string, now int64) place {
+func (m *Memory) bucket(id uint64, name string, now int64) *bucket {
 	s := m.shard(id)
-	if b, ok := s.find(id); ok {
+	if b := s.find(id); b != nil {
 		return b
 	}
-	if b, ok := s.insert(id, now); ok {
+	if b := s.insert(id, now); b != nil {
 		return b
 	}
 	return m.spill(name, now)
@@ -149,62 +176,54 @@ func (m *Memory) place(id uint64, name string, now int64) place {
 // spill returns the overflow bucket of a policy. Should more policy names
 // overflow than there is room for, which takes names made from input, they
 // share the first bucket.
-func (m *Memory) spill(name string, now int64) place {
-	id := maphash.String(m.seed, name) | 1<<63
-	if b, ok := m.overflow.find(id); ok {
+func (m *Memory) spill(name string, now int64) *bucket {
+	id := maphash.String(m.seed, name)
+	if b := m.overflow.find(id); b != nil {
 		return b
 	}
-	if b, ok := m.overflow.insert(id, now); ok {
+	if b := m.overflow.insert(id, now); b != nil {
 		return b
 	}
 	return m.overflow.at(0)
 }
 
-// fits reports whether the account has room for the cost.
-func fits(p *Policy, busy int64) bool {
-	interval, capacity := int64(p.Limit.Interval()), int64(p.Limit.Capacity())
-	cost := int64(p.Cost)
-	return cost <= 0 || cost <= capacity && busy+interval*cost <= interval*capacity
-}
-
 // allows reports whether AllowN will: it lets a deficit below a nanosecond
 // pass.
-func (b place) allows(t time.Time, p *Policy) bool {
-	return p.Cost <= 0 ||
-		(float64(p.Cost)-b.lim.TokensAt(t))*float64(p.Limit.Interval()) < 1
-}
-
-// charge takes the cost, which is known to fit.
-func (b place) charge(t time.Time, p *Policy, busy int64) int64 {
-	if p.Cost > 0 {
-		b.lim.AllowN(t, p.Cost)
-	}
-	return b.account(p, busy)
+func (b *bucket) allows(t time.Time, c charge) bool {
+	return c.cost <= 0 || (float64(c.cost)-b.lim.TokensAt(t))*float64(c.interval) < 1
 }
 
 // account returns the time until full after the cost.
-func (b place) account(p *Policy, busy int64) int64 {
-	switch {
-	case p.Cost > 0:
-		return busy + int64(p.Limit.Interval())*int64(p.Cost)
-	case p.Cost < 0:
+func (b *bucket) account(c charge, busy int64) int64 {
+	if c.cost < 0 {
 		b.rebuild() // x/time/rate cannot give back
-		back := min(-int64(p.Cost), int64(p.Limit.Capacity()))
-		return max(busy-int64(p.Limit.Interval())*back, 0)
+		return max(busy-c.interval*min(-c.cost, c.capacity), 0)
 	}
-	return busy
+	return busy + c.interval*c.cost
+}
+
+// charge is a policy in the numbers of its bucket.
+type charge struct{ interval, capacity, cost int64 }
+
+func (p *Policy) charge() charge {
+	return charge{int64(p.Limit.Interval()), int64(p.Limit.Capacity()), int64(p.Cost)}
+}
+
+// fits reports whether the account has room for the cost.
+func (c charge) fits(busy int64) bool {
+	return c.cost <= 0 ||
+		c.cost <= c.capacity && busy+c.interval*c.cost <= c.interval*c.capacity
 }
 
 // report turns the time until full into a Result.
-func report(p *Policy, busy int64, fits bool) Result {
-	interval, capacity := int64(p.Limit.Interval()), int64(p.Limit.Capacity())
+func (c charge) report(busy int64, fits bool) Result {
 	r := Result{Fits: fits, Reset: time.Duration(busy)}
-	if interval > 0 {
-		r.Remaining = int((interval*capacity - busy) / interval)
+	if c.interval > 0 {
+		r.Remaining = int((c.interval*c.capacity - busy) / c.interval)
 	}
-	if !fits && int64(p.Cost) <= capacity {
+	if !fits && c.cost <= c.capacity {
 		// At least a microsecond, should only the limiter's rounding refuse.
-		wait := busy + interval*int64(p.Cost) - interval*capacity
+		wait := busy + c.interval*c.cost - c.interval*c.capacity
 		r.RetryAfter = max(time.Duration(wait), time.Microsecond)
 	}
 	return r
@@ -219,8 +238,8 @@ func (m *Memory) Forget(_ context.Context, policies []Policy) error {
 		id := m.id(&policies[i])
 		s := m.shard(id)
 		s.mu.Lock()
-		if b, ok := s.find(id); ok {
-			*b.fullAt = 0
+		if b := s.find(id); b != nil {
+			b.fullAt = 0
 			b.rebuild()
 		}
 		s.mu.Unlock()

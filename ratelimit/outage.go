@@ -74,18 +74,17 @@ func (m *Memory) lower(p *Policy, tokens float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, now := m.now()
-	b, ok := s.find(id)
-	if !ok {
-		b, ok = s.insert(id, now)
+	b := s.find(id)
+	if b == nil {
+		b = s.insert(id, now)
 	}
-	if !ok {
+	if b == nil {
 		return // the overflow bucket answers for this key, and is strict
 	}
-	interval := float64(p.Limit.Interval())
-	busy := b.busy(t, now, &p.Limit)
-	floor := int64((float64(p.Limit.Capacity()) - tokens) * interval)
-	if floor > busy {
-		*b.fullAt = now + floor
+	c := p.charge()
+	floor := int64((float64(c.capacity) - tokens) * float64(c.interval))
+	if floor > b.busy(t, now, &p.Limit, c) {
+		b.fullAt = now + floor
 		b.rebuild()
 	}
 }

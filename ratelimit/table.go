@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 	"time"
@@ -8,43 +9,37 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// bucket is one key's state. The rate.Limiter decides. fullAt, kept beside the
-// buckets, is the account of what it granted, in whole nanoseconds: it tells
-// what remains without asking again, which buckets may be forgotten, and keeps
-// the bound exact where the limiter's floating point would round.
+// bucket is one key's state. The rate.Limiter decides. fullAt is the account of
+// what it granted, in whole nanoseconds: it tells what remains without asking
+// again, which buckets may be forgotten, and keeps the bound exact where the
+// limiter's floating point would round.
 type bucket struct {
-	shape uint32 // which Limit lim was set to; 0 is none
-	home  uint32 // the position in the shard's index
-	lim   rate.Limiter
-}
-
-// place is a bucket and its account.
-type place struct {
-	*bucket
-	fullAt *int64 // nanoseconds since the store's start
+	id     uint64 // keyed hash of policy name and key
+	fullAt int64  // nanoseconds since the store's start
+	shape  uint32 // which Limit lim was set to; 0 is none
+	lim    rate.Limiter
 }
 
 // busy returns the nanoseconds until the bucket is full, and brings its limiter
 // to the limit. A bucket that lived under another limit keeps its time until
 // full, rounded up to whole units.
-func (b place) busy(t time.Time, now int64, l *Limit) int64 {
-	interval, capacity := int64(l.Interval()), int64(l.Capacity())
-	busy := max(*b.fullAt-now, 0)
-	if shape := l.shape(); b.shape != shape && interval > 0 {
+func (b *bucket) busy(t time.Time, now int64, l *Limit, c charge) int64 {
+	busy := max(b.fullAt-now, 0)
+	if shape := l.shape(); b.shape != shape && c.interval > 0 {
 		b.shape = shape
-		used := min((busy+interval-1)/interval, capacity)
+		used := min((busy+c.interval-1)/c.interval, c.capacity)
 		// A rate.Limiter last updated in the year 1 fills at its next use.
 		b.lim = rate.Limiter{}
-		b.lim.SetBurstAt(time.Time{}, int(capacity))
-		b.lim.SetLimitAt(time.Time{}, rate.Every(time.Duration(interval)))
+		b.lim.SetBurstAt(time.Time{}, int(c.capacity))
+		b.lim.SetLimitAt(time.Time{}, rate.Every(time.Duration(c.interval)))
 		b.lim.AllowN(t, int(used))
-		busy = used * interval
+		busy = used * c.interval
 	}
-	return min(busy, interval*capacity)
+	return min(busy, c.interval*c.capacity)
 }
 
 // rebuild makes the next busy set the limiter anew from the account.
-func (b place) rebuild() { b.shape = 0 }
+func (b *bucket) rebuild() { b.shape = 0 }
 
 // shape is a fingerprint that differs between limits in practice. A collision
 // keeps the older limit for that bucket until it is forgotten.
@@ -56,114 +51,111 @@ func (l *Limit) shape() uint32 {
 
 const chunkSize = 32
 
-// chunk holds the accounts apart, so that eight of them share a cache line.
-type chunk struct {
-	fullAt  [chunkSize]int64
-	buckets [chunkSize]bucket
-}
-
 // shard is a hash table of buckets with a hard capacity: an open-addressed
 // index over chunks that are allocated as needed.
 type shard struct {
 	mu     sync.Mutex
-	ids    []uint64 // the index: keyed hashes of policy name and key; 0 is empty
-	slots  []uint32 // where each id's bucket is
-	chunks []*chunk
+	index  []uint64 // low half of an id, and its slot+1; 0 is empty
+	chunks []*[chunkSize]bucket
 	used   int
 	cap    int
 	hand   int // where the search for a forgettable bucket goes on
 	_      [64]byte
 }
 
-func (s *shard) at(slot int) place {
-	c := s.chunks[slot/chunkSize]
-	return place{&c.buckets[slot%chunkSize], &c.fullAt[slot%chunkSize]}
-}
+func (s *shard) at(slot int) *bucket { return &s.chunks[slot/chunkSize][slot%chunkSize] }
+
+// behind returns the bucket that an index entry points to.
+func (s *shard) behind(entry uint64) *bucket { return s.at(int(uint32(entry)) - 1) }
 
 // home is where in the index an id is looked for first: a multiplication in
 // place of a modulo.
 func (s *shard) home(id uint64) int {
-	hi, _ := bits.Mul64(id, uint64(len(s.ids)))
-	return int(hi) // #nosec G115 -- below len(s.ids)
+	hi, _ := bits.Mul64(id, uint64(len(s.index)))
+	return int(hi) // #nosec G115 -- below len(s.index)
 }
 
 func (s *shard) next(i int) int {
-	if i++; i == len(s.ids) {
+	if i++; i == len(s.index) {
 		return 0
 	}
 	return i
 }
 
-// find returns the bucket of id.
-func (s *shard) find(id uint64) (place, bool) {
-	if s.ids == nil {
-		return place{}, false
+// find returns the bucket of id, or nil.
+func (s *shard) find(id uint64) *bucket {
+	if s.index == nil {
+		return nil
 	}
-	for i := s.home(id); s.ids[i] != 0; i = s.next(i) {
-		if s.ids[i] == id {
-			return s.at(int(s.slots[i])), true
+	for i := s.home(id); s.index[i] != 0; i = s.next(i) {
+		if entry := s.index[i]; entry>>32 == id&math.MaxUint32 {
+			if b := s.behind(entry); b.id == id {
+				return b
+			}
 		}
 	}
-	return place{}, false
+	return nil
 }
 
-// insert returns a fresh bucket for id, which must not be present, or false
-// when every place holds a bucket that still matters.
-func (s *shard) insert(id uint64, now int64) (place, bool) {
+// insert returns a fresh bucket for id, which must not be present, or nil when
+// every place holds a bucket that still matters.
+func (s *shard) insert(id uint64, now int64) *bucket {
 	slot := s.used
 	switch {
 	case s.used < s.cap:
-		if s.ids == nil {
-			n := s.cap + s.cap/3 + 1
-			s.ids, s.slots = make([]uint64, n), make([]uint32, n)
+		if s.index == nil {
+			s.index = make([]uint64, s.cap+s.cap/3+1)
 		}
 		if slot == len(s.chunks)*chunkSize {
-			s.chunks = append(s.chunks, new(chunk))
+			s.chunks = append(s.chunks, new([chunkSize]bucket))
 		}
 		s.used++
 	default:
 		if slot = s.forgettable(now); slot < 0 {
-			return place{}, false
+			return nil
 		}
-		s.unlink(int(s.at(slot).home))
+		s.unlink(s.at(slot).id)
 	}
 	b := s.at(slot)
-	*b.fullAt, b.shape = 0, 0
+	b.id, b.fullAt, b.shape = id, 0, 0
 	i := s.home(id)
-	for s.ids[i] != 0 {
+	for s.index[i] != 0 {
 		i = s.next(i)
 	}
-	s.ids[i], s.slots[i], b.home = id, uint32(slot), uint32(i) // #nosec G115 -- below MaxInt32
-	return b, true
+	s.index[i] = id<<32 | uint64(slot+1) // #nosec G115 -- below MaxInt32
+	return b
 }
 
 // forgettable returns a slot whose bucket is full, which is what a new one
 // would be: dropping it changes no decision. It looks at a few places per
 // call, so that a flood of new keys costs each of them little.
 func (s *shard) forgettable(now int64) int {
-	for range min(8, s.used) {
+	for range min(4, s.used) {
 		slot := s.hand
 		if s.hand++; s.hand == s.used {
 			s.hand = 0
 		}
-		if s.chunks[slot/chunkSize].fullAt[slot%chunkSize] <= now {
+		if s.at(slot).fullAt <= now {
 			return slot
 		}
 	}
 	return -1
 }
 
-// unlink empties index position i and closes the gap (Knuth, The Art of
+// unlink removes id from the index and closes the gap (Knuth, The Art of
 // Computer Programming, volume 3, section 6.4, algorithm R).
-func (s *shard) unlink(i int) {
-	n := len(s.ids)
-	for j := s.next(i); s.ids[j] != 0; j = s.next(j) {
+func (s *shard) unlink(id uint64) {
+	n := len(s.index)
+	i := s.home(id)
+	for s.behind(s.index[i]).id != id {
+		i = s.next(i)
+	}
+	for j := s.next(i); s.index[j] != 0; j = s.next(j) {
 		// The entry at j may fill the gap unless its home lies between them.
-		if home := s.home(s.ids[j]); (j-home+n)%n >= (j-i+n)%n {
-			s.ids[i], s.slots[i] = s.ids[j], s.slots[j]
-			s.at(int(s.slots[i])).home = uint32(i) // #nosec G115 -- below MaxInt32
+		if home := s.home(s.behind(s.index[j]).id); (j-home+n)%n >= (j-i+n)%n {
+			s.index[i] = s.index[j]
 			i = j
 		}
 	}
-	s.ids[i] = 0
+	s.index[i] = 0
 }

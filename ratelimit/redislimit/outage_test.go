@@ -23,7 +23,7 @@ const (
 	firstDecision = 50 * time.Millisecond
 	breakerOpens  = 250 * time.Millisecond
 	recovers      = time.Second
-	slack         = 150 * time.Millisecond
+	slack         = 500 * time.Millisecond
 )
 
 func defaults(c *redislimit.Config) { c.Timeout = 0 }
