@@ -79,8 +79,8 @@ func (c *Config) problems() error {
 	if len(s.Name) > 255 {
 		bad("Scheme.Name", s.Name, "is longer than 255 bytes")
 	}
-	if s.Coverage != SignsBody && s.Coverage != SignsDigest {
-		bad("Scheme.Coverage", fmt.Sprint(int(s.Coverage)), "is neither SignsBody nor SignsDigest")
+	if s.Coverage < SignsBody || s.Coverage > SignsHead {
+		bad("Scheme.Coverage", fmt.Sprint(int(s.Coverage)), "is not one of the constants")
 	}
 	if s.Status != 0 && (s.Status < 400 || s.Status > 499) {
 		bad("Scheme.Status", fmt.Sprint(s.Status), "is not a 4xx status")

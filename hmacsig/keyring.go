@@ -68,6 +68,20 @@ func NewKeyring(keys ...Key) (Keyring, error) {
 	return Keyring{keys: append([]Key(nil), keys...)}, nil
 }
 
+// Len returns the number of keys.
+func (k Keyring) Len() int { return len(k.keys) }
+
+// Signing returns the first key that is active at a moment: the one to sign
+// with.
+func (k Keyring) Signing(at time.Time) (Key, bool) {
+	for i := range k.keys {
+		if k.keys[i].active(at) {
+			return k.keys[i], true
+		}
+	}
+	return Key{}, false
+}
+
 // NewRotation is the keyring of a contract with a current and a next secret.
 // Next may be the zero Secret: no rotation is under way. Their names are
 // "current" and "next".

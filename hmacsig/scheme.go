@@ -28,6 +28,9 @@ const (
 	// SignsDigest: the MAC is over Base alone, which contains the SHA-256 of
 	// the body. A forgery is refused before one body byte is read.
 	SignsDigest
+	// SignsHead: the MAC is over Base alone and says nothing of the body,
+	// which is left as it is. For signed URLs and session tokens.
+	SignsHead
 )
 
 // Scheme says what is read from a request, what is signed, and where the
@@ -78,6 +81,8 @@ type Message struct {
 	// Nonce is a signed unique id, if the scheme has one. It then identifies
 	// the message in the replay store; otherwise the MAC does.
 	Nonce string
+	// Subject is whom or what the message is about, if it says so.
+	Subject string
 	// Digest is the SHA-256 of the body, in SignsDigest schemes.
 	Digest [sha256.Size]byte
 	// Expires is when the message stops being acceptable, in Unix seconds, if
@@ -92,7 +97,7 @@ type Message struct {
 
 // reset forgets everything but the bytes of old signatures, which count hides.
 func (m *Message) reset() {
-	m.KeyID, m.Nonce, m.Raw = "", "", ""
+	m.KeyID, m.Nonce, m.Subject, m.Raw = "", "", "", ""
 	m.Timestamp, m.Expires, m.count = 0, 0, 0
 	m.Digest = [sha256.Size]byte{}
 }

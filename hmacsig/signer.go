@@ -76,7 +76,7 @@ func (s *Signer) SignAt(r *http.Request, at time.Time) error {
 	m := &Message{KeyID: s.cfg.KeyID, Timestamp: at.Unix(), Nonce: newNonce()}
 	m.Digest = sha256.Sum256(text)
 	signed := &content{buf: &text, full: true}
-	if s.cfg.Scheme.Coverage == SignsDigest {
+	if s.cfg.Scheme.Coverage != SignsBody {
 		signed = nil
 	}
 	base := s.cfg.Scheme.Base(nil, r, m)

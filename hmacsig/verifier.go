@@ -23,8 +23,10 @@ type Proof struct {
 	Retiring bool
 	// Timestamp is when the message was signed; zero for untimed schemes.
 	Timestamp time.Time
-	// Nonce is the signed unique id, if the scheme has one.
-	Nonce string
+	// Nonce is the signed unique id, and Subject whom or what the message is
+	// about, if the scheme has them.
+	Nonce   string
+	Subject string
 	// Replay identifies the message, for applications that keep their own
 	// record of it.
 	Replay ReplayEntry
@@ -297,7 +299,7 @@ func (v *Verifier) prove(w *work, signer *Key, p *Proof) {
 	default:
 		expires = m.Timestamp + v.age
 	}
-	p.KeyID, p.Nonce = m.KeyID, m.Nonce
+	p.KeyID, p.Nonce, p.Subject = m.KeyID, m.Nonce, m.Subject
 	p.Key, p.Retiring = signer.Name, !signer.NotAfter.IsZero()
 	if m.Timestamp != 0 {
 		p.Timestamp = time.Unix(m.Timestamp, 0)

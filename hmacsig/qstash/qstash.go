@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/internal/flatjws"
 )
 
 // Header is where the token travels.
@@ -172,7 +173,7 @@ func read(r *http.Request, m *hmacsig.Message) error {
 func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Duration) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
 	var buf [2048]byte
-	if !headerIsHS256(buf[:], header) {
+	if !flatjws.IsHS256(buf[:], header) {
 		return hmacsig.ErrMalformed
 	}
 	c, ok := decodeClaims(buf[:], payload)
@@ -197,8 +198,7 @@ func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Dur
 
 // appendToken writes the signed part of a token: header "." payload.
 func appendToken(dst []byte, destination string, life time.Duration, m *hmacsig.Message) []byte {
-	dst = base64.RawURLEncoding.AppendEncode(dst, []byte(`{"alg":"HS256","typ":"JWT"}`))
-	dst = append(dst, '.')
+	dst = append(dst, flatjws.UsualHeader+"."...)
 	p := make([]byte, 0, 320)
 	p = append(p, `{"iss":"`+issuer+`","sub":"`...)
 	p = append(p, destination...)

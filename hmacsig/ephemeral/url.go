@@ -1,0 +1,199 @@
+package ephemeral
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+)
+
+const (
+	defaultLifetime = 5 * time.Minute
+	maxLifetime     = 24 * time.Hour
+	maxText         = 128 // bytes of a scope, subject, issuer, audience
+)
+
+// URLConfig configures both sides of signed URLs.
+type URLConfig struct {
+	_ [0]func() // keyed literals only
+
+	// Scope is what the URL opens: letters, digits, '_', '-', '.' and ':', 1
+	// to 128. A verifier accepts this scope and no other. Required.
+	Scope string
+	// Keys verify; the first active one signs. Required.
+	Keys hmacsig.Keyring
+	// Lifetime of a URL, default 5 minutes, at most 24 hours. A verifier
+	// refuses URLs that were made to live longer.
+	Lifetime time.Duration
+	// SingleUse accepts a URL once. It needs Replay where several instances
+	// answer; nil means this process's memory.
+	SingleUse bool
+	Replay    hmacsig.ReplayStore
+
+	// OnDecision and OnReject are as in hmacsig.Config.
+	OnDecision func(*http.Request, hmacsig.Decision)
+	OnReject   func(http.ResponseWriter, *http.Request, *hmacsig.Rejection)
+}
+
+// NewURLVerifier makes a verifier. Every problem is reported at once.
+func NewURLVerifier(cfg URLConfig) (*hmacsig.Verifier, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return hmacsig.New(hmacsig.Config{
+		Scheme:                 urlScheme(&cfg),
+		Keys:                   hmacsig.StaticKeys{"": cfg.Keys},
+		Replay:                 cfg.Replay,
+		DangerouslyAllowReplay: !cfg.SingleUse,
+		OnDecision:             cfg.OnDecision,
+		OnReject:               cfg.OnReject,
+	})
+}
+
+// URLSigner signs URLs of one scope. It is safe for concurrent use.
+type URLSigner struct {
+	cfg URLConfig
+}
+
+// NewURLSigner makes a signer. Every problem is reported at once.
+func NewURLSigner(cfg URLConfig) (*URLSigner, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return &URLSigner{cfg: cfg}, nil
+}
+
+// Sign returns target, a path or an absolute URL, with a signature for one
+// method. Its query may not use the names expires, nonce, scope and sig.
+func (s *URLSigner) Sign(method, target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", errors.New("ephemeral: the target is not a URL")
+	}
+	for _, name := range [...]string{"expires", "nonce", "scope", "sig"} {
+		if u.Query().Has(name) {
+			return "", errors.New("ephemeral: the query already has " + name)
+		}
+	}
+	signer, err := newSigner(urlScheme(&s.cfg), s.cfg.Keys)
+	if err != nil {
+		return "", err
+	}
+	u.Fragment, u.RawFragment = "", ""
+	r := &http.Request{Method: method, URL: u}
+	if err := signer.Sign(r); err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+func (c *URLConfig) check() error {
+	if c.Lifetime == 0 {
+		c.Lifetime = defaultLifetime
+	}
+	errs := []error{checkText("Scope", c.Scope), checkLifetime(c.Lifetime), checkKeys(c.Keys)}
+	if c.Replay != nil && !c.SingleUse {
+		errs = append(errs, &hmacsig.ConfigError{Field: "Replay", Reason: "is set without SingleUse"})
+	}
+	return errors.Join(errs...)
+}
+
+// urlScheme is a signed URL as an hmacsig.Scheme.
+func urlScheme(cfg *URLConfig) hmacsig.Scheme {
+	return hmacsig.Scheme{
+		Name:     "signed-url",
+		MaxAge:   maxLifetime,
+		Untimed:  true, // Open checks the expiry
+		Coverage: hmacsig.SignsHead,
+		Status:   http.StatusForbidden,
+		Read:     readURL,
+		Base: func(dst []byte, r *http.Request, m *hmacsig.Message) []byte {
+			dst = append(append(dst, r.Method...), '\n')
+			if m.Raw != "" {
+				return append(dst, m.Raw...)
+			}
+			m.Expires = m.Timestamp + int64(cfg.Lifetime/time.Second)
+			m.Raw = requestTarget(r)
+			m.Raw += separator(m.Raw) + "expires=" + strconv.FormatInt(m.Expires, 10) +
+				"&nonce=" + m.Nonce + "&scope=" + url.QueryEscape(cfg.Scope)
+			return append(dst, m.Raw...)
+		},
+		Open: func(m *hmacsig.Message, now time.Time) error {
+			switch left := m.Expires - now.Unix(); {
+			case left <= 0:
+				return hmacsig.ErrExpired
+			case left > int64(cfg.Lifetime/time.Second), m.Subject != cfg.Scope:
+				return hmacsig.ErrClaims
+			}
+			return nil
+		},
+		Write: func(r *http.Request, m *hmacsig.Message, mac []byte) {
+			_, query, _ := strings.Cut(m.Raw, "?")
+			r.URL.RawQuery = query + "&sig=" + base64.RawURLEncoding.EncodeToString(mac)
+		},
+	}
+}
+
+func separator(target string) string {
+	if strings.Contains(target, "?") {
+		return "&"
+	}
+	return "?"
+}
+
+// requestTarget is the path and query as they are on the request line.
+func requestTarget(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") || r.URL == nil {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
+}
+
+// readURL takes the four parameters off the end of the query, in their one
+// order. What stands in front of them is the application's.
+func readURL(r *http.Request, m *hmacsig.Message) error {
+	target := requestTarget(r)
+	signed, sig, ok := cutLast(target, "&sig=")
+	if !ok {
+		return hmacsig.ErrMissing
+	}
+	if len(target) > 8<<10 || strings.IndexByte(target, '\n') >= 0 || !m.AddBase64URL(sig) {
+		return hmacsig.ErrMalformed
+	}
+	rest, scope, ok := cutLast(signed, "&scope=")
+	if !ok {
+		return hmacsig.ErrMalformed
+	}
+	rest, nonce, ok := cutLast(rest, "&nonce=")
+	if !ok || len(nonce) < 16 || len(nonce) > 64 {
+		return hmacsig.ErrMalformed
+	}
+	rest, expires, ok := cutLast(rest, "expires=")
+	if !ok || !strings.HasSuffix(rest, "?") && !strings.HasSuffix(rest, "&") {
+		return hmacsig.ErrMalformed
+	}
+	unix, err := strconv.ParseUint(expires, 10, 40)
+	if err != nil || strings.HasPrefix(expires, "0") {
+		return hmacsig.ErrMalformed
+	}
+	plain, err := url.QueryUnescape(scope)
+	if err != nil {
+		return hmacsig.ErrMalformed
+	}
+	m.Raw, m.Nonce, m.Subject = signed, nonce, plain
+	m.Expires = int64(unix) // #nosec G115 -- 40 bits
+	return nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
