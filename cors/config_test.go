@@ -25,7 +25,6 @@ func TestNewOriginProblems(t *testing.T) {
 		secure + "/path/":                 "path, query or fragment",
 		secure + "?q":                     "path, query or fragment",
 		secure + "#f":                     "path, query or fragment",
-		"https://user:pass@example.com":   "userinfo",
 		"https://App.example.com":         "upper case",
 		"HTTPS://app.example.com":         "upper case",
 		"https://app.example.com:443":     "default port",
@@ -88,6 +87,27 @@ func TestNewOriginProblems(t *testing.T) {
 			require.Contains(t, problems[0].Reason, want)
 		})
 	}
+}
+
+// TestPasswordsStayOutOfErrors: an origin with userinfo is a mistake that may
+// hold a secret.
+func TestPasswordsStayOutOfErrors(t *testing.T) {
+	for entry, want := range map[string]string{
+		"https://user:hunter2@a.test":        "https://...@a.test",
+		"https://user:hunter2@hunter2@b.c/x": "https://...@b.c/x",
+		"user:hunter2@a.test":                "...@a.test",
+		"@a.test":                            "...@a.test",
+		"https://@a.test":                    "https://...@a.test",
+	} {
+		_, err := cors.New(cors.Config{Origins: []string{entry}})
+		require.NotContains(t, err.Error(), "hunter2")
+		require.Equal(t, want, problemsOf(t, err)[0].Value)
+		t.Setenv("ALLOWED_ORIGINS", entry)
+		_, err = cors.FromEnv("ALLOWED_ORIGINS")
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+	_, err := cors.New(cors.Config{Origins: []string{"https://user:hunter2@a.test"}})
+	require.ErrorContains(t, err, "has userinfo")
 }
 
 // problemsOf unpacks what New and FromEnv join.

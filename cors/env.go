@@ -21,8 +21,8 @@ func FromEnv(name string) ([]string, error) {
 	entries := strings.Split(value, ",")
 	for i := range entries {
 		entries[i] = strings.TrimSpace(entries[i])
-		if _, problem := set.add(entries[i]); problem != "" {
-			problems = append(problems, &ConfigError{name, entries[i], problem})
+		if _, flaw := set.add(entries[i]); flaw != "" {
+			problems = append(problems, &ConfigError{name, redact(entries[i]), flaw})
 		}
 	}
 	if problems != nil {

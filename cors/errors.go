@@ -45,7 +45,7 @@ const (
 // FromEnv return all of them, joined.
 type ConfigError struct {
 	Field  string // of Config, or the name of the environment variable
-	Value  string // the entry at fault; may be empty
+	Value  string // the entry at fault, without userinfo; may be empty
 	Reason string // what is wrong with it, and what to write instead
 }
 

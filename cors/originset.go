@@ -43,7 +43,7 @@ func (set originSet) hasSuffix(o origin) bool {
 
 // add puts an entry in and says what is wrong with it, if anything is. The map
 // keeps the caller's string; strings do not change.
-func (set *originSet) add(entry string) (o origin, problem string) {
+func (set *originSet) add(entry string) (o origin, flaw string) {
 	o, ok := parseEntry(entry)
 	if !ok {
 		return o, diagnose(entry)
@@ -81,6 +81,19 @@ func parseEntry(entry string) (o origin, ok bool) {
 	o.authority = entry[len(o.scheme)+len("://"):]
 	o.host = o.authority[:len(o.host)]
 	return o, o.scheme == "https" || o.scheme == "http"
+}
+
+// redact hides what stands where a password does in a URL: errors get logged.
+func redact(entry string) string {
+	end := strings.LastIndexByte(entry, '@')
+	if end < 0 {
+		return entry
+	}
+	scheme, _, _ := strings.Cut(entry[:end], "://")
+	if len(scheme) == end {
+		return "..." + entry[end:]
+	}
+	return scheme + "://..." + entry[end:]
 }
 
 // diagnose says what is wrong with an entry that parseEntry refused, most

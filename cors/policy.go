@@ -75,7 +75,11 @@ func (c *compiler) origins() {
 		if tenant == "" {
 			c.fail("Tenants", "", `the key "" means no tenant; use Origins`)
 		}
-		c.tenants[tenant] = c.set("Tenants["+strconv.Quote(tenant)+"]", c.Tenants[tenant])
+		field := "Tenants[" + strconv.Quote(tenant) + "]"
+		c.tenants[tenant] = c.set(field, c.Tenants[tenant])
+		if c.Tenant == nil {
+			c.checkCovered(field, c.Tenants[tenant])
+		}
 	}
 }
 
@@ -84,12 +88,12 @@ func (c *compiler) origins() {
 func (c *compiler) set(field string, entries []string) originSet {
 	set := originSet{exact: make(map[string]struct{}, len(entries))}
 	for _, entry := range entries {
-		o, problem := set.add(entry)
-		if problem == "" {
-			problem = c.objection(field, entry, o)
+		o, flaw := set.add(entry)
+		if flaw == "" {
+			flaw = c.objection(o)
 		}
-		if problem != "" {
-			c.fail(field, entry, problem)
+		if flaw != "" {
+			c.fail(field, redact(entry), flaw)
 		}
 	}
 	return set
@@ -98,7 +102,7 @@ func (c *compiler) set(field string, entries []string) originSet {
 // objection says why a well-formed entry does not go with this Config. These
 // are the mistakes that have become advisories elsewhere: an attacker on the
 // network speaks for an http origin, and anybody registers below github.io.
-func (c *compiler) objection(field, entry string, o origin) string {
+func (c *compiler) objection(o origin) string {
 	if o.scheme == "http" && !isLoopback(o.host) && !c.DangerouslyAllowInsecureOrigins {
 		return "is http beyond loopback, so anybody on the way can be it; use https"
 	}
@@ -111,11 +115,17 @@ func (c *compiler) objection(field, entry string, o origin) string {
 			return "is a public suffix: strangers can register below it; name the origins"
 		}
 	}
-	isTenants := strings.HasPrefix(field, "Tenants[")
-	if isTenants && c.Tenant == nil && !c.listed.lists(entry) && !c.listed.matches(o) {
-		return "is not covered by Origins, so it would never get this far; add it there"
-	}
 	return ""
+}
+
+// checkCovered reports what a tenant lists in vain: the gate in front, which
+// does not know the tenant, goes by Origins alone.
+func (c *compiler) checkCovered(field string, entries []string) {
+	for _, entry := range entries {
+		if o, ok := parseEntry(entry); ok && !c.listed.lists(entry) && !c.listed.matches(o) {
+			c.fail(field, entry, "is not covered by Origins, so it would never get this far")
+		}
+	}
 }
 
 // preflights allows the methods that need no permission (Fetch standard,
