@@ -126,7 +126,7 @@ func TestControls(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile(root + "/docs/controls.md")
 	require.NoError(t, err)
-	require.Empty(t, checkControls(string(doc), testExists(t, root)))
+	requireNone(t, checkControls(string(doc), testExists(t, root)))
 }
 
 func TestControlsCheckCatchesGaps(t *testing.T) {
@@ -217,7 +217,7 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	codes := reasonCodes(parseTree(t, os.DirFS(root)))
 	require.NotEmpty(t, codes)
-	require.Empty(t, undocumented(codes, string(doc)))
+	requireNone(t, undocumented(codes, string(doc)))
 }
 
 func TestReasonCheckCatchesGaps(t *testing.T) {

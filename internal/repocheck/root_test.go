@@ -22,9 +22,17 @@ var topLevel = slices.Concat(packages, []string{
 	"docs", "examples", "internal", "tools",
 })
 
+// requireNone fails with one problem per line.
+func requireNone(t *testing.T, problems []string) {
+	t.Helper()
+	if len(problems) > 0 {
+		t.Fatalf("%d problems:\n%s", len(problems), strings.Join(problems, "\n"))
+	}
+}
+
 func TestTopLevel(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, strays(t, os.DirFS(root)))
+	requireNone(t, strays(t, os.DirFS(root)))
 }
 
 func TestTopLevelCatchesStrays(t *testing.T) {

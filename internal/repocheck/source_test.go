@@ -108,7 +108,7 @@ func sleeps(s source) bool {
 
 func TestSourceStyle(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, checkStyle(parseTree(t, os.DirFS(root))))
+	requireNone(t, checkStyle(parseTree(t, os.DirFS(root))))
 }
 
 func TestSourceStyleCatchesViolations(t *testing.T) {
