@@ -25,11 +25,13 @@ type file interface {
 	Sync() error
 }
 
+// filesystem is where the file is, and its directory, which has an fsync of its own.
 type filesystem interface {
 	Open(path string) (file, error)
 	SyncDir(path string) error
 }
 
+// disk is the real one.
 type disk struct{}
 
 // Open opens or creates a file that only its owner can read.
@@ -47,14 +49,13 @@ func (disk) SyncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// appendLine writes the line of an entry and returns the head after it.
-func appendLine(b []byte, head Head, entry []byte) ([]byte, Head) {
-	next := head.Append(entry)
-	root := next.Tree().Hash
-	b = strconv.AppendInt(b, head.size, 10)
-	b = hex.AppendEncode(append(b, ' '), root[:])
+// appendLine writes the line of the entry that tree ends with. Log and reader
+// share it, so what the one writes is by construction what the other accepts.
+func appendLine(b []byte, tree tlog.Tree, entry []byte) []byte {
+	b = strconv.AppendInt(b, tree.N-1, 10)
+	b = hex.AppendEncode(append(b, ' '), tree.Hash[:])
 	b = append(append(b, ' '), entry...)
-	return append(b, '\n'), next
+	return append(b, '\n')
 }
 
 // Entries reads a log file from its beginning and checks every line against the
@@ -102,9 +103,9 @@ func (p *position) next(in *bufio.Reader) ([]byte, error) {
 		return nil, bad
 	}
 	entry = bytes.TrimSuffix(entry, []byte("\n"))
-	var next Head
+	next := p.head.Append(entry)
 	// Writing the line again and comparing leaves no second spelling.
-	p.line, next = appendLine(p.line[:0], p.head, entry)
+	p.line = appendLine(p.line[:0], next.Tree(), entry)
 	if !bytes.Equal(p.line, line) {
 		return nil, bad
 	}
@@ -124,7 +125,7 @@ type recovery struct {
 // what was acknowledged.
 func recoverFile(f io.Reader) (recovery, error) {
 	var at position
-	counted := &counter{r: f}
+	counted := &counter{r: f} // at the end of the file: its size
 	in := bufio.NewReaderSize(counted, maxLine)
 	for {
 		_, err := at.next(in)
@@ -140,6 +141,7 @@ func recoverFile(f io.Reader) (recovery, error) {
 	}
 }
 
+// counter counts what was read through it.
 type counter struct {
 	r io.Reader
 	n int64

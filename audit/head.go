@@ -36,7 +36,7 @@ func Append(head Head, r Record) (entry []byte, next Head, err error) {
 func (h Head) Append(entry []byte) Head {
 	edge := append(make([]tlog.Hash, 0, len(h.edge)+1), h.edge...)
 	hash := tlog.RecordHash(entry)
-	for n := h.size; n&1 == 1; n >>= 1 {
+	for n := h.size; n&1 == 1; n >>= 1 { // a one bit is a full subtree of that size
 		last := len(edge) - 1
 		hash, edge = tlog.NodeHash(edge[last], hash), edge[:last]
 	}
@@ -53,6 +53,7 @@ func (h Head) Tree() tlog.Tree {
 		return tlog.Tree{Hash: sha256.Sum256(nil)}
 	}
 	root := h.edge[last]
+	// From the right: an incomplete subtree joins the full one on its left.
 	for i := last - 1; i >= 0; i-- {
 		root = tlog.NodeHash(h.edge[i], root)
 	}

@@ -32,11 +32,12 @@ type Log struct {
 	closed bool
 	queue  chan pending
 
-	mu   sync.Mutex
-	head Head // durable
-	err  error
+	mu   sync.Mutex // never held across I/O: health checks must not hang with a disk
+	head Head       // durable
+	err  error      // why the log is broken; set once
 }
 
+// pending is an entry that waits for the writer, and where its caller waits.
 type pending struct {
 	entry  []byte
 	result chan<- result
@@ -52,6 +53,7 @@ type result struct {
 // explain; the file is left as it is.
 func New(cfg Config) (*Log, error) { return open(disk{}, cfg) }
 
+// open is New on any file system.
 func open(fs filesystem, cfg Config) (*Log, error) {
 	if cfg.Queue == 0 {
 		cfg.Queue = DefaultQueue
@@ -111,6 +113,9 @@ func (l *Log) Append(ctx context.Context, r Record) (Receipt, error) {
 	}
 }
 
+// enqueue hands a record to the writer. The read lock is held while it waits for
+// room; the writer makes room until Close, which takes the write lock, has all of
+// them out of here, so nobody sends on a closed channel.
 func (l *Log) enqueue(ctx context.Context, p pending) error {
 	l.gate.RLock()
 	defer l.gate.RUnlock()
@@ -196,8 +201,10 @@ func (l *Log) commit(batch []pending) {
 	var lines []byte
 	if err == nil {
 		for i, p := range batch {
-			lines, head = appendLine(lines, head, p.entry)
-			receipts[i] = Receipt{Index: head.size - 1, Tree: head.Tree()}
+			head = head.Append(p.entry)
+			tree := head.Tree()
+			lines = appendLine(lines, tree, p.entry)
+			receipts[i] = Receipt{Index: tree.N - 1, Tree: tree}
 		}
 		err = l.store(lines, head)
 	}
@@ -213,6 +220,7 @@ func (l *Log) commit(batch []pending) {
 	}
 }
 
+// store writes and syncs once; the head moves only after both.
 func (l *Log) store(lines []byte, head Head) error {
 	_, err := l.file.Write(lines)
 	if err == nil {

@@ -16,6 +16,9 @@ import (
 // (c2sp.org/tlog-tiles).
 const MaxEntry = 65535
 
+// redacted stands for a value that its class keeps out. It says that there was one,
+// and nothing about it: a hash of a phone number is as good as the number to whoever
+// can try them all.
 const redacted = "[redacted]"
 
 // Outcome is how an action ended. The set is closed.
@@ -125,7 +128,8 @@ func separator(i int) string {
 	return ","
 }
 
-// validate returns the fields in order.
+// validate returns the fields in order. A record that lacks who, what, when or how
+// it ended is not worth the action it would let through.
 func (r Record) validate() ([]Field, error) {
 	if year := r.Time.UTC().Year(); r.Time.IsZero() || year < 1 || year > 9999 {
 		return nil, fmt.Errorf("%w: Time: want a year from 1 to 9999", ErrInvalid)
@@ -159,6 +163,8 @@ func (r Record) validate() ([]Field, error) {
 	return sorted, nil
 }
 
+// written lists what is written, not what is redacted: a class that is added later
+// and forgotten here stays out.
 func (f Field) written() string {
 	if f.Class == Public || f.Class == Internal {
 		return f.Value
@@ -204,6 +210,7 @@ func Parse(entry []byte) (Record, error) {
 	return r, nil
 }
 
+// appendPair writes an actor or a target.
 func appendPair(b []byte, kind, id string) []byte {
 	b = appendString(append(b, `{"kind":`...), kind)
 	b = appendString(append(b, `,"id":`...), id)
@@ -230,6 +237,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// appendEscape writes a character as RFC 8259 section 7 does, in lower case; above
+// the basic plane as a surrogate pair.
 func appendEscape(b []byte, c rune) []byte {
 	if c <= 0xffff {
 		return fmt.Appendf(b, `\u%04x`, c)

@@ -66,6 +66,7 @@ func FromLookup(name string, find func(*http.Request) (string, error)) Source {
 	})
 }
 
+// source is nil-safe: New reports a source without a name or a reader.
 func source(name string, read func(*http.Request) ([]string, error)) Source {
 	if name == "" {
 		return Source{}
@@ -73,6 +74,7 @@ func source(name string, read func(*http.Request) ([]string, error)) Source {
 	return Source{name: name, read: read}
 }
 
+// optional turns the one-valued sources' "" into no value.
 func optional(value string) []string {
 	if value == "" {
 		return nil
@@ -89,7 +91,7 @@ func (g *Gate) claim(r *http.Request) (Claim, *Rejection) {
 		if err != nil {
 			return Claim{}, sourceError(err)
 		}
-		if len(values) > 1 {
+		if len(values) > 1 { // even if equal: the next reader may take them for a list
 			return Claim{}, refuse(ReasonSiteConflict, nil)
 		}
 		if len(values) == 0 {
@@ -109,6 +111,7 @@ func (g *Gate) claim(r *http.Request) (Claim, *Rejection) {
 	return Claim{found}, nil
 }
 
+// sourceError keeps "there is no such thing" apart from "could not tell".
 func sourceError(err error) *Rejection {
 	if rej, ok := errors.AsType[*Rejection](err); ok {
 		return rej

@@ -87,6 +87,8 @@ type Decision struct {
 	Err        error // the cause of a refusal; tells ErrNotMember from ErrForbidden
 }
 
+// withDefaults fills what was left out and has a safe default. Who is asking, where
+// the site stands and who may do what have none.
 func (c Config) withDefaults() Config {
 	if c.ValidSite == nil {
 		c.ValidSite = plainID
@@ -124,6 +126,7 @@ func (c Config) validate() error {
 			require(name != "", "Roles["+string(role)+"]", "", "a permission needs a name")
 		}
 	}
+	// A misspelt name here would be a step-up that is never asked for.
 	for name, age := range c.StepUp {
 		require(granted[name], "StepUp", name, "no role has this permission; is it misspelt?")
 		require(age >= 0, "StepUp["+name+"]", age.String(), "want 0 or more")

@@ -27,6 +27,7 @@ const (
 	ReasonUnavailable Reason = "site_access_unavailable"
 )
 
+// reasons is the closed set.
 func reasons() []Reason {
 	return []Reason{
 		ReasonIdentityRequired, ReasonSiteRequired, ReasonSiteMalformed, ReasonSiteConflict,
@@ -34,6 +35,7 @@ func reasons() []Reason {
 	}
 }
 
+// status and title are what a refusal tells the client.
 func (r Reason) status() int {
 	switch r {
 	case ReasonIdentityRequired, ReasonStepUp:

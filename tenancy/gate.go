@@ -97,6 +97,7 @@ func Wrap[P Permission](g *Gate, next http.Handler) http.Handler {
 	})
 }
 
+// key is a type per permission: a grant for one is not found as another.
 type key[P Permission] struct{}
 
 // FromContext returns the grant that [Wrap] put there.
@@ -127,7 +128,10 @@ func (g *Gate) decide(r *http.Request, d *Decision) (*proof, *Rejection) {
 	if err != nil && !errors.Is(err, ErrUnauthenticated) {
 		return nil, refuse(ReasonUnavailable, err)
 	}
-	if err != nil || !who.proved() { // before the claim: strangers cause no lookups
+	// Before the claim: a source may be a lookup, and strangers must not cause any.
+	// An identity that is absent without an error is refused here as well; skipping
+	// the check for it is how a peer let API keys past (CVE-2026-44426).
+	if err != nil || !who.proved() {
 		return nil, refuse(ReasonIdentityRequired, err)
 	}
 	d.User = who.User
@@ -144,6 +148,8 @@ func (g *Gate) decide(r *http.Request, d *Decision) (*proof, *Rejection) {
 	return proof, nil
 }
 
+// authorize is the decision once it is known who asks for which site. It repeats
+// the checks of its arguments: outside HTTP nobody has made them.
 func (g *Gate) authorize(
 	ctx context.Context, who Principal, claim Claim, permission string,
 ) (*proof, *Rejection) {
@@ -153,13 +159,14 @@ func (g *Gate) authorize(
 	if !g.cfg.ValidSite(claim.site) {
 		return nil, refuse(ReasonSiteMalformed, nil)
 	}
+	// A membership lookup that hangs would hold the request and its connection.
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	role, err := g.cfg.Member(ctx, who.User, claim.site)
 	if err != nil && !errors.Is(err, ErrNotMember) {
 		return nil, refuse(ReasonUnavailable, err)
 	}
-	if err != nil || role == "" {
+	if err != nil || role == "" { // 404 and not 403: the site's existence is not theirs
 		return nil, refuse(ReasonNotFound, ErrNotMember)
 	}
 	if !g.Allows(role, permission) {
@@ -191,8 +198,10 @@ func (g *Gate) stepUp(who Principal, role Role, permission string, now time.Time
 	return rej
 }
 
+// proved is false for the zero value, and for a user whom nothing authenticated.
 func (p Principal) proved() bool { return p.User != "" && p.Level >= oneFactor }
 
+// reject renders a refusal. The three kinds of 404 take one path through it.
 func (g *Gate) reject(w http.ResponseWriter, r *http.Request, rej *Rejection) {
 	if g != nil && g.cfg.OnReject != nil {
 		g.cfg.OnReject(w, r, rej)
