@@ -97,14 +97,15 @@ func (p *position) next(in *bufio.Reader) ([]byte, error) {
 		return nil, err
 	}
 	bad := &CorruptError{Index: p.head.size, Offset: p.offset, Torn: torn}
-	_, rest, _ := bytes.Cut(line, []byte(" "))
-	_, entry, found := bytes.Cut(rest, []byte(" "))
-	if torn || long || !found {
+	if long {
 		return nil, bad
 	}
+	_, rest, _ := bytes.Cut(line, []byte(" "))
+	_, entry, _ := bytes.Cut(rest, []byte(" "))
 	entry = bytes.TrimSuffix(entry, []byte("\n"))
 	next := p.head.Append(entry)
-	// Writing the line again and comparing leaves no second spelling.
+	// Writing the line again and comparing leaves no second spelling, and needs no
+	// other check: a line that is torn or lacks a part differs.
 	p.line = appendLine(p.line[:0], next.Tree(), entry)
 	if !bytes.Equal(p.line, line) {
 		return nil, bad

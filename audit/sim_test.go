@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/tlog"
@@ -25,6 +28,7 @@ type sim struct {
 	named   bool   // the directory entry survives
 	ops     int    // operations until the crash; negative: never
 	failing error  // of the next Sync
+	unread  error  // of every Read
 	syncs   int
 }
 
@@ -68,6 +72,9 @@ type simFile struct {
 func (f *simFile) Read(p []byte) (int, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
+	if f.s.unread != nil {
+		return 0, f.s.unread
+	}
 	if f.pos >= len(f.s.cache) {
 		return 0, io.EOF
 	}
@@ -221,78 +228,71 @@ func TestAFailedSyncIsFatal(t *testing.T) {
 	require.NoError(t, log.Close())
 }
 
-// blocked holds every Sync until released.
+// blocked holds every Sync until it receives from release.
 type blocked struct {
 	*sim
-	entered, release chan struct{}
+	release chan struct{}
 }
 
 func (b *blocked) Open(string) (audit.File, error) {
-	return &blockedFile{&simFile{s: b.sim}, b}, nil
+	return &blockedFile{&simFile{s: b.sim}, b.release}, nil
 }
 
 type blockedFile struct {
 	*simFile
-	b *blocked
+	release chan struct{}
 }
 
 func (f *blockedFile) Sync() error {
-	f.b.entered <- struct{}{}
-	<-f.b.release
+	<-f.release
 	return f.simFile.Sync()
 }
 
-// All who wait during one fsync share the next one, and a caller that gives up
-// neither hangs nor is told a lie.
-func TestGroupCommitAndHungDisk(t *testing.T) {
+// All who wait during one fsync share the next one, and while the disk hangs a
+// caller that gives up neither hangs with it nor is told a lie.
+func TestGroupCommitAndAHungDisk(t *testing.T) {
 	t.Parallel()
-	fs := &blocked{&sim{ops: -1}, make(chan struct{}, 1), make(chan struct{}, 9)}
-	fs.release <- struct{}{} // New syncs once
-	const waiters = 64
-	log, err := audit.NewOn(fs, audit.Config{Path: "log", Queue: waiters})
-	require.NoError(t, err)
-	<-fs.entered
-	var all sync.WaitGroup
-	all.Go(func() { _, err := log.Append(context.Background(), record("first")); must(t, err) })
-	<-fs.entered // the first one is at the disk, which hangs
-	queued := make(chan struct{}, waiters)
-	for i := range waiters - 1 {
-		all.Go(func() {
-			queued <- struct{}{}
-			_, err := log.Append(context.Background(), record(fmt.Sprint(i)))
+	synctest.Test(t, func(t *testing.T) {
+		const waiters = 63
+		fs := &blocked{&sim{ops: -1}, make(chan struct{}, 1)}
+		fs.release <- struct{}{} // New syncs once
+		var batches []int
+		log, err := audit.NewOn(fs, audit.Config{Path: "log", Queue: waiters + 1, OnCommit: func(
+			n int, err error,
+		) {
 			must(t, err)
-		})
-	}
-	for range waiters - 1 {
-		<-queued
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() { _, err := log.Append(ctx, record("gone")); gone <- err }()
-	cancel()
-	err = <-gone
-	require.ErrorIs(t, err, context.Canceled)
-	for range 8 {
+			batches = append(batches, n)
+		}})
+		require.NoError(t, err)
+		appending := func(ctx context.Context, id string) chan error {
+			answer := make(chan error, 1)
+			go func() { _, err := log.Append(ctx, record(id)); answer <- err }()
+			synctest.Wait() // until it waits for the disk, or for room
+			return answer
+		}
+		answers := []chan error{appending(t.Context(), "first")} // the disk hangs with it
+		for i := range waiters {
+			answers = append(answers, appending(t.Context(), fmt.Sprint(i)))
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		queued, full := appending(short, "queued"), appending(short, "too many")
+		time.Sleep(time.Second)
+		require.ErrorIs(t, <-queued, audit.ErrUnknown, "it is in the queue")
+		err = <-full
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, audit.ErrUnknown, "it never was")
+		require.Zero(t, log.Head().Size(), "health checks do not hang with the disk")
+
 		fs.release <- struct{}{}
-	}
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	for waiting := true; waiting; {
-		select {
-		case <-fs.entered:
-		case <-done:
-			waiting = false
+		fs.release <- struct{}{}
+		for _, answer := range answers {
+			require.NoError(t, <-answer)
 		}
-	}
-	require.LessOrEqual(t, fs.syncs, 2+8, "64 records, shared syncs")
-	go func() {
-		for range fs.entered {
-		}
-	}()
-	require.NoError(t, log.Close())
-	close(fs.entered)
-	_, err = log.Append(t.Context(), record("late"))
-	require.ErrorIs(t, err, audit.ErrClosed)
+		synctest.Wait()
+		require.Equal(t, []int{1, waiters + 1}, batches)
+		require.NoError(t, log.Close())
+	})
 }
 
 func must(t *testing.T, err error) {
@@ -300,4 +300,26 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// Whatever goes wrong while a log is opened is reported, and nothing is appended.
+func TestOpeningOnABrokenDisk(t *testing.T) {
+	t.Parallel()
+	whole := &sim{ops: -1}
+	log, err := audit.NewOn(whole, audit.Config{Path: "log"})
+	require.NoError(t, err)
+	_, err = log.Append(t.Context(), record("1"))
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	torn := append(bytes.Clone(whole.cache), "1 torn"...)
+	for ops := range 3 { // truncate, sync, sync of the directory
+		_, err := audit.NewOn(&sim{cache: torn, ops: ops}, audit.Config{Path: "log"})
+		require.ErrorIs(t, err, errCrash)
+	}
+	_, err = audit.NewOn(&sim{cache: torn, ops: -1, unread: errCrash}, audit.Config{Path: "log"})
+	require.ErrorIs(t, err, errCrash)
+	log, err = audit.NewOn(&sim{cache: torn, ops: -1}, audit.Config{Path: "log"})
+	require.NoError(t, err)
+	require.EqualValues(t, len("1 torn"), log.Torn())
+	require.NoError(t, log.Close())
 }

@@ -250,6 +250,7 @@ func TestZeroManagerRefuses(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	b.do(&m, func(ctx context.Context) {
 		require.Error(t, m.Start(ctx, sessions.Login{User: "ada", Level: sessions.AAL1}, cart{}))
+		require.ErrorIs(t, m.Logout(ctx), sessions.ErrUnavailable)
 	})
 	_, err := m.List(t.Context(), "ada")
 	require.ErrorIs(t, err, sessions.ErrUnavailable)
@@ -319,4 +320,51 @@ func TestClocksThatStandStill(t *testing.T) {
 	now := time.Now()
 	rec.Seen, rec.Started = now.Round(0).Add(-time.Minute), now
 	require.False(t, rec.Live(now), "by the wall clock a minute has passed")
+}
+
+// contended loses every swap, and may hold something else at the next look.
+type contended struct {
+	sessions.Store
+	data  string
+	swaps int
+}
+
+func (s *contended) Swap(
+	ctx context.Context, old sessions.Key, next *sessions.Record,
+) (sessions.Record, error) {
+	if next == nil || old == (sessions.Key{}) {
+		return s.Store.Swap(ctx, old, next)
+	}
+	s.swaps++
+	return sessions.Record{}, sessions.ErrConflict
+}
+
+func (s *contended) Load(
+	ctx context.Context, key sessions.Key, a sessions.Access,
+) (sessions.Record, error) {
+	rec, err := s.Store.Load(ctx, key, a)
+	if a == sessions.Peek && s.data != "" {
+		rec.Data = []byte(s.data)
+	}
+	return rec, err
+}
+
+func TestUpdateGivesUp(t *testing.T) {
+	for name, tt := range map[string]struct {
+		data  string
+		want  error
+		swaps int
+	}{
+		"after many conflicts":         {"", sessions.ErrConflict, 1000},
+		"on data that does not decode": {"[", sessions.ErrNoSession, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &contended{Store: newMemory(t, sessions.MemoryConfig{}), data: tt.data}
+			m := newManager(t, func(c *sessions.Config) { c.Store = store })
+			signIn(t, m, "ada").do(m, func(ctx context.Context) {
+				require.ErrorIs(t, m.Update(ctx, add), tt.want)
+			})
+			require.Equal(t, tt.swaps, store.swaps)
+		})
+	}
 }
