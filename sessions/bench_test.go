@@ -27,7 +27,7 @@ func TestAllocations(t *testing.T) {
 	m := newManager(t, nil)
 	b := signIn(t, m, "ada")
 	require.LessOrEqual(t, allocs(t, m.Wrap(http.HandlerFunc(empty)), b.request()), 5.0, "unused")
-	require.LessOrEqual(t, allocs(t, m.Require(http.HandlerFunc(empty)), b.request()), 11.0, "read")
+	require.LessOrEqual(t, allocs(t, m.Require(http.HandlerFunc(empty)), b.request()), 10.0, "read")
 	none := testing.AllocsPerRun(200, func() { _, _ = m.Check(&http.Request{}) })
 	require.LessOrEqual(t, none, 5.0, "no cookie")
 }

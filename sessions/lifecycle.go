@@ -117,7 +117,7 @@ func (m *Manager[T]) List(ctx context.Context, user string) ([]Info, error) {
 	if m.cfg.Store == nil {
 		return nil, refuse(ReasonUnavailable, errZero)
 	}
-	ctx, cancel := m.timed(ctx)
+	ctx, cancel := timed(ctx, m.cfg.Timeout)
 	defer cancel()
 	records, err := m.cfg.Store.List(ctx, user)
 	if err != nil {
@@ -172,7 +172,7 @@ func (m *Manager[T]) end(ctx context.Context, which Selection) (int, error) {
 	if m.cfg.Store == nil {
 		return 0, refuse(ReasonUnavailable, errZero)
 	}
-	ctx, cancel := m.timed(context.WithoutCancel(ctx))
+	ctx, cancel := timed(context.WithoutCancel(ctx), m.cfg.Timeout)
 	defer cancel()
 	n, err := m.cfg.Store.End(ctx, which)
 	if err != nil {

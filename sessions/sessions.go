@@ -157,18 +157,18 @@ func (r Reason) problem() *problem.Problem {
 }
 
 // timed bounds one store operation: a store that hangs is a store that is down.
-func (m *Manager[T]) timed(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.cfg.Timeout == 0 {
+func timed(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, m.cfg.Timeout)
+	return context.WithTimeout(ctx, limit)
 }
 
 func (m *Manager[T]) load(ctx context.Context, key Key, access Access) (Record, error) {
 	if m.cfg.Store == nil {
 		return Record{}, errZero
 	}
-	ctx, cancel := m.timed(ctx)
+	ctx, cancel := timed(ctx, m.cfg.Timeout)
 	defer cancel()
 	return m.cfg.Store.Load(ctx, key, access)
 }
@@ -177,7 +177,7 @@ func (m *Manager[T]) swap(ctx context.Context, old Key, next *Record) (Record, e
 	if m.cfg.Store == nil {
 		return Record{}, errZero
 	}
-	ctx, cancel := m.timed(ctx)
+	ctx, cancel := timed(ctx, m.cfg.Timeout)
 	defer cancel()
 	return m.cfg.Store.Swap(ctx, old, next)
 }
