@@ -14,7 +14,7 @@ func (c *cluster) card(s string) (end int, ok bool) {
 		return end, true
 	}
 	best := 0
-	for k := range c.groups() {
+	for k := range c.ng {
 		n := c.g[k].first + c.g[k].n
 		if n > 19 || k > 0 && c.g[k].sep != c.g[1].sep {
 			break
@@ -73,7 +73,7 @@ func (c *cluster) printed(k int) bool {
 
 // floatCard recognises a card that became a float64: 4.111222233334444e+15.
 func (c *cluster) floatCard(s string) (int, bool) {
-	if c.groups() < 2 || c.g[0].n != 1 || c.g[1].sep != '.' || c.g[1].n < 3 {
+	if c.ng < 2 || c.g[0].n != 1 || c.g[1].sep != '.' || c.g[1].n < 3 {
 		return 0, false
 	}
 	j := c.g[1].end

@@ -25,33 +25,31 @@ type group struct {
 	sep        byte
 }
 
-func (c *cluster) groups() int { return c.ng }
-
-// digits examines the digit at i, the first of its group.
+// digits examines the digit at i, in any spelling. It returns past the group,
+// because no number starts inside one.
 func (sc *scanner) digits(i int) int {
 	s := sc.src
-	if i > 0 && digit.has(s[i-1]) {
-		return i
-	}
-	end := i
-	for end < len(s) && digit.has(s[end]) {
-		end++
-	}
-	if end-i < 8 && end < len(s) && end > i && !sepLead.has(s[end]) {
-		return end
-	}
-	if skip := insideEscape(s, i); skip > i {
-		if skip >= len(s) || !digit.has(s[skip]) {
-			return skip
+	end := digitsEnd(s, i)
+	if end > i {
+		if i > 0 && s[i-1]-'0' < 10 {
+			return end
 		}
-		i = skip
-	}
-	if i > 0 && s[i-1] >= 0x80 || i > 0 && s[i-1] == ';' {
-		if r, _ := unitBefore(s, i); r >= '0' && r <= '9' {
-			return max(end, i)
+		if next := dull(s, i, end); next > 0 {
+			return next
+		}
+		if skip := insideEscape(s, i); skip > i {
+			if i = skip; i >= len(s) || !digit.has(s[i]) {
+				return skip
+			}
 		}
 	}
 	c := &sc.num
+	if i > 0 && (s[i-1] >= 0x80 || s[i-1] == ';' || hexDigit.has(s[i-1])) {
+		if r, _ := unitBefore(s, i); r >= '0' && r <= '9' {
+			g := group{start: i, end: i}
+			return c.readGroup(s, &g)
+		}
+	}
 	c.read(s, i)
 	if c.total() >= 4 {
 		if sp, ok := sc.number(c); ok {
@@ -60,6 +58,66 @@ func (sc *scanner) digits(i int) int {
 	}
 	return max(end, c.g[0].end)
 }
+
+func digitsEnd(s string, i int) int {
+	for i < len(s) && s[i]-'0' < 10 {
+		i++
+	}
+	return i
+}
+
+// dull looks at the digits s[i:end] and what is joined to them, and returns
+// where to go on if they cannot be part of anything: too few, a date, or in
+// the middle of a row of short numbers. It returns 0 if they may be. It only
+// saves time; what it cannot judge it leaves to the detectors.
+func dull(s string, i, end int) int {
+	n := end - i
+	if end == len(s) {
+		if n < 7 && (i == 0 || !joins.has(s[i-1])) {
+			return end
+		}
+		return 0
+	}
+	if sep := s[end]; i > 1 && s[i-1] == sep && sep != '+' && s[i-2]-'0' < 10 && joins.has(sep) && n != 4 && n < 13 {
+		return end
+	}
+	if n == 4 && isDate(s, i) {
+		return i + len("2006-01-02")
+	}
+	total := n
+	for groups := 1; ; groups++ {
+		j := end
+		for j < len(s) && j-end < 4 && joins.has(s[j]) {
+			j++
+		}
+		next := digitsEnd(s, j)
+		if next == j || j == end {
+			if j < len(s) && j-end < 4 && encodes.has(s[j]) || total >= 7 {
+				return 0
+			}
+			return end
+		}
+		total += next - j
+		if total >= 12 || groups >= 3 {
+			return 0
+		}
+		end = next
+	}
+}
+
+// isDate reports whether 2006-01-02 stands at i, with nothing joined to it.
+func isDate(s string, i int) bool {
+	if i+10 >= len(s) || s[i] != '2' && s[i] != '1' || s[i+4] != '-' && s[i+4] != '/' || s[i+7] != s[i+4] {
+		return false
+	}
+	return s[i+5] <= '1' && digit.has(s[i+5]) && digit.has(s[i+6]) && s[i+8] <= '3' && digit.has(s[i+8]) &&
+		digit.has(s[i+9]) && !digit.has(s[i+10]) && s[i+10] != s[i+4] && !encodes.has(s[i+10])
+}
+
+var (
+	joins   = bytesOf(" \t-./_,()+*")                 // plain separators
+	encodes = bytesOf("%\\&" + byteRange(0x80, 0xFF)) // may begin an encoded one
+)
 
 // number runs the digit detectors on the cluster.
 func (sc *scanner) number(c *cluster) (span, bool) {
@@ -116,7 +174,7 @@ func (c *cluster) read(s string, i int) {
 func (c *cluster) readGroup(s string, g *group) int {
 	i, n := g.start, g.first
 	for i < len(s) && n < maxDigits && i-g.start < maxGroupBytes {
-		if ch := s[i]; digit.has(ch) {
+		if ch := s[i]; ch-'0' < 10 {
 			c.d[n] = ch - '0'
 			n++
 			i++
@@ -142,6 +200,12 @@ func (c *cluster) readGroup(s string, g *group) int {
 // readSeparator reads up to three separators before another digit. It
 // returns their common form and where the digit is, or 0.
 func readSeparator(s string, i int) (byte, int) {
+	if i+1 < len(s) && s[i+1]-'0' < 10 {
+		switch s[i] {
+		case ' ', '-', '.':
+			return s[i], i + 1
+		}
+	}
 	var sep byte
 	for k := 0; k < 4 && i < len(s); k++ {
 		r, w := unit(s, i)

@@ -32,6 +32,7 @@ type scanner struct {
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
+	noJWT  int // no JWT starts before: one attempt per run of characters
 }
 
 // scan examines candidates in [i, limit) and returns where it stopped.

@@ -95,9 +95,9 @@ func (s *Scrubber) compileUnits(all byteSet) {
 }
 
 func byteRange(from, to byte) string {
-	var b []byte
-	for c := from; c <= to; c++ {
-		b = append(b, c)
+	b := make([]byte, 0, int(to-from)+1)
+	for c := int(from); c <= int(to); c++ {
+		b = append(b, byte(c))
 	}
 	return string(b)
 }
@@ -108,7 +108,7 @@ func (s *Scrubber) compileTokens() {
 		f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i}, *vendors[i].body)
 	}
 	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
-	f.literal(entry{text: "-----BEGIN", kind: kindPEM}, byteSet{})
+	f.literal(entry{text: "BEGIN", kind: kindPEM}, byteSet{})
 	f.literal(entry{text: "://", kind: kindURL}, byteSet{})
 	for _, name := range [...]string{"bearer", "basic", "digest", "dpop"} {
 		f.literal(entry{text: name, fold: true, kind: kindScheme}, byteSet{})

@@ -59,15 +59,32 @@ func unitBefore(s string, i int) (rune, int) {
 	}
 	// The longest encoding that ends exactly here wins: 4 percent-encoded
 	// bytes are 12 bytes, an escape with 6 backslashes 11.
-	for w := min(i, 20); w >= 3; w-- {
-		switch s[i-w] {
-		case '%', '\\', '&':
+	for w := 3; w <= min(i, 20); w++ {
+		switch lead := s[i-w]; {
+		case lead == '%' || lead == '\\' || lead == '&':
 			if r, got := unit(s, i-w); got == w {
-				return r, w
+				return longer(s, i, w, r)
 			}
+		case !hexDigit.has(lead) && lead != '#' && lead != 'u' && lead != 'x' && (c != ';' || !alnum.has(lead)):
+			return rune(c), 1
 		}
 	}
 	return rune(c), 1
+}
+
+// longer extends a unit of width w that ends at i over the bytes before it
+// that belong to the same character.
+func longer(s string, i, w int, r rune) (rune, int) {
+	for k := w + 1; k <= min(i, 20); k++ {
+		if lead := s[i-k]; lead == '%' || lead == '\\' {
+			if other, got := unit(s, i-k); got == k {
+				r, w = other, k
+			}
+		} else if !hexDigit.has(lead) {
+			break
+		}
+	}
+	return r, w
 }
 
 func percentUnit(s string, i int) (rune, int) {

@@ -214,8 +214,12 @@ func upstash(prefix string) bool {
 // second part and stays.
 func (sc *scanner) jwt(i int) int {
 	s := sc.src
+	if i < sc.noJWT {
+		return i
+	}
 	dot := tokenPart(s, i)
 	if dot-i < 12 || dot >= len(s) {
+		sc.noJWT = dot - (dot-i)/2
 		return i
 	}
 	r, w := unit(s, dot)
@@ -245,9 +249,12 @@ func tokenPart(s string, i int) int {
 	return i
 }
 
-// pem examines -----BEGIN at i: a private key (RFC 7468 section 10).
+// pem examines BEGIN at i: a private key (RFC 7468 section 10).
 func (sc *scanner) pem(i int) int {
-	s, end := sc.src, i+len("-----BEGIN")
+	s, end := sc.src, i+len("BEGIN")
+	if i < 5 || !hasAt(s, i-5, "-----") {
+		return i
+	}
 	label := end
 	for label < len(s) && label-end < 80 && s[label] != '-' && s[label] != '\n' {
 		label++
@@ -255,7 +262,7 @@ func (sc *scanner) pem(i int) int {
 	if !hasWord(s[end:label], "PRIVATE") || !hasAt(s, label, "-----") {
 		return i
 	}
-	return sc.foundRun(span{start: i, end: label + 5, det: detToken}, swallowPEM)
+	return sc.foundRun(span{start: i - 5, end: label + 5, det: detToken}, swallowPEM)
 }
 
 func hasWord(label, word string) bool {

@@ -103,6 +103,7 @@ func (w *Writer) advance(last bool) {
 	w.buf = w.buf[:copy(w.buf, w.buf[cut:])]
 	w.pos -= cut
 	sc.done -= cut
+	sc.noJWT -= cut
 	sc.pend.start -= cut
 	sc.pend.end -= cut
 	sc.src = ""
