@@ -161,14 +161,6 @@ func (p *process) demo() settings.Demo {
 	return d
 }
 
-// password reads the line that is printed once.
-func (p *process) password() string {
-	p.t.Helper()
-	m := regexp.MustCompile(`(?m)^\s*password\s+(\S+)$`).FindStringSubmatch(p.out.String())
-	require.NotNil(p.t, m, "no password was printed:\n%s", p.out)
-	return m[1]
-}
-
 // post sends a body to the API as a page on origin would.
 func (p *process) post(ctx context.Context, path, origin, body string, headers ...string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL+path, strings.NewReader(body))

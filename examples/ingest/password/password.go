@@ -63,7 +63,7 @@ func Parse(phc string) (*Hash, error) {
 	var h Hash
 	n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.time, &h.threads)
 	if err != nil || n != 3 || parts[3] != h.parameters() {
-		return nil, errors.New("want parameters m=...,t=...,p=...")
+		return nil, errors.New("want parameters m=,t=,p= in decimal")
 	}
 	h.salt, err = base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	if err != nil || len(h.salt) < minSalt || len(h.salt) > maxSalt {

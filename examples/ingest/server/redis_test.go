@@ -26,12 +26,25 @@ func instances(t *testing.T, n int, url string, change func(*settings.Settings))
 	return rigs
 }
 
+// retried asks again while the answer is 503, as clients do: on a busy machine
+// Redis misses the gates' deadlines now and then.
+func retried(t *testing.T, ask func() answer) (got answer) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		got = ask()
+		return got.Status != http.StatusServiceUnavailable
+	}, 20*time.Second, 50*time.Millisecond)
+	return got
+}
+
 func TestInstancesShareTheirLimits(t *testing.T) {
 	t.Parallel()
 	rigs := instances(t, 3, "redis://"+loopback.Redis(t), func(s *settings.Settings) { s.RatePerMinute = 10 })
 	admitted := 0
 	for i := range 60 {
-		got := rigs[i%len(rigs)].do(http.MethodPost, "/api/sync", view(), "Origin", originA)
+		got := retried(t, func() answer {
+			return rigs[i%len(rigs)].do(http.MethodPost, "/api/sync", view(), "Origin", originA)
+		})
 		if got.Status == 202 {
 			admitted++
 			continue
@@ -46,8 +59,11 @@ func TestInstancesShareTheirReplays(t *testing.T) {
 	rigs := instances(t, 2, "redis://"+loopback.Redis(t), nil)
 	body := call("33a11c86-2371-4af7-8580-e3f78f56d6a2")
 	headers := sign(siteA, secretA, body, time.Now())
-	require.Equal(t, 202, rigs[0].do(http.MethodPost, "/api/call-event/v2", body, headers...).Status)
-	got := rigs[1].do(http.MethodPost, "/api/call-event/v2", body, headers...)
+	send := func(r *rig) answer {
+		return retried(t, func() answer { return r.do(http.MethodPost, "/api/call-event/v2", body, headers...) })
+	}
+	require.Equal(t, 202, send(rigs[0]).Status)
+	got := send(rigs[1])
 	require.Equal(t, 200, got.Status)
 	require.JSONEq(t, `{"status":"noop"}`, got.Body)
 }
@@ -61,9 +77,10 @@ func TestFailModeDecidesWithoutRedis(t *testing.T) {
 			t.Parallel()
 			redis := loopback.StartRedis(t)
 			r := instances(t, 1, "redis://"+redis.Addr, func(s *settings.Settings) { s.FailMode = mode })[0]
-			require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)
+			got := retried(t, func() answer { return r.do(http.MethodPost, "/api/sync", view(), "Origin", originA) })
+			require.Equal(t, 202, got.Status)
 			redis.Kill()
-			got := r.do(http.MethodPost, "/api/sync", view("view", "scroll"), "Origin", originA)
+			got = r.do(http.MethodPost, "/api/sync", view("view", "scroll"), "Origin", originA)
 			require.Equal(t, want, got.Status, got.Body)
 			if want == 503 {
 				require.NotEmpty(t, got.Header.Get("Retry-After"))

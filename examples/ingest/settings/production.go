@@ -108,10 +108,8 @@ func checkURL(v *values, name string) {
 	schemes := map[string][]string{
 		"REDIS_URL": {"redis", "rediss"}, "WORKER_URL": {"http", "https"}, "SENTRY_DSN": {"http", "https"},
 	}
-	for _, scheme := range schemes[name] {
-		if u.Scheme == scheme {
-			return
-		}
+	if slices.Contains(schemes[name], u.Scheme) {
+		return
 	}
 	v.problem(name, "want a URL that starts with %s://", strings.Join(schemes[name], ":// or "))
 }

@@ -3,6 +3,7 @@ package settings_test
 import (
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,9 +37,7 @@ func production(t *testing.T, changes map[string]string) []string {
 		"SITES_FILE": "[" + site + "]", "USERS_FILE": "[" + user() + "]",
 		"DATA_DIR": dir,
 	}
-	for name, value := range changes {
-		env[name] = value
-	}
+	maps.Copy(env, changes)
 	var list []string
 	for name, value := range env {
 		if value == "-" {

@@ -46,9 +46,11 @@ func record(tx *sql.Tx, act Act, previous, status string) error {
 		{`INSERT INTO audit_log (seq, entry) VALUES (?, ?)`, []any{head.Size(), entry}},
 		{`INSERT INTO audit_head (only, head) VALUES (1, ?1)
 			ON CONFLICT (only) DO UPDATE SET head = ?1`, []any{string(text)}},
-		{`INSERT INTO call_actions (audit_seq, call_id, site_id, action, actor, previous, at)
+		{
+			`INSERT INTO call_actions (audit_seq, call_id, site_id, action, actor, previous, at)
 			VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			[]any{head.Size(), act.Call, act.Site, act.Name, act.Actor, previous, now.UnixMilli()}},
+			[]any{head.Size(), act.Call, act.Site, act.Name, act.Actor, previous, now.UnixMilli()},
+		},
 	} {
 		if _, err := tx.Exec(statement.sql, statement.args...); err != nil {
 			return fmt.Errorf("sqlite: record action: %w", err)
