@@ -34,6 +34,14 @@ func (sc *scanner) digits(i int) int {
 		if i > 0 && s[i-1]-'0' < 10 {
 			return end
 		}
+		if i > 0 && s[i-1] == '%' && end-i > 1 && s[i] < '5' && s[i] != '3' {
+			if end-i == 2 {
+				return end // %20, %40: what they encode is no digit
+			}
+			if s[i] < '3' {
+				i += 2
+			}
+		}
 		if next := dull(s, i, end); next > 0 {
 			return next
 		}

@@ -99,6 +99,9 @@ func (sc *scanner) examine(e *entry, i int) int {
 // encoded examines a character that is not plain ASCII.
 func (sc *scanner) encoded(i int) int {
 	r, w := unit(sc.src, i)
+	for n := 0; sc.src[i] == '\\' && i > 0 && sc.src[i-1] == '\\' && n < 7; n++ {
+		i, w = i-1, w+1
+	}
 	switch {
 	case w == 1:
 		return i

@@ -85,7 +85,7 @@ func (s *Scrubber) compile() {
 func (s *Scrubber) compileUnits(all byteSet) {
 	f := &s.filter
 	f.class(kindUnit, bytesOf("%"), bytesOf("234eEdDfF"), hexDigit)
-	f.class(kindUnit, bytesOf("\\"), bytesOf("\\uUx"), all)
+	f.class(kindUnit, bytesOf("\\"), bytesOf("uUx"), hexDigit)
 	f.class(kindUnit, bytesOf("&"), bytesOf("#c"), all)
 	f.class(kindUnit, bytesOf("\xef"), bytesOf("\xbc\xb9"), all) // full-width forms
 	f.class(kindUnit, bytesOf("\xd9\xdb\xdf"), bytesOf(byteRange(0x80, 0xB9)), bytesOf("\xd9\xdb\xdf0123456789 -\xc2\xe2"))

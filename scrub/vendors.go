@@ -218,12 +218,12 @@ func (sc *scanner) jwt(i int) int {
 		return i
 	}
 	dot := tokenPart(s, i)
-	if dot-i < 12 || dot >= len(s) {
-		sc.noJWT = dot - (dot-i)/2
-		return i
+	r, w := rune(0), 0
+	if dot < len(s) {
+		r, w = unit(s, dot)
 	}
-	r, w := unit(s, dot)
-	if r != '.' || dot+w >= len(s) {
+	if dot-i < 12 || r != '.' || dot+w >= len(s) {
+		sc.noJWT = dot - (dot-i)/2
 		return i
 	}
 	second := tokenPart(s, dot+w)

@@ -159,7 +159,7 @@ func TestWorstCases(t *testing.T) {
 			src := fill(w.unit, n)
 			fs = append(fs, func() { dst, _ = s.Append(dst[:0], src) })
 		}
-		d := best(12, fs...)
+		d := best(25, fs...)
 		slow := float64(d[2]) / float64(d[0])
 		growth := float64(d[3]) / float64(d[1])
 		t.Logf("%-14s %5.1f x clean; 16 times the size takes %4.1f times as long; %s", w.name, slow, growth,
