@@ -30,8 +30,10 @@ const redacted = "[redacted]"
 // value. Copies share one key. It is safe for concurrent use. The zero Secret
 // is no secret and is refused wherever one is needed.
 type Secret struct {
-	_   [0]func() // not comparable: == on secrets is not constant time
-	key *key
+	// A function, because fmt prints what a pointer in somebody's unexported
+	// field points to when the verb does not fit it, without asking Format. It
+	// also keeps == away, which is not constant time.
+	key func() *key
 }
 
 // key holds the bytes and a pool of HMAC states keyed with them: restoring a
@@ -90,7 +92,7 @@ func Generate() Secret {
 func newSecret(raw []byte) Secret {
 	k := &key{raw: raw}
 	k.states.New = func() any { return hmac.New(sha256.New, k.raw) }
-	return Secret{key: k}
+	return Secret{key: func() *key { return k }}
 }
 
 // Reveal returns the value, for the one moment when a person or another
@@ -99,7 +101,7 @@ func (s Secret) Reveal() string {
 	if s.key == nil {
 		return ""
 	}
-	return string(s.key.raw)
+	return string(s.key().raw)
 }
 
 // IsZero reports whether s is no secret at all.
@@ -107,7 +109,7 @@ func (s Secret) IsZero() bool { return s.key == nil }
 
 // Equal compares in constant time. Two zero secrets are not equal.
 func (s Secret) Equal(other Secret) bool {
-	return s.key != nil && other.key != nil && Equal(s.key.raw, other.key.raw)
+	return s.key != nil && other.key != nil && Equal(s.key().raw, other.key().raw)
 }
 
 // String shows nothing of the secret.

@@ -80,7 +80,7 @@ func (s *Signer) SignAt(r *http.Request, at time.Time) error {
 		signed = nil
 	}
 	base := s.cfg.Scheme.Base(nil, r, m)
-	s.cfg.Scheme.Write(r, m, s.cfg.Secret.key.mac(nil, base, signed))
+	s.cfg.Scheme.Write(r, m, s.cfg.Secret.key().mac(nil, base, signed))
 	return nil
 }
 

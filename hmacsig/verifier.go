@@ -40,7 +40,7 @@ type Verifier struct {
 	cfg      Config
 	age      int64 // seconds
 	ahead    int64
-	decoy    key
+	decoy    *key // nobody's: pays for MACs that decide nothing
 	problems map[Reason]*problem.Problem
 	// width is the largest number of keys that any keyring had: every refusal
 	// costs that many MACs, so that neither an unknown id nor a site that is
@@ -67,9 +67,7 @@ func New(cfg Config) (*Verifier, error) {
 		ahead:    int64(cfg.maxAhead() / time.Second),
 		problems: problems(cfg.Scheme.Status),
 	}
-	decoy := Generate()
-	v.decoy.raw = decoy.key.raw
-	v.decoy.states.New = decoy.key.states.New
+	v.decoy = Generate().key()
 	v.width.Store(1)
 	return v, nil
 }
@@ -196,7 +194,7 @@ func (v *Verifier) match(w *work, ring Keyring) *Key {
 		if !k.active(w.now) {
 			continue
 		}
-		w.mac = k.Secret.key.mac(w.mac[:0], w.base, signed)
+		w.mac = k.Secret.key().mac(w.mac[:0], w.base, signed)
 		if spent == 0 {
 			copy(w.first[:], w.mac)
 		}

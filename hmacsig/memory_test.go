@@ -1,0 +1,137 @@
+package hmacsig_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/storetest"
+)
+
+func TestMemoryConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(*testing.T) hmacsig.ReplayStore { return hmacsig.NewMemoryReplay(0) })
+}
+
+// numbered is an entry whose ID is spread like a MAC's.
+func numbered(n uint64, at time.Time) hmacsig.ReplayEntry {
+	e := hmacsig.ReplayEntry{KeyID: "site", At: at, Until: at.Add(time.Minute)}
+	x := n * 0x9e3779b97f4a7c15
+	x ^= x >> 29
+	x *= 0xbf58476d1ce4e5b9
+	binary.BigEndian.PutUint64(e.ID[:], x^x>>32)
+	binary.BigEndian.PutUint64(e.ID[8:], n*0x94d049bb133111eb^x>>7)
+	return e
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Ten million claims, a hundred thousand of them alive at a time: the store
+// refuses rather than evict, and does not grow past its cap.
+func TestMemoryIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("ten million claims")
+	}
+	const limit = 100_000
+	m := hmacsig.NewMemoryReplay(limit)
+	start := time.Now()
+	before := heap()
+	claimed, full := 0, 0
+	for i := range uint64(10_000_000) {
+		// 1,000 new messages a second: 60,000 are alive.
+		at := start.Add(time.Duration(i) * time.Millisecond)
+		if i > 5_000_000 {
+			at = start.Add(5_000_000 * time.Millisecond) // time stands still
+		}
+		state, err := m.Claim(t.Context(), numbered(i, at))
+		switch {
+		case errors.Is(err, hmacsig.ErrReplayFull):
+			full++
+		case err != nil || state != hmacsig.Claimed:
+			t.Fatalf("claim %d: state %d, error %v", i, state, err)
+		default:
+			claimed++
+		}
+	}
+	grown := heap() - before
+	require.Greater(t, full, 4_900_000)
+	require.Greater(t, claimed, 5_000_000)
+	t.Logf("%.0f bytes per live entry at the cap of %d", float64(grown)/limit, limit)
+	require.LessOrEqual(t, grown, uint64(100*limit))
+	// What was claimed last before it was full is still there.
+	state, err := m.Claim(t.Context(), numbered(5_000_001, start.Add(5_000_000*time.Millisecond)))
+	require.NoError(t, err)
+	require.Equal(t, hmacsig.InFlight, state)
+	runtime.KeepAlive(m)
+}
+
+// Bytes per live entry at any fill, once the tables have more than a few.
+func TestMemoryPerEntry(t *testing.T) {
+	t.Parallel()
+	m := hmacsig.NewMemoryReplay(1 << 20)
+	now := time.Now()
+	worst := 0
+	for i := range 500_000 {
+		_, err := m.Claim(t.Context(), numbered(uint64(i), now))
+		require.NoError(t, err)
+		if i > 10_000 && i%97 == 0 {
+			worst = max(worst, 24*m.Live()/i)
+		}
+	}
+	require.LessOrEqual(t, worst, 100)
+}
+
+func TestMemoryRecoversFromBeingFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := hmacsig.NewMemoryReplay(160)
+		var first hmacsig.ReplayEntry
+		n := uint64(0)
+		for ; ; n++ {
+			e := numbered(n, time.Now())
+			if _, err := m.Claim(t.Context(), e); err != nil {
+				require.ErrorIs(t, err, hmacsig.ErrReplayFull)
+				first = e
+				break
+			}
+		}
+		// A release makes room at once.
+		for i := range n {
+			require.NoError(t, m.Release(t.Context(), numbered(i, time.Now())))
+		}
+		_, err := m.Claim(t.Context(), first)
+		require.NoError(t, err)
+		require.NoError(t, m.Confirm(t.Context(), first))
+		// And so does time.
+		time.Sleep(2 * time.Minute)
+		state, err := m.Claim(t.Context(), numbered(1, time.Now()))
+		require.NoError(t, err)
+		require.Equal(t, hmacsig.Claimed, state)
+	})
+}
+
+// Full is 503, not 401 and not accepted.
+func TestFullStoreRefuses(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) { c.Replay = hmacsig.NewMemoryReplay(1) })
+	reasons := map[hmacsig.Reason]int{}
+	for i := range 100 {
+		r := signAt(t, hmacsig.OpsMantik(), s, time.Now().Add(-time.Duration(i)*time.Second), "{}")
+		_, err := v.Check(r)
+		reasons[reasonOf(t, err)]++
+	}
+	require.LessOrEqual(t, reasons[""], 16, "one per shard")
+	require.Equal(t, 100, reasons[""]+reasons[hmacsig.ReasonReplayFull])
+}
