@@ -33,7 +33,7 @@ type laneRef struct {
 // a known failure, the call may still be under way.
 func (l *lanes) do(s *Store, c *call) error {
 	if s.cfg.Batch == 1 {
-		s.send([]*call{c}, c)
+		s.send(c.alone[:], c)
 		return c.err
 	}
 	if !s.cluster {
@@ -64,7 +64,7 @@ func (l *lane) do(s *Store, c *call) error {
 	if l.flying < maxFlying {
 		l.flying++
 		l.mu.Unlock()
-		s.send([]*call{c}, c)
+		s.send(c.alone[:], c)
 		l.land(s)
 		return c.err
 	}

@@ -17,7 +17,6 @@ type call struct {
 	terms   [ratelimit.MaxPolicies]term
 	breaker *breaker
 	slot    int
-	since   time.Time
 
 	// Filled by the answer.
 	admitted bool
@@ -27,6 +26,12 @@ type call struct {
 
 	wake  chan []*call // nil: answered; else: this goroutine sends the batch
 	timer *time.Timer
+
+	// Reused from decision to decision by the one who sends.
+	alone  [1]*call
+	groups []group
+	packed []byte
+	args   []any
 }
 
 // term is a policy as the script sees it.
@@ -42,7 +47,10 @@ func newCall() *call {
 }
 
 func (c *call) fill(s *Store, id uint64, policies []ratelimit.Policy) error {
-	*c = call{wake: c.wake, timer: c.timer, id: id, n: len(policies), since: time.Now()}
+	*c = call{
+		id: id, n: len(policies), wake: c.wake, timer: c.timer, alone: [1]*call{c},
+		groups: c.groups[:0], packed: c.packed[:0], args: c.args[:0],
+	}
 	for i := range policies {
 		p := &policies[i]
 		c.keys[i] = s.names.name(domainBucket, p)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -53,7 +54,7 @@ func (s *Store) send(batch []*call, own *call) {
 
 // gather merges equal decisions, keeping the order of the first of each.
 func gather(batch []*call) []group {
-	groups := make([]group, 0, len(batch))
+	groups := batch[0].groups[:0]
 next:
 	for _, c := range batch {
 		for i := range groups {
@@ -64,6 +65,7 @@ next:
 		}
 		groups = append(groups, group{first: c, members: 1})
 	}
+	batch[0].groups = groups
 	return groups
 }
 
@@ -76,13 +78,16 @@ func (s *Store) run(groups []group, now time.Time) ([]any, error) {
 		keys = append(keys, c.keys[:c.n]...)
 		size += 2 + 4*c.n
 	}
-	packed := packArray(make([]byte, 0, 3+9*size), size)
+	scratch := groups[0].first
+	packed := packArray(scratch.packed[:0], size)
 	for i := range groups {
 		g := &groups[i]
 		g.ahead = s.memo.ahead(g.first, int(g.members), now)
 		packed = g.first.pack(packed, g.members+g.ahead)
 	}
-	cmd, err := s.eval(context.Background(), s.take, keys, packed)
+	scratch.packed = packed
+	scratch.args = slices.Grow(scratch.args[:0], 4+len(keys))
+	cmd, err := s.eval(context.Background(), s.take, scratch.args, keys, packed)
 	if err != nil {
 		return nil, err
 	}

@@ -185,7 +185,7 @@ func (s *Store) Enter(
 	}
 	ctx = context.WithoutCancel(ctx)
 	key := s.names.name(domainFlight, &p)
-	cmd, err := s.eval(ctx, s.enter, []string{key}, token, limit, lease.Milliseconds())
+	cmd, err := s.eval(ctx, s.enter, nil, []string{key}, token, limit, lease.Milliseconds())
 	if err != nil {
 		return false, err
 	}
@@ -211,11 +211,11 @@ func newScript(source string) script {
 }
 
 // eval runs a script by hash and, if the server does not know it, by source:
-// NOSCRIPT says that nothing ran, so this is no blind retry.
+// NOSCRIPT says that nothing ran, so this is no blind retry. Args is room to
+// build the command in.
 func (s *Store) eval(
-	ctx context.Context, sc script, keys []string, argv ...any,
+	ctx context.Context, sc script, args []any, keys []string, argv ...any,
 ) (*redis.Cmd, error) {
-	args := make([]any, 0, 3+len(keys)+len(argv))
 	args = append(args, "evalsha", sc.sha, len(keys))
 	for _, key := range keys {
 		args = append(args, key)
