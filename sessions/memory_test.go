@@ -54,6 +54,27 @@ func TestMemoryRefusesWhenFull(t *testing.T) {
 	})
 }
 
+// A full table finds its dead records when it has to.
+func TestMemoryLooksHarderWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 8 {
+			s := newMemory(t, sessions.MemoryConfig{MaxSessions: 250, MaxPerUser: 250})
+			for n := range byte(251) {
+				rec := record("ada", n)
+				rec.Key.Hash[1] = 1
+				if n < 25 {
+					rec.Idle = time.Minute
+				}
+				if n == 250 {
+					time.Sleep(time.Minute) // the table is full, and a tenth of it dead
+				}
+				_, err := s.Swap(t.Context(), sessions.Key{}, rec)
+				require.NoError(t, err)
+			}
+		}
+	})
+}
+
 func TestMemoryEndsTheLeastRecentOfAUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemory(t, sessions.MemoryConfig{MaxPerUser: 2})

@@ -52,8 +52,8 @@ func (s *faulty) List(ctx context.Context, user string) ([]sessions.Record, erro
 }
 
 func (s *faulty) End(ctx context.Context, which sessions.Selection) (int, error) {
-	if s.down != nil {
-		return 0, s.down
+	if err := errors.Join(s.down, ctx.Err()); err != nil {
+		return 0, err
 	}
 	return s.Store.End(ctx, which)
 }
@@ -125,17 +125,39 @@ func TestStartThatFailsSignsNobodyIn(t *testing.T) {
 	require.Empty(t, b.cookie)
 }
 
-// Defect 10: a client that disconnects during logout keeps the session alive.
-func TestLogoutSurvivesADisconnect(t *testing.T) {
+// Defect 10: a client that disconnects during logout keeps the session alive. The
+// other changes that must not stop half way are no different.
+func TestChangesSurviveADisconnect(t *testing.T) {
 	m, _ := newFaulty(t)
-	b := signIn(t, m, "ada")
-	ctx, cancel := context.WithCancel(t.Context())
-	r := b.request().WithContext(ctx)
-	m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		cancel()
-		require.NoError(t, m.Logout(r.Context()))
-	})).ServeHTTP(httptest.NewRecorder(), r)
-	_, err := check(m, b)
+	gone := func(b *browser, fn func(context.Context)) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := httptest.NewRecorder()
+		m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = m.Get(r.Context())
+			cancel()
+			fn(r.Context())
+		})).ServeHTTP(w, b.request().WithContext(ctx))
+		b.take(w.Result())
+	}
+	b, other := &browser{}, signIn(t, m, "ada")
+	gone(b, func(ctx context.Context) {
+		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		require.NoError(t, m.Start(ctx, login, cart{}))
+	})
+	gone(b, func(ctx context.Context) { require.NoError(t, m.StepUp(ctx, sessions.AAL2)) })
+	s, err := check(m, b)
+	require.NoError(t, err)
+	require.Equal(t, sessions.AAL2, s.Level)
+	gone(b, func(ctx context.Context) {
+		n, err := m.EndOthers(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+	_, err = check(m, other)
+	require.Equal(t, sessions.ReasonEnded, reason(err))
+	kept := *b
+	gone(b, func(ctx context.Context) { require.NoError(t, m.Logout(ctx)) })
+	_, err = check(m, &kept)
 	require.Equal(t, sessions.ReasonEnded, reason(err))
 }
 
@@ -160,6 +182,7 @@ func TestPresentedCookies(t *testing.T) {
 		"100 kB":              {[]string{name + large}, sessions.ReasonMalformed, 0},
 		"not base64url":       {[]string{name + "+" + good[1:]}, sessions.ReasonMalformed, 0},
 		"impossible slot":     {[]string{name + "_" + good[1:]}, sessions.ReasonMalformed, 0},
+		"line feed":           {[]string{name + good[:43] + "\n"}, sessions.ReasonMalformed, 0},
 		"quoted":              {[]string{name + `"` + good + `"`}, sessions.ReasonMalformed, 0},
 		"twice":               {[]string{name + good + "; " + name + good}, sessions.ReasonDuplicate, 0},
 		"in two lines":        {[]string{name + good, "a=b; " + name + "x"}, sessions.ReasonDuplicate, 0},

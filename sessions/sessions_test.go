@@ -205,6 +205,8 @@ func TestLogoutIsNotUndoneByASlowRequest(t *testing.T) { // ASVS 7.4.1
 		require.NoError(t, err)
 		b.do(m, func(ctx context.Context) { require.NoError(t, m.Logout(ctx)) })
 		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrNoSession)
+		_, ok := m.FromContext(ctx)
+		require.False(t, ok, "from here on this request knows")
 		require.ErrorIs(t, m.StepUp(ctx, sessions.AAL2), sessions.ErrNoSession)
 	})
 	require.Empty(t, b.cookie, "logout removes the cookie")
@@ -438,6 +440,26 @@ func TestDataThatCannotBeStored(t *testing.T) {
 		require.False(t, ok, "nothing is proved before it was asked")
 		login := sessions.Login{User: "ada", Level: sessions.AAL1}
 		require.Error(t, m.Start(r.Context(), login, odd{}))
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+}
+
+// A snapshot that others read must not change under them, not even when T holds
+// maps and fn fails half way.
+func TestUpdateWorksOnACopy(t *testing.T) {
+	type seen struct{ Pages map[string]int }
+	m, err := sessions.New[seen](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})
+	require.NoError(t, err)
+	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx, login := r.Context(), sessions.Login{User: "ada", Level: sessions.AAL1}
+		require.NoError(t, m.Start(ctx, login, seen{Pages: map[string]int{"a": 1}}))
+		require.Error(t, m.Update(ctx, func(s *seen) error {
+			s.Pages["a"]++
+			return errors.New("half way")
+		}))
+		s, err := m.Get(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Data.Pages["a"])
 	}))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 }

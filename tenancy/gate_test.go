@@ -271,6 +271,8 @@ func TestLookupSource(t *testing.T) {
 	calls = 0
 	_, err := tenancy.Check[viewCalls](g, request("", "/?call=1"))
 	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
+	_, err = tenancy.Check[viewCalls](g, request("@aa", "/?call=1")) // no user, no error
+	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
 	require.Zero(t, calls, "strangers must not cause lookups")
 }
 
