@@ -38,7 +38,11 @@ type filter struct {
 	buckets [64]bucket
 	used    int // literals fill the buckets from the first
 	classes int // classes fill them from the last
+	digits  bool
 }
+
+// digitBucket is the bucket of kindDigit, whose class is added first.
+const digitBucket = 1 << 63
 
 type bucket struct {
 	sets    [3]byteSet
@@ -49,6 +53,7 @@ type bucket struct {
 // all literals; the first one added is the last one tried.
 func (f *filter) class(k kind, a, b, c byteSet) {
 	f.classes++
+	f.digits = f.digits || k == kindDigit
 	f.buckets[len(f.buckets)-f.classes] = bucket{
 		sets: [3]byteSet{a, b, c}, entries: []entry{{kind: k}},
 	}
@@ -130,6 +135,9 @@ func (f *filter) entriesOf(m uint64) ([]entry, uint64) {
 
 // matches reports whether e's text is at s[i:].
 func (e *entry) matches(s string, i int) bool {
+	if e.text == "" {
+		return true
+	}
 	if !e.fold {
 		return hasAt(s, i, e.text)
 	}

@@ -1,5 +1,7 @@
 package scrub
 
+import "strings"
+
 // Telephone numbers, as people write them: international with + or 00 and
 // 8 to 15 digits (ITU-T E.164), North American 3-3-4, national with a trunk 0
 // and 9 to 11 digits in groups, an area code in parentheses. Digits without
@@ -120,14 +122,39 @@ func (c *cluster) goesOn(k int) bool {
 	return k+1 < c.ng && k > 0 && c.g[k+1].sep == c.g[k].sep && c.g[k].sep != ' '
 }
 
-const phoneWords = " phone tel telephone mobile cell cellphone fax gsm msisdn whatsapp sms dial call called calling" +
-	" caller callee telefon telefono telefonu telefone handy cep number_phone phonenumber mobil "
+// words is a set of lower-case words.
+type words map[string]struct{}
 
-const versionWords = " version ver section sec build release rev chapter oid firmware "
+func wordsOf(list string) words {
+	set := make(words)
+	for _, w := range strings.Fields(list) {
+		set[w] = struct{}{}
+	}
+	return set
+}
+
+// has reports whether word is in the set, whatever its case.
+func (set words) has(word string) bool {
+	var buf [16]byte
+	if len(word) > len(buf) {
+		return false
+	}
+	for i := range len(word) {
+		buf[i] = lower(word[i])
+	}
+	_, ok := set[string(buf[:len(word)])]
+	return ok
+}
+
+var (
+	phoneWords = wordsOf("phone tel telephone mobile cell cellphone fax gsm msisdn whatsapp sms dial call" +
+		" called calling caller callee telefon telefono telefonu telefone handy cep mobil phonenumber")
+	versionWords = wordsOf("version ver section sec build release rev chapter oid firmware")
+)
 
 // labelled reports whether one of the words of the name right before i is in
 // list: "phone": ", mobile_no=, call .
-func labelled(s string, i int, list string) bool {
+func labelled(s string, i int, list words) bool {
 	for n := 0; i > 0 && n < 6; n++ {
 		if letter.has(s[i-1]) {
 			break
@@ -142,7 +169,7 @@ func labelled(s string, i int, list string) bool {
 		if w.start == w.end {
 			return false
 		}
-		if listed(list, s[w.start:w.end]) {
+		if list.has(s[w.start:w.end]) {
 			return true
 		}
 		if i = w.start; i > 0 && s[i-1] == ' ' {

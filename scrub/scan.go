@@ -48,6 +48,10 @@ func (sc *scanner) scan(i, limit int) int {
 			return max(i, limit)
 		}
 		i = at + 1
+		if m == digitBucket && f.digits {
+			i = max(i, sc.digits(at)) // the common case on logs
+			continue
+		}
 		for m != 0 {
 			var entries []entry
 			entries, m = f.entriesOf(m)
