@@ -36,11 +36,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		_, _ = fmt.Fprintf(stderr, "ingest: settings:\n%v\n", err)
 		return 2
 	}
-	log, err := server.NewLogger(stderr)
+	log, closeLog, err := server.NewLogger(stderr, s.SentryDSN)
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "ingest:", err)
-		return 1
+		_, _ = fmt.Fprintf(stderr, "ingest: settings:\n%v\n", err)
+		return 2
 	}
+	defer closeLog()
+	server.RedirectRedisLog(log)
 	srv, err := server.Open(ctx, s, log, sqlite.Full)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "ingest:", err)

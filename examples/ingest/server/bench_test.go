@@ -99,7 +99,7 @@ func BenchmarkSyncDurability(b *testing.B) {
 func BenchmarkGates(b *testing.B) {
 	s := configured(b)
 	s.RatePerMinute, s.Sites[0].RatePerMinute = 1_000_000, 500_000_000
-	log, err := server.NewLogger(io.Discard)
+	log, _, err := server.NewLogger(io.Discard, "")
 	require.NoError(b, err)
 	srv, err := server.Open(b.Context(), s, log, sqlite.Full)
 	require.NoError(b, err)

@@ -1,11 +1,15 @@
 package server
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
 )
+
+// Harden is the outermost layer alone.
+func Harden(log *slog.Logger, next http.Handler) http.Handler { return harden(log, false, next) }
 
 // Gated is the whole server as one handler.
 func (srv *Server) Gated() http.Handler { return srv.api.Handler }

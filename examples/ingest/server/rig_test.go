@@ -83,7 +83,7 @@ func run(t testing.TB, s *settings.Settings) *rig {
 func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *rig {
 	t.Helper()
 	logs := &lockedBuffer{}
-	log, err := server.NewLogger(logs)
+	log, _, err := server.NewLogger(logs, "")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	srv, err := server.Open(ctx, s, log, durability)
