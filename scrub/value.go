@@ -72,6 +72,9 @@ func (w *valueWalk) any(key string, v reflect.Value, depth int) any {
 	if !v.IsValid() || nilable(v.Kind()) && v.IsNil() {
 		return nil
 	}
+	if v.Kind() == reflect.Interface {
+		return w.any(key, v.Elem(), depth) // its methods are those of what it holds
+	}
 	if h := w.s.deniedKey(key); h != nil {
 		if text := scalarText(v); text == "" || deniedValue(h.rule, text) {
 			return w.hide(h.det, text)
@@ -91,8 +94,6 @@ func (w *valueWalk) any(key string, v reflect.Value, depth int) any {
 		return w.number(key, v)
 	case reflect.Pointer, reflect.Map, reflect.Slice:
 		return w.shared(key, v, depth)
-	case reflect.Interface:
-		return w.any(key, v.Elem(), depth+1)
 	case reflect.Array:
 		return w.list(key, v, depth)
 	case reflect.Struct:
