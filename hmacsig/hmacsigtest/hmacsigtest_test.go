@@ -1,0 +1,74 @@
+package hmacsigtest_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/hmacsigtest"
+)
+
+func TestForge(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []hmacsig.Scheme{
+		hmacsig.OpsMantik(), hmacsig.StandardWebhooks(), hmacsig.Stripe(), hmacsig.Slack(), hmacsig.RFC9421(),
+	} {
+		for _, body := range []string{"", "{}"} {
+			secret := hmacsig.Generate()
+			ring, err := hmacsig.NewRotation(secret, hmacsig.Secret{})
+			require.NoError(t, err)
+			v, err := hmacsig.New(hmacsig.Config{
+				Scheme: scheme, Keys: hmacsig.StaticKeys{"": ring, "site-1": ring},
+			})
+			require.NoError(t, err)
+			f := hmacsigtest.New(t, scheme, "site-1", secret)
+			altered := hmacsig.ReasonInvalid
+			if scheme.Coverage == hmacsig.SignsDigest {
+				altered = hmacsig.ReasonDigest
+			}
+			check := func(r *http.Request, want hmacsig.Reason) {
+				t.Helper()
+				_, err := v.Check(r)
+				if want == "" {
+					require.NoError(t, err, scheme.Name)
+					return
+				}
+				var rejection *hmacsig.Rejection
+				require.ErrorAs(t, err, &rejection, scheme.Name)
+				require.Equal(t, want, rejection.Reason, scheme.Name)
+			}
+			check(f.Unsigned("POST", "/x", body), hmacsig.ReasonMissing)
+			check(f.Expired("POST", "/x", body), hmacsig.ReasonExpired)
+			check(f.Early("POST", "/x", body), hmacsig.ReasonNotYetValid)
+			check(f.WrongKey("POST", "/x", body), hmacsig.ReasonInvalid)
+			check(f.Altered("POST", "/x", body), altered)
+			first, second := f.Replay("POST", "/x", body)
+			check(first, "")
+			check(second, hmacsig.ReasonInFlight)
+		}
+	}
+}
+
+func TestReplayThroughAHandler(t *testing.T) {
+	t.Parallel()
+	secret := hmacsig.Generate()
+	ring, err := hmacsig.NewRotation(secret, hmacsig.Secret{})
+	require.NoError(t, err)
+	v, err := hmacsig.New(hmacsig.Config{
+		Scheme: hmacsig.OpsMantik(), Keys: hmacsig.StaticKeys{"site-1": ring},
+	})
+	require.NoError(t, err)
+	h := v.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	first, second := hmacsigtest.New(t, hmacsig.OpsMantik(), "site-1", secret).Replay("POST", "/", "{}")
+	for _, row := range []struct {
+		r    *http.Request
+		want int
+	}{{first, http.StatusOK}, {second, http.StatusConflict}} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, row.r)
+		require.Equal(t, row.want, w.Code)
+	}
+}

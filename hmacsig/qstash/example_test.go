@@ -1,0 +1,53 @@
+package qstash_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
+)
+
+func Example() {
+	current := hmacsig.Generate() // in production: QSTASH_CURRENT_SIGNING_KEY
+	verifier, err := qstash.New(qstash.Config{
+		URL:     "https://ingest.example.test/api/sync/worker",
+		Current: current,
+		OnReject: func(w http.ResponseWriter, _ *http.Request, r *hmacsig.Rejection) {
+			if r.Reason == hmacsig.ReasonReplayed {
+				return // 200: it is done, stop delivering it
+			}
+			w.WriteHeader(r.Status)
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	worker := verifier.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		proof, _ := hmacsig.FromContext(r.Context())
+		fmt.Println("delivered under the key", proof.Key)
+	}))
+
+	signer, err := qstash.NewSigner(qstash.SignerConfig{
+		URL: "https://ingest.example.test/api/sync/worker", Secret: current,
+	})
+	if err != nil {
+		panic(err)
+	}
+	delivery := httptest.NewRequest(http.MethodPost, "/api/sync/worker", strings.NewReader("{}"))
+	if err := signer.Sign(delivery); err != nil {
+		panic(err)
+	}
+	for range 2 {
+		delivery.Body, _ = delivery.GetBody()
+		w := httptest.NewRecorder()
+		worker.ServeHTTP(w, delivery)
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// delivered under the key current
+	// 200
+	// 200
+}
