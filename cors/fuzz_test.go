@@ -75,6 +75,7 @@ func FuzzPreflight(f *testing.F) {
 	f.Add("PUT", "x-a,x-b", "x-a")
 	f.Add("POST", " x-a ,, x-b\t", "")
 	f.Add("put", "X-A", "x-c")
+	f.Add("POST", "", "\n")
 	gate := newGate(f, cors.Config{
 		Origins: []string{app}, Methods: []string{"PUT"}, RequestHeaders: []string{"X-A", "X-B"},
 	})
@@ -87,7 +88,8 @@ func FuzzPreflight(f *testing.F) {
 		}
 		require.Contains(t, []string{"GET", "HEAD", "POST", "PUT"}, method)
 		for name := range strings.SplitSeq(first+","+second, ",") {
-			require.Contains(t, []string{"", "x-a", "x-b"}, strings.Trim(name, " \t"))
+			// net/http lets no line end in; the gate would take it for space.
+			require.Contains(t, []string{"", "x-a", "x-b"}, strings.Trim(name, " \t\r\n"))
 		}
 	})
 }
