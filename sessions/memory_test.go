@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,9 +59,9 @@ func TestMemoryRefusesWhenFull(t *testing.T) {
 func TestMemoryLooksHarderWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 8 {
-			s := newMemory(t, sessions.MemoryConfig{MaxSessions: 250, MaxPerUser: 250})
+			s := newMemory(t, sessions.MemoryConfig{MaxSessions: 250})
 			for n := range byte(251) {
-				rec := record("ada", n)
+				rec := record(strconv.Itoa(int(n)), n)
 				rec.Key.Hash[1] = 1
 				if n < 25 {
 					rec.Idle = time.Minute

@@ -3,6 +3,7 @@ package sessions_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -299,7 +300,9 @@ func TestEveryWayToStartAResponse(t *testing.T) {
 			defer srv.Close()
 			res, err := srv.Client().Get(srv.URL)
 			require.NoError(t, err)
-			defer res.Body.Close()
+			_, err = io.Copy(io.Discard, res.Body) // to the end of the handler
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
 			b.take(res)
 			s, err := check(m, b)
 			require.NoError(t, err)
