@@ -71,7 +71,7 @@ func NewLoginGuard(l *Limiter, cfg LoginConfig) (*LoginGuard, error) {
 	if cfg.Failures < 1 || cfg.Failures > 100 {
 		bad("Failures", strconv.Itoa(cfg.Failures), "want 1 to 100")
 	}
-	if cfg.AddressFailures < cfg.Failures || cfg.AddressFailures > 10_000 {
+	if cfg.AddressFailures < max(cfg.Failures, 1) || cfg.AddressFailures > 10_000 {
 		bad("AddressFailures", strconv.Itoa(cfg.AddressFailures), "want Failures to 10,000")
 	}
 	if cfg.Window < time.Second || cfg.Window > 24*time.Hour {

@@ -140,6 +140,31 @@ func TestMemoryTableAgainstModel(t *testing.T) {
 	})
 }
 
+// Places change hands ten thousand times around buckets that stay: none of those
+// may be lost, which would make them full again.
+func TestMemoryChurnLosesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := ratelimit.NewMemory(64 * 40)
+		const stay = 1000
+		long := func(i int) ratelimit.Policy { return perHour("stay", numbered(i), 1) }
+		for i := range stay {
+			require.True(t, takeOne(t, m, long(i)).Fits)
+		}
+		brief := ratelimit.Policy{Name: "brief", Limit: ratelimit.PerSecond(1), Cost: 1}
+		for round := range 40 {
+			for i := range 1000 {
+				brief.Key = numbered(round*1000 + i)
+				takeOne(t, m, brief)
+			}
+			time.Sleep(2 * time.Second)
+			for i := range stay {
+				require.False(t, takeOne(t, m, long(i)).Fits, "round %d: bucket %d was lost", round, i)
+			}
+		}
+	})
+}
+
 func TestMemoryRaceOnOneKeyAndOverflow(t *testing.T) {
 	t.Parallel()
 	m := ratelimit.NewMemory(64)
