@@ -85,6 +85,24 @@ func TestSyncAnswersByTheContract(t *testing.T) {
 	}
 }
 
+func TestReportOnlyRefusesNoOrigin(t *testing.T) {
+	t.Parallel()
+	s := configured(t)
+	s.CORSReportOnly = true
+	r := run(t, s)
+	for _, origin := range []string{"https://evil.example", "null", originB} {
+		require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", origin).Status, origin)
+	}
+	metrics := r.do(http.MethodGet, "/metrics", "").Body
+	for _, line := range []string{
+		`{gate="cors",outcome="refused",reason="origin_not_listed"} 1`,
+		`{gate="cors",outcome="refused",reason="origin_null"} 1`,
+		`{gate="site_origin",outcome="refused",reason="origin_not_listed"} 3`,
+	} {
+		require.Contains(t, metrics, line)
+	}
+}
+
 func TestConsentIsAskedPerEvent(t *testing.T) {
 	t.Parallel()
 	r := run(t, configured(t))

@@ -63,7 +63,7 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	if err != nil {
 		return nil, err
 	}
-	srv.intake, err = srv.newIntake(origin, limits)
+	srv.intake, err = srv.newIntake(siteOrigin(s, origin, count), limits)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,21 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	return behind(mux, srv.harden, origin.Wrap), nil
 }
 
-func (srv *Server) newIntake(origin *cors.Gate, limits *limits) (*intake.Intake, error) {
+// siteOrigin is the second question about an origin, once the site is known: is
+// it one of this site's? It is reported, and enforced, as the first one is.
+func siteOrigin(s *settings.Settings, gate *cors.Gate, count counter) func(site, origin string) bool {
+	return func(site, origin string) bool {
+		allowed := gate.TenantAllows(site, origin)
+		if !allowed {
+			count("site_origin", string(cors.ReasonOriginNotListed), false)
+		}
+		return allowed || s.CORSReportOnly
+	}
+}
+
+func (srv *Server) newIntake(
+	originAllowed func(site, origin string) bool, limits *limits,
+) (*intake.Intake, error) {
 	mask, err := cardMask()
 	if err != nil {
 		return nil, err
@@ -127,7 +141,7 @@ func (srv *Server) newIntake(origin *cors.Gate, limits *limits) (*intake.Intake,
 	}
 	return &intake.Intake{
 		Site:          func(id string) (intake.Site, bool) { site, ok := sites[id]; return site, ok },
-		OriginAllowed: origin.TenantAllows,
+		OriginAllowed: originAllowed,
 		SyncLimit:     limits.sync,
 		CallLimit:     limits.call,
 		Scrub:         mask,

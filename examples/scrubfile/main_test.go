@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestStandardInput(t *testing.T) {
+	t.Parallel()
+	var out, status bytes.Buffer
+	in := iotest.OneByteReader(strings.NewReader("to ann@example.com\npaid 4929 7181 2345 6789\n"))
+	require.NoError(t, run(context.Background(), nil, in, &out, &status))
+	require.Equal(t, "to [email]\npaid [card]\n", out.String())
+	require.Regexp(t, `(?s)email +1.*card +1.*total +2.*44 B read`, status.String())
+	require.NotContains(t, status.String(), "\r", "no bar without a terminal")
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "app.log")
+	require.NoError(t, os.WriteFile(name, []byte("ann@example.com password=x\n"), 0o600))
+	var out, status bytes.Buffer
+	require.NoError(t, run(context.Background(), []string{"-only", "email", name, name}, nil, &out, &status))
+	require.Equal(t, strings.Repeat("[email] password=x\n", 2), out.String())
+	out.Reset()
+	require.NoError(t, run(context.Background(), []string{"-summary", name}, nil, &out, &status))
+	require.Empty(t, out.String())
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"detector", []string{"-only", "emial"}, `"emial" is not a built-in detector`},
+		{"flag", []string{"-x"}, "flag provided but not defined"},
+		{"missing", []string{filepath.Join(t.TempDir(), "none")}, "no such file"},
+		{"directory", []string{t.TempDir()}, "is a directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := run(context.Background(), tt.args, strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+	broken := errors.New("broken")
+	err := run(context.Background(), nil, iotest.ErrReader(broken), &bytes.Buffer{}, &bytes.Buffer{})
+	require.ErrorIs(t, err, broken)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorContains(t, run(ctx, nil, strings.NewReader("x"), &bytes.Buffer{}, &bytes.Buffer{}), "interrupted")
+}
+
+func TestBarLine(t *testing.T) {
+	t.Parallel()
+	b := &bar{name: shorten("/var/log/a/very/long/path/to/application.log"), size: 4 << 20, done: 1 << 20}
+	line := b.line(time.Second)
+	require.Equal(t, ".../path/to/application.log"[len(".../path/to/application.log")-24:], line[:24])
+	require.Contains(t, line, "[#######.....................]  25%    1.0 MiB/s  3s left")
+	b.size = 0
+	require.Contains(t, b.line(time.Second), "1.0 MiB    1.0 MiB/s")
+	require.Equal(t, "17 B", bytesText(17))
+	require.Equal(t, "2.0 GiB", bytesText(2<<30))
+}
