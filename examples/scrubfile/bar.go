@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/opsmantik/sallyport/scrub"
@@ -104,12 +103,10 @@ func bytesText(n int64) string {
 
 // printSummary prints what was found, without any of it.
 func printSummary(w io.Writer, r scrub.Report, n int64, spent time.Duration) {
-	t := tabwriter.NewWriter(w, 0, 8, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "DETECTOR\tREPLACED\t")
+	fmt.Fprintf(w, "%-12s %9s\n", "DETECTOR", "REPLACED")
 	for d, count := range r.All() {
-		fmt.Fprintf(t, "%s\t%d\t\n", d, count)
+		fmt.Fprintf(w, "%-12s %9d\n", d, count)
 	}
-	fmt.Fprintf(t, "total\t%d\t\n", r.Total())
-	_ = t.Flush()
+	fmt.Fprintf(w, "%-12s %9d\n", "total", r.Total())
 	fmt.Fprintf(w, "%s read in %s\n", bytesText(n), spent.Round(time.Millisecond))
 }

@@ -20,7 +20,7 @@ func TestStandardInput(t *testing.T) {
 	in := iotest.OneByteReader(strings.NewReader("to ann@example.com\npaid 4929 7181 2345 6789\n"))
 	require.NoError(t, run(context.Background(), nil, in, &out, &status))
 	require.Equal(t, "to [email]\npaid [card]\n", out.String())
-	require.Regexp(t, `(?s)email +1.*card +1.*total +2.*44 B read`, status.String())
+	require.Regexp(t, `(?s)email +1\n.*card +1\n.*total +2\n.*44 B read`, status.String())
 	require.NotContains(t, status.String(), "\r", "no bar without a terminal")
 }
 
@@ -66,7 +66,7 @@ func TestBarLine(t *testing.T) {
 	t.Parallel()
 	b := &bar{name: shorten("/var/log/a/very/long/path/to/application.log"), size: 4 << 20, done: 1 << 20}
 	line := b.line(time.Second)
-	require.Equal(t, ".../path/to/application.log"[len(".../path/to/application.log")-24:], line[:24])
+	require.Equal(t, "...th/to/application.log", line[:24])
 	require.Contains(t, line, "[#######.....................]  25%    1.0 MiB/s  3s left")
 	b.size = 0
 	require.Contains(t, b.line(time.Second), "1.0 MiB    1.0 MiB/s")
