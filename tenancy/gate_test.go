@@ -1,16 +1,11 @@
 package tenancy_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/gob"
-	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,9 +24,12 @@ type (
 )
 
 func (viewCalls) Permission() string { return "calls:view" }
-func (sealCall) Permission() string  { return "calls:seal" }
+
+func (sealCall) Permission() string { return "calls:seal" }
+
 func (eraseData) Permission() string { return "data:erase" }
-func (nobodys) Permission() string   { return "nobody:has" }
+
+func (nobodys) Permission() string { return "nobody:has" }
 
 var errDown = errors.New("down")
 
@@ -223,26 +221,6 @@ func TestDefaultSiteIDs(t *testing.T) {
 	}
 }
 
-func TestConfigLimits(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		ttl, timeout time.Duration
-		ok           bool
-	}{
-		"least":         {time.Second, time.Millisecond, true},
-		"most":          {time.Hour, time.Minute, true},
-		"ttl short":     {time.Second - 1, time.Second, false},
-		"ttl long":      {time.Hour + 1, time.Second, false},
-		"timeout short": {time.Second, time.Millisecond - 1, false},
-		"timeout long":  {time.Second, time.Minute + 1, false},
-	} {
-		_, err := tenancy.New(world(func(c *tenancy.Config) {
-			c.GrantTTL, c.Timeout = tt.ttl, tt.timeout
-		}))
-		require.Equal(t, tt.ok, err == nil, name)
-	}
-}
-
 func TestLookupSource(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -412,128 +390,4 @@ func TestWrapAndFromContext(t *testing.T) {
 	}))
 	require.Equal(t, http.StatusTeapot, serve(h, request("rob@a", "/?site=s1")).Code)
 	require.Equal(t, http.StatusNotFound, serve(h, request("eve@a", "/?site=s1")).Code)
-}
-
-func TestOnRejectReplacesTheAnswer(t *testing.T) {
-	t.Parallel()
-	g := newGate(t, func(c *tenancy.Config) {
-		c.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *tenancy.Rejection) {
-			require.NoError(t, errors.Unwrap(rej))
-			http.Error(w, rej.Challenge(), http.StatusTeapot)
-		}
-	})
-	w := serve(tenancy.Wrap[sealCall](g, http.NotFoundHandler()), request("max@a", "/?site=s1"))
-	require.Equal(t, http.StatusTeapot, w.Code)
-	require.Contains(t, w.Body.String(), "insufficient_user_authentication")
-}
-
-func TestGrantIsUnforgeable(t *testing.T) {
-	t.Parallel()
-	var zero tenancy.Grant[sealCall]
-	require.ErrorIs(t, zero.Check(), tenancy.ErrNoGrant)
-	require.Empty(t, zero.Site()+zero.User()+string(zero.Role()))
-	require.Equal(t, "[tenancy: no grant]", zero.String())
-
-	view := reflect.TypeFor[tenancy.Grant[viewCalls]]()
-	seal := reflect.TypeFor[tenancy.Grant[sealCall]]()
-	require.False(t, view.ConvertibleTo(seal), "a conversion would change the permission")
-	require.False(t, view.AssignableTo(seal))
-	require.False(t, view.Comparable())
-	for i := range view.NumField() {
-		require.False(t, view.Field(i).IsExported(), view.Field(i).Name)
-	}
-	// An interface as the permission has no name, and gets nothing.
-	_, err := tenancy.Check[tenancy.Permission](newGate(t, nil), request("ann@aa", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonNotFound, reason(err))
-}
-
-func TestGrantDoesNotTravel(t *testing.T) {
-	t.Parallel()
-	grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
-	require.NoError(t, err)
-	require.Equal(t, "[grant calls:view]", fmt.Sprint(grant))
-	_, err = json.Marshal(map[string]any{"g": grant})
-	require.ErrorIs(t, err, tenancy.ErrNotPortable)
-	_, err = xml.Marshal(grant)
-	require.ErrorIs(t, err, tenancy.ErrNotPortable)
-	require.ErrorIs(t, gob.NewEncoder(&bytes.Buffer{}).Encode(grant), tenancy.ErrNotPortable)
-	require.ErrorIs(t, json.Unmarshal([]byte(`"x"`), &grant), tenancy.ErrNotPortable)
-	require.ErrorIs(t, grant.UnmarshalBinary(nil), tenancy.ErrNotPortable)
-}
-
-func TestGrantExpires(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
-		require.NoError(t, err)
-		time.Sleep(time.Minute - 1)
-		require.NoError(t, grant.Check())
-		time.Sleep(time.Nanosecond)
-		require.ErrorIs(t, grant.Check(), tenancy.ErrExpired)
-		require.Empty(t, grant.Site()+grant.User()+string(grant.Role()))
-	})
-}
-
-func TestClaimHidesItsID(t *testing.T) {
-	t.Parallel()
-	claim := tenancy.NewClaim("s1")
-	for _, verb := range []string{"%v", "%s", "%+v", "%#v", "%q"} {
-		require.NotContains(t, fmt.Sprintf(verb, claim), "s1", verb)
-	}
-}
-
-func TestReview(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	require.NoError(t, newGate(t, nil).Review(&out, []tenancy.Membership{
-		{User: "rob", Site: "s2", Role: tenancy.RoleRep},
-		{User: "=cmd()", Site: "s1", Role: tenancy.RoleManager},
-		{User: "odd", Site: "s1", Role: "intern"},
-	}))
-	require.Equal(t, `site,user,role,known_role,permissions
-s1,'=cmd(),manager,yes,calls:seal calls:view
-s1,odd,intern,no,
-s2,rob,rep,yes,calls:view
-`, out.String())
-}
-
-func TestNewReportsEveryProblem(t *testing.T) {
-	t.Parallel()
-	_, err := tenancy.New(tenancy.Config{})
-	for _, field := range []string{"Identify", "Sources", "Member", "Roles"} {
-		require.ErrorContains(t, err, "tenancy: "+field+":")
-	}
-	_, err = tenancy.New(world(func(c *tenancy.Config) {
-		c.Sources = []tenancy.Source{{}, tenancy.FromPath(""), tenancy.FromLookup("x", nil)}
-		c.Roles[""] = []string{"a"}
-		c.Roles["r"] = []string{""}
-		c.StepUp = map[string]time.Duration{"call:seal": 0, "calls:seal": -1}
-		c.GrantTTL, c.Timeout = 2*time.Hour, time.Hour
-	}))
-	for _, want := range []string{
-		"Sources[0]", "Sources[1]", "Sources[2]", "empty role", "Roles[r]", "misspelt",
-		"StepUp[calls:seal]", "GrantTTL", "Timeout",
-	} {
-		require.ErrorContains(t, err, want)
-	}
-	_, ok := errors.AsType[*tenancy.ConfigError](err)
-	require.True(t, ok)
-}
-
-// New copies: a table changed later changes nothing.
-func TestConfigIsCopied(t *testing.T) {
-	t.Parallel()
-	cfg := world(nil)
-	g, err := tenancy.New(cfg)
-	require.NoError(t, err)
-	cfg.Roles[tenancy.RoleRep] = []string{"calls:seal"}
-	cfg.Roles[tenancy.RoleManager][0] = "nobody:has"
-	delete(cfg.StepUp, "calls:seal")
-	clear(cfg.Sources)
-	_, err = tenancy.Check[sealCall](g, request("rob@a", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonNotFound, reason(err))
-	_, err = tenancy.Check[sealCall](g, request("max@a", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonStepUp, reason(err))
-	_, err = tenancy.Check[nobodys](g, request("max@a", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonNotFound, reason(err))
 }

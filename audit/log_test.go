@@ -1,0 +1,172 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/audit"
+)
+
+func newLog(t testing.TB, path string) *audit.Log {
+	t.Helper()
+	log, err := audit.New(audit.Config{Path: path})
+	require.NoError(t, err)
+	return log
+}
+
+func TestLogOnDisk(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	var last audit.Receipt
+	for life := range 3 {
+		log := newLog(t, path)
+		for i := range 3 {
+			var err error
+			last, err = log.Append(t.Context(), record(fmt.Sprint(i)))
+			require.NoError(t, err)
+			require.EqualValues(t, life*3+i, last.Index)
+			require.Equal(t, log.Head().Tree(), last.Tree)
+		}
+		require.NoError(t, log.Err())
+		require.Zero(t, log.Torn())
+		require.NoError(t, log.Close())
+		require.NoError(t, log.Close(), "twice is harmless")
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, audit.Verify(audit.Entries(bytes.NewReader(data)), last.Tree))
+	for entry, err := range audit.Entries(bytes.NewReader(data)) {
+		require.NoError(t, err)
+		_, err = audit.Parse(entry)
+		require.NoError(t, err)
+		break
+	}
+	failing := iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(data)))
+	require.ErrorIs(t, audit.Verify(audit.Entries(failing), last.Tree), iotest.ErrTimeout)
+}
+
+// Every single-bit flip of a file, and every cut, against a head kept elsewhere.
+func TestEveryFlippedBitOfAFileIsFound(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	log := newLog(t, path)
+	for i := range 4 {
+		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	want := log.Head().Tree()
+	require.NoError(t, log.Close())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for bit := range len(data) * 8 {
+		bad := bytes.Clone(data)
+		bad[bit/8] ^= 1 << (bit % 8)
+		err := audit.Verify(audit.Entries(bytes.NewReader(bad)), want)
+		require.ErrorIs(t, err, audit.ErrTampered, "bit %d", bit)
+	}
+	for cut := range len(data) {
+		err := audit.Verify(audit.Entries(bytes.NewReader(data[:cut])), want)
+		require.ErrorIs(t, err, audit.ErrTampered, "cut at %d", cut)
+	}
+}
+
+func TestOpeningADamagedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source")
+	log := newLog(t, source)
+	for i := range 3 {
+		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	require.NoError(t, log.Close())
+	whole, err := os.ReadFile(source)
+	require.NoError(t, err)
+	lines := bytes.SplitAfter(whole, []byte("\n"))[:3]
+	two := slices.Concat(lines[0], lines[1])
+	zeros := make([]byte, 200_000)
+	eve := bytes.Replace(lines[2], []byte("ada"), []byte("eve"), 1)
+	for name, tt := range map[string]struct {
+		data []byte
+		torn int64 // -1: refused
+	}{
+		"whole":                  {whole, 0},
+		"empty":                  {nil, 0},
+		"last line cut":          {whole[:len(whole)-1], int64(len(lines[2]) - 1)},
+		"one byte of it":         {append(bytes.Clone(two), '2'), 1},
+		"zeros after it":         {append(bytes.Clone(two), zeros...), int64(len(zeros))},
+		"first line changed":     {bytes.Replace(whole, []byte("ada"), []byte("eve"), 1), -1},
+		"last line changed":      {slices.Concat(two, eve), -1},
+		"a line removed":         {slices.Concat(lines[0], lines[2]), -1},
+		"a line twice":           {slices.Concat(lines[0], lines[0]), -1},
+		"an empty line":          {append(bytes.Clone(two), '\n'), -1},
+		"a line without parts":   {append(bytes.Clone(two), "2 x\n"...), -1},
+		"too long a line":        {append(append(bytes.Clone(two), zeros...), '\n'), -1},
+		"zeros, then more lines": {slices.Concat(two, zeros, lines[2]), -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "log")
+			require.NoError(t, os.WriteFile(path, tt.data, 0o600))
+			log, err := audit.New(audit.Config{Path: path})
+			if tt.torn < 0 {
+				corrupt, ok := errors.AsType[*audit.CorruptError](err)
+				require.True(t, ok, "got %v", err)
+				require.False(t, corrupt.Torn)
+				now, err := os.ReadFile(path)
+				require.NoError(t, err)
+				require.Equal(t, tt.data, now, "left as it is")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tt.torn, log.Torn())
+			receipt, err := log.Append(t.Context(), record("next"))
+			require.NoError(t, err)
+			require.NoError(t, log.Close())
+			now, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, audit.Verify(audit.Entries(bytes.NewReader(now)), receipt.Tree))
+		})
+	}
+}
+
+func TestLogRefusals(t *testing.T) {
+	t.Parallel()
+	var zero audit.Log
+	_, err := zero.Append(t.Context(), record("1"))
+	require.ErrorIs(t, err, audit.ErrClosed)
+	require.NoError(t, zero.Close())
+
+	log := newLog(t, filepath.Join(t.TempDir(), "log"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = log.Append(ctx, record("1"))
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, audit.ErrUnknown, "nothing was queued")
+	_, err = log.Append(t.Context(), audit.Record{})
+	require.ErrorIs(t, err, audit.ErrInvalid)
+	require.Zero(t, log.Head().Size())
+	require.NoError(t, log.Close())
+	_, err = log.Append(t.Context(), record("1"))
+	require.ErrorIs(t, err, audit.ErrClosed)
+
+	_, err = audit.New(audit.Config{Queue: -1})
+	require.ErrorContains(t, err, "audit: Path:")
+	require.ErrorContains(t, err, "audit: Queue:")
+	_, err = audit.New(audit.Config{Path: filepath.Join(t.TempDir(), "missing", "log")})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = audit.New(audit.Config{Path: t.TempDir()})
+	require.Error(t, err, "a directory")
+}

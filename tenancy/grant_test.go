@@ -1,0 +1,87 @@
+package tenancy_test
+
+import (
+	"bytes"
+	"encoding/gob"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+func TestGrantIsUnforgeable(t *testing.T) {
+	t.Parallel()
+	var zero tenancy.Grant[sealCall]
+	require.ErrorIs(t, zero.Check(), tenancy.ErrNoGrant)
+	require.Empty(t, zero.Site()+zero.User()+string(zero.Role()))
+	require.Equal(t, "[tenancy: no grant]", zero.String())
+
+	view := reflect.TypeFor[tenancy.Grant[viewCalls]]()
+	seal := reflect.TypeFor[tenancy.Grant[sealCall]]()
+	require.False(t, view.ConvertibleTo(seal), "a conversion would change the permission")
+	require.False(t, view.AssignableTo(seal))
+	require.False(t, view.Comparable())
+	for field := range view.Fields() {
+		require.False(t, field.IsExported(), field.Name)
+	}
+	// An interface as the permission has no name, and gets nothing.
+	_, err := tenancy.Check[tenancy.Permission](newGate(t, nil), request("ann@aa", "/?site=s1"))
+	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+}
+
+func TestGrantDoesNotTravel(t *testing.T) {
+	t.Parallel()
+	grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
+	require.NoError(t, err)
+	require.Equal(t, "[grant calls:view]", fmt.Sprint(grant))
+	_, err = json.Marshal(map[string]any{"g": grant})
+	require.ErrorIs(t, err, tenancy.ErrNotPortable)
+	_, err = xml.Marshal(grant)
+	require.ErrorIs(t, err, tenancy.ErrNotPortable)
+	require.ErrorIs(t, gob.NewEncoder(&bytes.Buffer{}).Encode(grant), tenancy.ErrNotPortable)
+	require.ErrorIs(t, json.Unmarshal([]byte(`"x"`), &grant), tenancy.ErrNotPortable)
+	require.ErrorIs(t, grant.UnmarshalBinary(nil), tenancy.ErrNotPortable)
+}
+
+func TestGrantExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
+		require.NoError(t, err)
+		time.Sleep(time.Minute - 1)
+		require.NoError(t, grant.Check())
+		time.Sleep(time.Nanosecond)
+		require.ErrorIs(t, grant.Check(), tenancy.ErrExpired)
+		require.Empty(t, grant.Site()+grant.User()+string(grant.Role()))
+	})
+}
+
+func TestClaimHidesItsID(t *testing.T) {
+	t.Parallel()
+	claim := tenancy.NewClaim("s1")
+	for _, verb := range []string{"%v", "%s", "%+v", "%#v", "%q"} {
+		require.NotContains(t, fmt.Sprintf(verb, claim), "s1", verb)
+	}
+}
+
+func TestReview(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, newGate(t, nil).Review(&out, []tenancy.Membership{
+		{User: "rob", Site: "s2", Role: tenancy.RoleRep},
+		{User: "=cmd()", Site: "s1", Role: tenancy.RoleManager},
+		{User: "odd", Site: "s1", Role: "intern"},
+	}))
+	require.Equal(t, `site,user,role,known_role,permissions
+s1,'=cmd(),manager,yes,calls:seal calls:view
+s1,odd,intern,no,
+s2,rob,rep,yes,calls:view
+`, out.String())
+}
