@@ -16,7 +16,9 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
-func custom(t testing.TB, scheme hmacsig.Scheme, s hmacsig.Secret, change func(*hmacsig.Config)) *hmacsig.Verifier {
+func custom(
+	t testing.TB, scheme hmacsig.Scheme, s hmacsig.Secret, change func(*hmacsig.Config),
+) *hmacsig.Verifier {
 	t.Helper()
 	ring := rotation(t, s, hmacsig.Secret{})
 	cfg := hmacsig.Config{Scheme: scheme, Keys: hmacsig.StaticKeys{"": ring, site: ring}}

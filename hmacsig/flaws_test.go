@@ -121,7 +121,9 @@ func TestFlawSignedTimestampAccepted(t *testing.T) {
 		s := hmacsig.Generate()
 		v := verifier(t, scheme, s)
 		now := strconv.FormatInt(time.Now().Unix(), 10)
-		for _, other := range []string{"+" + now, "+000" + now, " " + now, now + " ", "0x" + now, now + ".0"} {
+		for _, other := range []string{
+			"+" + now, "+000" + now, " " + now, now + " ", "0x" + now, now + ".0",
+		} {
 			r := signAt(t, scheme, s, time.Now(), "{}")
 			for name, values := range r.Header {
 				r.Header[name] = []string{strings.Replace(values[0], now, other, 1)}
@@ -144,7 +146,8 @@ func TestFlawExpiredMessageReframed(t *testing.T) {
 		require.Equal(t, hmacsig.ReasonExpired, reasonOf(t, err))
 
 		moved := old.Clone(t.Context())
-		moved.Header.Set("Webhook-Id", old.Header.Get("Webhook-Id")+"."+old.Header.Get("Webhook-Timestamp"))
+		moved.Header.Set("Webhook-Id",
+			old.Header.Get("Webhook-Id")+"."+old.Header.Get("Webhook-Timestamp"))
 		moved.Header.Set("Webhook-Timestamp", "1795299383")
 		moved.Body = io.NopCloser(strings.NewReader("{}"))
 		_, err = v.Check(moved)
@@ -200,7 +203,8 @@ func TestFlawFourSpellingsOfTheLastCharacter(t *testing.T) {
 func TestFlawKeyEqualsKeyWithTrailingNULs(t *testing.T) {
 	t.Parallel()
 	text := "uJ9xK3vQ7sTn2WcY5bRd8fGh4jLm6pZa"
-	require.Equal(t, hmacsig.ExportMAC([]byte(text), nil), hmacsig.ExportMAC([]byte(text+"\x00\x00"), nil))
+	require.Equal(t, hmacsig.ExportMAC([]byte(text), nil),
+		hmacsig.ExportMAC([]byte(text+"\x00\x00"), nil))
 	_, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: text + "\x00\x00"})
 	require.ErrorContains(t, err, "NUL")
 }
@@ -253,7 +257,9 @@ func TestFlawTwoSignaturesTwoMessages(t *testing.T) {
 // time.Sub saturates: extreme timestamps must not wrap into the window.
 func TestFlawExtremeTimestamps(t *testing.T) {
 	t.Parallel()
-	for _, unix := range []int64{math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64} {
+	for _, unix := range []int64{
+		math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64,
+	} {
 		scheme := hmacsig.GitHub()
 		scheme.Untimed = false
 		scheme.MaxAhead = time.Hour
@@ -264,7 +270,8 @@ func TestFlawExtremeTimestamps(t *testing.T) {
 		}
 		s := hmacsig.Generate()
 		_, err := verifier(t, scheme, s).Check(signAt(t, scheme, s, time.Now(), "{}"))
-		require.Contains(t, []hmacsig.Reason{hmacsig.ReasonExpired, hmacsig.ReasonNotYetValid}, reasonOf(t, err))
+		require.Contains(t,
+			[]hmacsig.Reason{hmacsig.ReasonExpired, hmacsig.ReasonNotYetValid}, reasonOf(t, err))
 	}
 }
 

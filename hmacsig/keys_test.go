@@ -33,7 +33,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	}
 	h := holder{s, &s, hmacsig.Key{Name: "current", Secret: s}, s}
 	var out bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%T", "%10.3s"} {
+	for _, verb := range []string{
+		"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%T", "%10.3s",
+	} {
 		for _, value := range []any{s, &s, h, &h, []any{s}, map[string]any{"s": s}} {
 			fmt.Fprintf(&out, verb+"\n", value)
 		}
@@ -164,7 +166,8 @@ func TestConfigProblems(t *testing.T) {
 		Replay: hmacsig.NewMemoryReplay(0), DangerouslyAllowReplay: true, DangerouslyStreamBody: true,
 	})
 	for _, field := range []string{
-		"Scheme", "Keys", "MaxAge", "MaxAhead", "Replay", "MaxBodyBytes", "SpoolAbove", "DangerouslyStreamBody",
+		"Scheme", "Keys", "MaxAge", "MaxAhead", "Replay", "MaxBodyBytes", "SpoolAbove",
+		"DangerouslyStreamBody",
 	} {
 		require.ErrorContains(t, err, "hmacsig: "+field+":")
 	}

@@ -130,7 +130,7 @@ func (s *shard) find(hi, lo uint64, now uint32) (at int, found bool) {
 	if len(s.slots) == 0 {
 		return -1, false
 	}
-	mask := uint64(len(s.slots) - 1)
+	mask := uint64(len(s.slots) - 1) // #nosec G115 -- not empty
 	at = -1
 	for i := lo & mask; ; i = (i + 1) & mask {
 		e := &s.slots[i]

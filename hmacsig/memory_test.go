@@ -125,7 +125,9 @@ func TestMemoryRecoversFromBeingFull(t *testing.T) {
 func TestFullStoreRefuses(t *testing.T) {
 	t.Parallel()
 	s := hmacsig.Generate()
-	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) { c.Replay = hmacsig.NewMemoryReplay(1) })
+	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+		c.Replay = hmacsig.NewMemoryReplay(1)
+	})
 	reasons := map[hmacsig.Reason]int{}
 	for i := range 100 {
 		r := signAt(t, hmacsig.OpsMantik(), s, time.Now().Add(-time.Duration(i)*time.Second), "{}")

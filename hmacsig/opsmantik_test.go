@@ -144,7 +144,9 @@ func TestOpsMantikRefusals(t *testing.T) {
 		{"two signatures", func(r *http.Request) {
 			r.Header.Add("X-Ops-Signature", strings.Repeat("0", 64))
 		}, hmacsig.ReasonMalformed},
-		{"two sites", func(r *http.Request) { r.Header.Add("X-Ops-Site-Id", site) }, hmacsig.ReasonMalformed},
+		{"two sites", func(r *http.Request) {
+			r.Header.Add("X-Ops-Site-Id", site)
+		}, hmacsig.ReasonMalformed},
 		{"short signature", set("X-Ops-Signature", strings.Repeat("a", 63)), hmacsig.ReasonMalformed},
 		{"long signature", set("X-Ops-Signature", strings.Repeat("a", 66)), hmacsig.ReasonMalformed},
 		{"not hex", set("X-Ops-Signature", strings.Repeat("g", 64)), hmacsig.ReasonMalformed},
@@ -161,8 +163,12 @@ func TestOpsMantikRefusals(t *testing.T) {
 		{"site with a dot", set("X-Ops-Site-Id", "a.b"), hmacsig.ReasonMalformed},
 		{"site too long", set("X-Ops-Site-Id", strings.Repeat("a", 65)), hmacsig.ReasonMalformed},
 		{"huge header", set("X-Ops-Site-Id", strings.Repeat("a", 5000)), hmacsig.ReasonMalformed},
-		{"another body", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("{}")) }, hmacsig.ReasonInvalid},
-		{"no body", func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, 0 }, hmacsig.ReasonInvalid},
+		{"another body", func(r *http.Request) {
+			r.Body = io.NopCloser(strings.NewReader("{}"))
+		}, hmacsig.ReasonInvalid},
+		{"no body", func(r *http.Request) {
+			r.Body, r.ContentLength = http.NoBody, 0
+		}, hmacsig.ReasonInvalid},
 		{"nil body", func(r *http.Request) { r.Body = nil }, hmacsig.ReasonInvalid},
 		{"upper case is the same", func(r *http.Request) {
 			r.Header.Set("X-Ops-Signature", strings.ToUpper(r.Header.Get("X-Ops-Signature")))

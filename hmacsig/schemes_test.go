@@ -19,7 +19,8 @@ func all() []hmacsig.Scheme {
 
 func timed() []hmacsig.Scheme {
 	return []hmacsig.Scheme{
-		hmacsig.OpsMantik(), hmacsig.StandardWebhooks(), hmacsig.Stripe(), hmacsig.Slack(), hmacsig.RFC9421(),
+		hmacsig.OpsMantik(), hmacsig.StandardWebhooks(), hmacsig.Stripe(), hmacsig.Slack(),
+		hmacsig.RFC9421(),
 	}
 }
 
@@ -34,7 +35,9 @@ func verifier(t testing.TB, scheme hmacsig.Scheme, s hmacsig.Secret) *hmacsig.Ve
 	return v
 }
 
-func signAt(t testing.TB, scheme hmacsig.Scheme, s hmacsig.Secret, at time.Time, content string) *http.Request {
+func signAt(
+	t testing.TB, scheme hmacsig.Scheme, s hmacsig.Secret, at time.Time, content string,
+) *http.Request {
 	t.Helper()
 	signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{
 		Scheme: scheme, KeyID: site, Secret: s, MaxBodyBytes: 2 << 20,
@@ -152,10 +155,19 @@ func TestWebhookHeaderForms(t *testing.T) {
 		want                hmacsig.Reason
 	}{
 		{"no t", "Stripe-Signature", "v1=" + zeros, hmacsig.Stripe(), hmacsig.ReasonMalformed},
-		{"two t", "Stripe-Signature", "t=1795299383,t=1795299384,v1=" + zeros, hmacsig.Stripe(), hmacsig.ReasonMalformed},
-		{"no v1", "Stripe-Signature", "t=1795299383,v0=" + zeros, hmacsig.Stripe(), hmacsig.ReasonMalformed},
+		{
+			"two t", "Stripe-Signature", "t=1795299383,t=1795299384,v1=" + zeros,
+			hmacsig.Stripe(), hmacsig.ReasonMalformed,
+		},
+		{
+			"no v1", "Stripe-Signature", "t=1795299383,v0=" + zeros,
+			hmacsig.Stripe(), hmacsig.ReasonMalformed,
+		},
 		{"no value", "Stripe-Signature", "t=1795299383,v1", hmacsig.Stripe(), hmacsig.ReasonMalformed},
-		{"nine v1", "Stripe-Signature", "t=1795299383" + strings.Repeat(",v1="+zeros, 9), hmacsig.Stripe(), hmacsig.ReasonMalformed},
+		{
+			"nine v1", "Stripe-Signature", "t=1795299383" + strings.Repeat(",v1="+zeros, 9),
+			hmacsig.Stripe(), hmacsig.ReasonMalformed,
+		},
 		{"sha1", "X-Hub-Signature-256", "sha1=" + zeros[:40], hmacsig.GitHub(), hmacsig.ReasonMalformed},
 		{"bare", "X-Hub-Signature-256", zeros, hmacsig.GitHub(), hmacsig.ReasonMalformed},
 	} {

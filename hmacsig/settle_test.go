@@ -52,7 +52,9 @@ func TestFailedRequestMayBeRetried(t *testing.T) {
 		{"queue unavailable", status(http.StatusServiceUnavailable), http.StatusAccepted},
 		{"rate limited", status(http.StatusTooManyRequests), http.StatusAccepted},
 		{"refused", status(http.StatusUnprocessableEntity), http.StatusAccepted},
-		{"panic", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, http.StatusAccepted},
+		{"panic", func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}, http.StatusAccepted},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -72,10 +72,16 @@ func TestURLs(t *testing.T) {
 			{"another path", "GET", strings.Replace(signed, "b.ogg", "c.ogg", 1), hmacsig.ReasonInvalid},
 			{"decoded path", "GET", strings.Replace(signed, "%2F", "/", 1), hmacsig.ReasonInvalid},
 			{"another query", "GET", strings.Replace(signed, "part=1", "part=2", 1), hmacsig.ReasonInvalid},
-			{"later expiry", "GET", strings.Replace(signed, "expires=9", "expires=99", 1), hmacsig.ReasonInvalid},
+			{
+				"later expiry", "GET", strings.Replace(signed, "expires=9", "expires=99", 1),
+				hmacsig.ReasonInvalid,
+			},
 			{"scope added", "GET", strings.Replace(signed, "scope=", "scope=x", 1), hmacsig.ReasonInvalid},
 			{"parameter appended", "GET", signed + "&a=b", hmacsig.ReasonMalformed},
-			{"second signature", "GET", signed + signed[strings.Index(signed, "&sig="):], hmacsig.ReasonInvalid},
+			{
+				"second signature", "GET", signed + signed[strings.Index(signed, "&sig="):],
+				hmacsig.ReasonInvalid,
+			},
 			{"no signature", "GET", signed[:strings.Index(signed, "&sig=")], hmacsig.ReasonMissing},
 			{"plain", "GET", "/rec/a.ogg", hmacsig.ReasonMissing},
 		} {
@@ -158,7 +164,9 @@ func TestConfigProblems(t *testing.T) {
 	for _, field := range []string{"Scope", "Lifetime", "Keys"} {
 		require.ErrorContains(t, err, field)
 	}
-	_, err = ephemeral.NewSessionIssuer(ephemeral.SessionConfig{Issuer: `a"b`, Lifetime: time.Millisecond})
+	_, err = ephemeral.NewSessionIssuer(ephemeral.SessionConfig{
+		Issuer: `a"b`, Lifetime: time.Millisecond,
+	})
 	for _, field := range []string{"Issuer", "Audience", "Scope", "Lifetime", "Keys"} {
 		require.ErrorContains(t, err, field)
 	}
@@ -167,7 +175,9 @@ func TestConfigProblems(t *testing.T) {
 	require.ErrorContains(t, err, "Lifetime")
 }
 
-func sessions(t testing.TB, change func(*ephemeral.SessionConfig)) (*ephemeral.SessionIssuer, *hmacsig.Verifier) {
+func sessions(
+	t testing.TB, change func(*ephemeral.SessionConfig),
+) (*ephemeral.SessionIssuer, *hmacsig.Verifier) {
 	t.Helper()
 	cfg := ephemeral.SessionConfig{
 		Issuer: "api", Audience: "signaling", Scope: "room:7", Keys: ring(t),

@@ -14,7 +14,8 @@ import (
 func TestForge(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []hmacsig.Scheme{
-		hmacsig.OpsMantik(), hmacsig.StandardWebhooks(), hmacsig.Stripe(), hmacsig.Slack(), hmacsig.RFC9421(),
+		hmacsig.OpsMantik(), hmacsig.StandardWebhooks(), hmacsig.Stripe(), hmacsig.Slack(),
+		hmacsig.RFC9421(),
 	} {
 		for _, body := range []string{"", "{}"} {
 			secret := hmacsig.Generate()
@@ -62,7 +63,8 @@ func TestReplayThroughAHandler(t *testing.T) {
 	})
 	require.NoError(t, err)
 	h := v.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	first, second := hmacsigtest.New(t, hmacsig.OpsMantik(), "site-1", secret).Replay("POST", "/", "{}")
+	forge := hmacsigtest.New(t, hmacsig.OpsMantik(), "site-1", secret)
+	first, second := forge.Replay("POST", "/", "{}")
 	for _, row := range []struct {
 		r    *http.Request
 		want int

@@ -23,7 +23,9 @@ const destination = "https://ingest.example.test/api/sync/worker"
 // two parts, and claims in which encoding/json finds what must be there.
 func FuzzToken(f *testing.F) {
 	current := hmacsig.Generate()
-	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: destination, Secret: current, Lifetime: time.Hour})
+	signer, err := qstash.NewSigner(qstash.SignerConfig{
+		URL: destination, Secret: current, Lifetime: time.Hour,
+	})
 	if err != nil {
 		f.Fatal(err)
 	}

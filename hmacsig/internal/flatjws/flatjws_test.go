@@ -56,7 +56,8 @@ var objects = []struct {
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	for _, row := range objects {
-		require.Equal(t, row.want, flatjws.Members([]byte(row.text), func(_, _ []byte, _ byte) bool { return true }), row.text)
+		got := flatjws.Members([]byte(row.text), func(_, _ []byte, _ byte) bool { return true })
+		require.Equal(t, row.want, got, row.text)
 	}
 	require.False(t, flatjws.Members([]byte(`{"a":1,"b":2}`), func(name, _ []byte, _ byte) bool {
 		return string(name) != "b"
@@ -78,17 +79,20 @@ func TestIsHS256(t *testing.T) {
 		`{"alg":"HS256","typ":1}`:                  false,
 	} {
 		var buf [256]byte
-		require.Equal(t, want, flatjws.IsHS256(buf[:], base64.RawURLEncoding.EncodeToString([]byte(text))), text)
+		encoded := base64.RawURLEncoding.EncodeToString([]byte(text))
+		require.Equal(t, want, flatjws.IsHS256(buf[:], encoded), text)
 	}
 	var small [8]byte
-	require.False(t, flatjws.IsHS256(small[:], "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9"), "larger than its buffer")
+	require.False(t, flatjws.IsHS256(small[:], "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9"),
+		"larger than its buffer")
 	require.False(t, flatjws.IsHS256(small[:], "!"))
 }
 
 func TestSeconds(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"0": true, "1795299383": true, "99999999999": true, "100000000000": false, "-1": false, "1.0": false, "1e3": false,
+		"0": true, "1795299383": true, "99999999999": true,
+		"100000000000": false, "-1": false, "1.0": false, "1e3": false,
 	} {
 		_, ok := flatjws.Seconds([]byte(text), '0')
 		require.Equal(t, want, ok, text)

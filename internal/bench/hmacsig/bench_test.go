@@ -115,13 +115,15 @@ func TestRatios(t *testing.T) {
 				quickest = min(quickest, ns[i])
 			}
 		}
-		t.Logf("%8d B  bar %.2fx: %.2fx; fastest peer %.2fx", size, bars[size], slowest/ns[0], quickest/ns[0])
+		t.Logf("%8d B  bar %.2fx: %.2fx; fastest peer %.2fx",
+			size, bars[size], slowest/ns[0], quickest/ns[0])
 		if slowest/ns[0] > bars[size] {
 			t.Errorf("%d B: over the bar", size)
 		}
 	}
 	ns := best(t, 200, []op{keyed(256), fresh(256), forged(), oursQStash(256), peerJWT(256)})
-	t.Logf("forged header-first: %.2fx of hmac.New at 256 B, %.2fx of the keyed one", ns[2]/ns[1], ns[2]/ns[0])
+	t.Logf("forged header-first: %.2fx of hmac.New at 256 B, %.2fx of the keyed one",
+		ns[2]/ns[1], ns[2]/ns[0])
 	t.Logf("QStash: %.2fx of golang-jwt", ns[3]/ns[4])
 	if ns[3]/ns[4] > 0.35 {
 		t.Error("QStash: over 0.35x")

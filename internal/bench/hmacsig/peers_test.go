@@ -244,7 +244,8 @@ func forged() op {
 }
 
 func deliverySigned(size int) *delivery {
-	return newDelivery(must(qstash.NewSigner(qstash.SignerConfig{URL: worker, Secret: secret()})), size)
+	s := must(qstash.NewSigner(qstash.SignerConfig{URL: worker, Secret: secret()}))
+	return newDelivery(s, size)
 }
 
 // oursQStash verifies a delivery without claiming its jti, as golang-jwt does.
