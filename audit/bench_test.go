@@ -1,12 +1,15 @@
 package audit_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/audit"
 )
 
 // Not parallel: AllocsPerRun counts the whole process.
@@ -68,4 +71,32 @@ func BenchmarkDurable(b *testing.B) {
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		require.NoError(b, f.Close())
 	})
+}
+
+// BenchmarkVerify is one line of a file of 10,000: parsing, hashing, comparing.
+func BenchmarkVerify(b *testing.B) {
+	const lines = 10_000
+	path := filepath.Join(b.TempDir(), "log")
+	log := newLog(b, path)
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			for range lines / 100 {
+				_, err := log.Append(b.Context(), record("7"))
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	tree := log.Head().Tree()
+	require.NoError(b, log.Close())
+	data, err := os.ReadFile(path)
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		require.NoError(b, audit.Verify(audit.Entries(bytes.NewReader(data)), tree))
+	}
+	b.ReportMetric(float64(b.N*lines)/b.Elapsed().Seconds(), "lines/s")
 }

@@ -61,6 +61,37 @@
 //
 //	0 3c2f...9b {"v":1,...}
 //
+// # Example
+//
+// In the transaction of the action, here SQLite with BEGIN IMMEDIATE:
+//
+//	var head audit.Head
+//	err := head.UnmarshalText(text) // SELECT head FROM audit_head; "0" if empty
+//	...
+//	entry, next, err := audit.Append(head, audit.Record{
+//		Time:    time.Now(),
+//		Actor:   audit.Actor{Kind: "user", ID: user},
+//		Tenant:  site,
+//		Action:  "calls.seal",
+//		Target:  audit.Target{Kind: "call", ID: call},
+//		Outcome: audit.OutcomeSuccess,
+//		Fields:  []audit.Field{{Name: "from", Value: "open", Class: audit.Internal}},
+//	})
+//	if err != nil {
+//		return err // roll back: what cannot be recorded does not happen
+//	}
+//	text, _ = next.MarshalText()
+//	// INSERT INTO audit_log VALUES (head.Size(), entry); UPDATE audit_head ...
+//
+// Read the entries and the head in one transaction to verify them, or an action in
+// between looks like tampering. For events that have no transaction, a file:
+//
+//	log, err := audit.New(audit.Config{Path: "audit.log"})
+//	...
+//	receipt, err := log.Append(ctx, record) // durable when err is nil
+//
+// # Heads
+//
 // The text of a [Head] is the size of the tree and the hashes of the largest full
 // subtrees from left to right (as many as the size has one bits), in hex.
 package audit

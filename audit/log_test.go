@@ -3,11 +3,13 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -55,6 +57,67 @@ func TestLogOnDisk(t *testing.T) {
 	}
 	failing := iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(data)))
 	require.ErrorIs(t, audit.Verify(audit.Entries(failing), last.Tree), iotest.ErrTimeout)
+}
+
+// The format is a promise: writer and reader share their code, so only bytes that
+// were written down elsewhere notice when both change. The roots are the hashes of
+// RFC 6962: SHA-256(0x00, entry), and SHA-256(0x01, left, right).
+func TestFileFormat(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	log := newLog(t, path)
+	var want string
+	var leaves [][]byte
+	for i := range 2 {
+		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
+		require.NoError(t, err)
+		entry, err := record(fmt.Sprint(i)).Encode()
+		require.NoError(t, err)
+		leaf := sha256.Sum256(append([]byte{0}, entry...))
+		leaves = append(leaves, leaf[:])
+		root := leaf
+		if i == 1 {
+			root = sha256.Sum256(slices.Concat([]byte{1}, leaves[0], leaves[1]))
+		}
+		want += fmt.Sprintf("%d %x %s\n", i, root, entry)
+	}
+	require.NoError(t, log.Close())
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
+}
+
+// The largest entry there can be is written, read and verified like any other.
+func TestTheLargestEntry(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	large := record("1")
+	short, err := large.Encode()
+	require.NoError(t, err)
+	large.Reason = strings.Repeat("x", audit.MaxEntry-len(short)-len(`,"reason":""`))
+	entry, err := large.Encode()
+	require.NoError(t, err)
+	require.Len(t, entry, audit.MaxEntry)
+	for range 3 {
+		log := newLog(t, path)
+		_, err = log.Append(t.Context(), large)
+		require.NoError(t, err)
+		require.NoError(t, log.Close())
+	}
+	large.Reason += "x"
+	_, err = large.Encode()
+	require.ErrorIs(t, err, audit.ErrTooLarge)
+}
+
+func TestQueueLimits(t *testing.T) {
+	t.Parallel()
+	for queue, ok := range map[int]bool{-1: false, 1: true, 1 << 16: true, 1<<16 + 1: false} {
+		log, err := audit.New(audit.Config{Path: filepath.Join(t.TempDir(), "log"), Queue: queue})
+		require.Equal(t, ok, err == nil, "%d", queue)
+		if ok {
+			require.NoError(t, log.Close())
+		}
+	}
 }
 
 // Every single-bit flip of a file, and every cut, against a head kept elsewhere.

@@ -56,4 +56,36 @@
 // then 31 random bytes. The tag is 14 bits of the SHA-256 of the user id, so that a
 // clustered store can keep a user's sessions in one slot while it knows only the
 // token. It proves nothing and is covered by the hash.
+//
+// # Example
+//
+//	store, err := sessions.NewMemory(sessions.MemoryConfig{})
+//	...
+//	sess, err := sessions.New[Profile](sessions.Config{Store: store})
+//	...
+//	mux.HandleFunc("POST /auth/login", func(w http.ResponseWriter, r *http.Request) {
+//		// after the password has been verified:
+//		login := sessions.Login{User: user.ID, Level: sessions.AAL1}
+//		err := sess.Start(r.Context(), login, Profile{})
+//		...
+//	})
+//	mux.HandleFunc("POST /auth/totp", func(w http.ResponseWriter, r *http.Request) {
+//		// after the one-time code has been verified for this session's user:
+//		err := sess.StepUp(r.Context(), sessions.AAL2)
+//		...
+//	})
+//	mux.Handle("GET /profile", sess.Require(http.HandlerFunc(
+//		func(w http.ResponseWriter, r *http.Request) {
+//			s, _ := sess.FromContext(r.Context()) // s.User, s.Level, s.Data
+//			err := sess.Update(r.Context(), func(p *Profile) error {
+//				p.Visits++ // runs again if another request stored first
+//				return nil
+//			})
+//			...
+//		})))
+//	server.Handler = sess.Wrap(mux)
+//
+// An error is a *[Rejection] that matches [ErrNoSession] (sign in) or
+// [ErrUnavailable] (try again), or one of [ErrCommitted], [ErrTooLarge] and
+// [ErrInvalid], which are mistakes of the program.
 package sessions

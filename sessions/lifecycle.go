@@ -23,7 +23,8 @@ type Login struct {
 // Start begins a session after the caller has verified who it is. It first ends
 // the session that the client presented, if any, and always issues a new token.
 // Call it before the response is started (else [ErrCommitted]). If it fails,
-// nobody is signed in.
+// nobody is signed in. Errors: [ErrCommitted], [ErrInvalid] and [ErrTooLarge], which
+// leave everything as it was, and [ErrUnavailable], with [ErrFull] as a cause.
 func (m *Manager[T]) Start(ctx context.Context, login Login, data T) error {
 	v, err := m.visit(ctx)
 	if err != nil {
@@ -112,7 +113,9 @@ func (m *Manager[T]) Logout(ctx context.Context) error {
 	return nil
 }
 
-// List returns the live sessions of a user (ASVS 7.5.2).
+// List returns the live sessions of a user, in no particular order, for a page where
+// people see and end their own (ASVS 7.5.2). Passing any user but the signed-in one is
+// for administrators; who is one is not decided here.
 func (m *Manager[T]) List(ctx context.Context, user string) ([]Info, error) {
 	if m.cfg.Store == nil {
 		return nil, refuse(ReasonUnavailable, errZero)
@@ -153,7 +156,9 @@ func (m *Manager[T]) EndOthers(ctx context.Context) (int, error) {
 	return m.end(ctx, Selection{User: s.User, Except: s.ID})
 }
 
-// EndUser ends all sessions of a user: account disabled or deleted (ASVS 7.4.2).
+// EndUser ends all sessions of a user, the current one included if it is theirs:
+// account disabled or deleted, password reset (ASVS 7.4.2). It returns how many.
+// Requests that run already finish; they can store nothing in the session.
 func (m *Manager[T]) EndUser(ctx context.Context, user string) (int, error) {
 	if user == "" {
 		return 0, ErrInvalid
@@ -161,7 +166,8 @@ func (m *Manager[T]) EndUser(ctx context.Context, user string) (int, error) {
 	return m.end(ctx, Selection{User: user})
 }
 
-// EndEveryone ends all sessions of all users (ASVS 7.4.5).
+// EndEveryone ends all sessions of all users: the store or a signing secret may have
+// leaked (ASVS 7.4.5). It returns how many records there were.
 func (m *Manager[T]) EndEveryone(ctx context.Context) (int, error) {
 	return m.end(ctx, Selection{Everyone: true})
 }

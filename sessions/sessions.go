@@ -19,7 +19,8 @@ type Info struct {
 	Expires  time.Time // absolute end; idleness may come first
 }
 
-// Session is a snapshot. Data is decoded once per request and shared by all who
+// Session is a snapshot of one request: what other requests store meanwhile is not
+// in it. Data is decoded once per request and shared by all who
 // ask during it: change it through [Manager.Update] only.
 type Session[T any] struct {
 	Info
@@ -71,8 +72,9 @@ func (m *Manager[T]) Require(next http.Handler) http.Handler {
 	}))
 }
 
-// Check finds the session of r, inside Wrap or without it. The error is a
-// *[Rejection].
+// Check finds the session of r, inside Wrap or without it: the pure decision, for
+// other gates and for servers without middleware. Inside Wrap it shares the one
+// lookup of the request; without, each call is a lookup. The error is a *[Rejection].
 func (m *Manager[T]) Check(r *http.Request) (Session[T], error) {
 	v := m.visitOf(r)
 	if v == nil {
@@ -81,8 +83,9 @@ func (m *Manager[T]) Check(r *http.Request) (Session[T], error) {
 	return v.session(r.Context())
 }
 
-// Get finds the session of the request that ctx belongs to. The error is a
-// *[Rejection]; without Wrap around the handler it matches [ErrUnavailable].
+// Get finds the session of the request that ctx belongs to, with at most one lookup
+// per request. After Start, StepUp, Update or Logout it returns what they left. The
+// error is a *[Rejection]; without Wrap around the handler it matches [ErrUnavailable].
 func (m *Manager[T]) Get(ctx context.Context) (Session[T], error) {
 	v, err := m.visit(ctx)
 	if err != nil {

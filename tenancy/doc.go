@@ -43,4 +43,41 @@
 // # Memory
 //
 // The gate keeps its tables and nothing per request, user or site.
+//
+// # Example
+//
+//	type SealCall struct{}
+//
+//	func (SealCall) Permission() string { return "calls:seal" }
+//
+//	func seal(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[SealCall]) {
+//		// UPDATE calls SET state = 'sealed' WHERE site_id = grant.Site() AND id = ...
+//	}
+//
+//	gate, err := tenancy.New(tenancy.Config{
+//		Identify: func(r *http.Request) (tenancy.Principal, error) {
+//			s, err := sess.Check(r) // the session package of your choice
+//			if errors.Is(err, sessions.ErrNoSession) {
+//				return tenancy.Principal{}, tenancy.ErrUnauthenticated
+//			}
+//			return tenancy.Principal{
+//				User: s.User, Level: int(s.Level), AuthTime: s.AuthTime,
+//			}, err
+//		},
+//		Sources: []tenancy.Source{
+//			tenancy.FromPath("site_id"),
+//			tenancy.FromLookup("call", siteOfCall), // /api/calls/{id}/seal
+//		},
+//		Member: roleOf, // one indexed query: (user, site) -> role
+//		Roles: map[tenancy.Role][]string{
+//			tenancy.RoleManager: {"calls:view", "calls:seal"},
+//			tenancy.RoleRep:     {"calls:view"},
+//		},
+//		StepUp: map[string]time.Duration{"calls:seal": 15 * time.Minute},
+//	})
+//	...
+//	mux.Handle("POST /api/calls/{id}/seal", tenancy.Route(gate, seal))
+//
+// A source that finds nothing in a request names no site; so the two sources above
+// serve both kinds of route, and a route that has both must have them agree.
 package tenancy

@@ -51,8 +51,9 @@ func (g *Gate) Allows(role Role, permission string) bool {
 	return g != nil && permission != "" && g.can[role][permission]
 }
 
-// Check decides whether the sender of r may do P on the site that r names. The
-// error is a *[Rejection].
+// Check decides whether the sender of r may do P on the site that r names. It calls
+// Identify once, each source at most once and Member at most once, in this order, and
+// stops at the first refusal. The error is a *[Rejection].
 func Check[P Permission](g *Gate, r *http.Request) (Grant[P], error) {
 	proof, rej := g.check(r, name[P]())
 	if rej != nil {
@@ -61,7 +62,8 @@ func Check[P Permission](g *Gate, r *http.Request) (Grant[P], error) {
 	return Grant[P]{proof: proof}, nil
 }
 
-// Authorize is Check outside HTTP: for a user and a site that a job is about.
+// Authorize is Check outside HTTP: for a user and a site that a job is about. The
+// hooks, which want a request, are not called. The error is a *[Rejection].
 func Authorize[P Permission](
 	ctx context.Context, g *Gate, who Principal, claim Claim,
 ) (Grant[P], error) {
@@ -75,7 +77,8 @@ func Authorize[P Permission](
 	return Grant[P]{proof: proof}, nil
 }
 
-// Route guards h, which cannot be written without receiving the grant.
+// Route guards h, which cannot be written without receiving the grant. It is where
+// a route and its permission meet: P is inferred from h, so the two cannot differ.
 func Route[P Permission](
 	g *Gate, h func(http.ResponseWriter, *http.Request, Grant[P]),
 ) http.Handler {
