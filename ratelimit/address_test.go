@@ -38,40 +38,94 @@ func TestClientAddr(t *testing.T) {
 		lines             []string
 		want              string
 	}{
-		"peer alone":              {"", "198.51.100.7:1", xff, []string{"1.1.1.1"}, "198.51.100.7"},
-		"peer IPv6":               {"", "[2001:db8::1]:1", "", nil, "2001:db8::1"},
-		"peer mapped":             {"", "[::ffff:198.51.100.7]:1", "", nil, "198.51.100.7"},
-		"peer zoned":              {"", "[fe80::1%eth0]:1", "", nil, "fe80::1"},
-		"peer without port":       {"", "198.51.100.7", "", nil, "198.51.100.7"},
-		"peer unknown":            {"", "@", "", nil, "peer"},
-		"peer empty":              {"", "", "", nil, "peer"},
-		"untrusted peer lies":     {xff, "198.51.100.7:1", xff, []string{"1.1.1.1"}, "198.51.100.7"},
-		"trusted peer":            {xff, "10.0.0.1:1", xff, []string{"198.51.100.7"}, "198.51.100.7"},
+		"peer alone":        {"", "198.51.100.7:1", xff, []string{"1.1.1.1"}, "198.51.100.7"},
+		"peer IPv6":         {"", "[2001:db8::1]:1", "", nil, "2001:db8::1"},
+		"peer mapped":       {"", "[::ffff:198.51.100.7]:1", "", nil, "198.51.100.7"},
+		"peer zoned":        {"", "[fe80::1%eth0]:1", "", nil, "fe80::1"},
+		"peer without port": {"", "198.51.100.7", "", nil, "198.51.100.7"},
+		"peer unknown":      {"", "@", "", nil, "peer"},
+		"peer empty":        {"", "", "", nil, "peer"},
+		"untrusted peer lies": {
+			xff, "198.51.100.7:1", xff,
+			[]string{"1.1.1.1"}, "198.51.100.7",
+		},
+		"trusted peer": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"198.51.100.7"}, "198.51.100.7",
+		},
 		"trusted peer, no header": {xff, "10.0.0.1:1", xff, nil, "10.0.0.1"},
-		"trusted as mapped":       {xff, "192.0.2.9:1", xff, []string{"198.51.100.7"}, "198.51.100.7"},
-		"client adds on the left": {xff, "10.0.0.1:1", xff, []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7"},
-		"garbage on the left":     {xff, "10.0.0.1:1", xff, []string{"<script>,,, 198.51.100.7"}, "198.51.100.7"},
-		"through two proxies":     {xff, "10.0.0.1:1", xff, []string{"198.51.100.7, 10.9.9.9"}, "198.51.100.7"},
-		"two lines":               {xff, "10.0.0.1:1", xff, []string{"198.51.100.7", "10.9.9.9"}, "198.51.100.7"},
-		"last line counts":        {xff, "10.0.0.1:1", xff, []string{"1.1.1.1", "198.51.100.7"}, "198.51.100.7"},
-		"all trusted":             {xff, "10.0.0.1:1", xff, []string{"10.1.1.1, 10.2.2.2"}, "10.1.1.1"},
-		"with port":               {xff, "10.0.0.1:1", xff, []string{"198.51.100.7:4711"}, "198.51.100.7"},
-		"IPv6 with port":          {xff, "10.0.0.1:1", xff, []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
-		"IPv6 in brackets":        {xff, "10.0.0.1:1", xff, []string{"[2001:db8::1]"}, "2001:db8::1"},
-		"spaces and tabs":         {xff, "10.0.0.1:1", xff, []string{" \t198.51.100.7\t "}, "198.51.100.7"},
+		"trusted as mapped": {
+			xff, "192.0.2.9:1", xff,
+			[]string{"198.51.100.7"}, "198.51.100.7",
+		},
+		"client adds on the left": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7",
+		},
+		"garbage on the left": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"<script>,,, 198.51.100.7"}, "198.51.100.7",
+		},
+		"through two proxies": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"198.51.100.7, 10.9.9.9"}, "198.51.100.7",
+		},
+		"two lines": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"198.51.100.7", "10.9.9.9"}, "198.51.100.7",
+		},
+		"last line counts": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"1.1.1.1", "198.51.100.7"}, "198.51.100.7",
+		},
+		"all trusted": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"10.1.1.1, 10.2.2.2"}, "10.1.1.1",
+		},
+		"with port": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"198.51.100.7:4711"}, "198.51.100.7",
+		},
+		"IPv6 with port": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"[2001:db8::1]:4711"}, "2001:db8::1",
+		},
+		"IPv6 in brackets": {
+			xff, "10.0.0.1:1", xff,
+			[]string{"[2001:db8::1]"}, "2001:db8::1",
+		},
+		"spaces and tabs": {
+			xff, "10.0.0.1:1", xff,
+			[]string{" \t198.51.100.7\t "}, "198.51.100.7",
+		},
 		"empty":                   {xff, "10.0.0.1:1", xff, []string{""}, bad},
 		"empty element":           {xff, "10.0.0.1:1", xff, []string{"198.51.100.7,"}, bad},
 		"not an address":          {xff, "10.0.0.1:1", xff, []string{"unknown"}, bad},
 		"malformed after trusted": {xff, "10.0.0.1:1", xff, []string{"x, 10.2.2.2"}, bad},
 		"leading zeros":           {xff, "10.0.0.1:1", xff, []string{"198.051.100.7"}, bad},
 		"bracketed IPv4":          {xff, "10.0.0.1:1", xff, []string{"[198.51.100.7]"}, bad},
-		"too many hops":           {xff, "10.0.0.1:1", xff, []string{strings.Repeat("10.1.1.1,", 40) + "10.1.1.1"}, bad},
-		"other header ignored":    {xff, "10.0.0.1:1", real, []string{"198.51.100.7"}, "10.0.0.1"},
+		"too many hops": {
+			xff, "10.0.0.1:1", xff,
+			[]string{strings.Repeat("10.1.1.1,", 40) + "10.1.1.1"}, bad,
+		},
+		"other header ignored": {xff, "10.0.0.1:1", real, []string{"198.51.100.7"}, "10.0.0.1"},
 
-		"forwarded":             {fwd, "10.0.0.1:1", fwd, []string{"for=198.51.100.7"}, "198.51.100.7"},
-		"forwarded full":        {fwd, "10.0.0.1:1", fwd, []string{`For="[2001:db8::1]:80";proto=https;by=_x`}, "2001:db8::1"},
-		"forwarded chain":       {fwd, "10.0.0.1:1", fwd, []string{`for=1.1.1.1, for=198.51.100.7;by=10.1.1.1 , for=10.2.2.2`}, "198.51.100.7"},
-		"forwarded comma quote": {fwd, "10.0.0.1:1", fwd, []string{`for=1.1.1.1;x="a,b", for=10.2.2.2`}, "1.1.1.1"},
+		"forwarded": {
+			fwd, "10.0.0.1:1", fwd,
+			[]string{"for=198.51.100.7"}, "198.51.100.7",
+		},
+		"forwarded full": {
+			fwd, "10.0.0.1:1", fwd,
+			[]string{`For="[2001:db8::1]:80";proto=https;by=_x`}, "2001:db8::1",
+		},
+		"forwarded chain": {
+			fwd, "10.0.0.1:1", fwd,
+			[]string{`for=1.1.1.1, for=198.51.100.7;by=10.1.1.1 , for=10.2.2.2`}, "198.51.100.7",
+		},
+		"forwarded comma quote": {
+			fwd, "10.0.0.1:1", fwd,
+			[]string{`for=1.1.1.1;x="a,b", for=10.2.2.2`}, "1.1.1.1",
+		},
 		"forwarded unknown":     {fwd, "10.0.0.1:1", fwd, []string{"for=unknown"}, bad},
 		"forwarded obfuscated":  {fwd, "10.0.0.1:1", fwd, []string{"for=_hidden"}, bad},
 		"forwarded no for":      {fwd, "10.0.0.1:1", fwd, []string{"proto=https"}, bad},
@@ -79,11 +133,14 @@ func TestClientAddr(t *testing.T) {
 		"forwarded unquoted v6": {fwd, "10.0.0.1:1", fwd, []string{"for=[2001:db8::1]"}, bad},
 		"forwarded no pair":     {fwd, "10.0.0.1:1", fwd, []string{"198.51.100.7"}, bad},
 
-		"named":            {real, "10.0.0.1:1", real, []string{"198.51.100.7"}, "198.51.100.7"},
-		"named two lines":  {real, "10.0.0.1:1", real, []string{"1.1.1.1", "198.51.100.7"}, bad},
-		"named a list":     {real, "10.0.0.1:1", real, []string{"1.1.1.1, 198.51.100.7"}, bad},
-		"named untrusted":  {real, "198.51.100.7:1", real, []string{"1.1.1.1"}, "198.51.100.7"},
-		"named lower case": {"x-real-ip", "10.0.0.1:1", real, []string{"198.51.100.7"}, "198.51.100.7"},
+		"named":           {real, "10.0.0.1:1", real, []string{"198.51.100.7"}, "198.51.100.7"},
+		"named two lines": {real, "10.0.0.1:1", real, []string{"1.1.1.1", "198.51.100.7"}, bad},
+		"named a list":    {real, "10.0.0.1:1", real, []string{"1.1.1.1, 198.51.100.7"}, bad},
+		"named untrusted": {real, "198.51.100.7:1", real, []string{"1.1.1.1"}, "198.51.100.7"},
+		"named lower case": {
+			"x-real-ip", "10.0.0.1:1", real,
+			[]string{"198.51.100.7"}, "198.51.100.7",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,8 +175,14 @@ func TestClientAddrConfig(t *testing.T) {
 		cfg  ratelimit.ClientAddrConfig
 		want []string
 	}{
-		"header without proxies": {ratelimit.ClientAddrConfig{Header: "X-Real-IP"}, []string{"TrustedProxies"}},
-		"proxies without header": {ratelimit.ClientAddrConfig{TrustedProxies: proxies}, []string{"Header"}},
+		"header without proxies": {
+			ratelimit.ClientAddrConfig{Header: "X-Real-IP"},
+			[]string{"TrustedProxies"},
+		},
+		"proxies without header": {
+			ratelimit.ClientAddrConfig{TrustedProxies: proxies},
+			[]string{"Header"},
+		},
 		"two problems": {ratelimit.ClientAddrConfig{
 			Header: "X Real", TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0")},
 		}, []string{"Header", "TrustedProxies", "0.0.0.0/0"}},

@@ -14,26 +14,30 @@ import (
 // key, and is refused.
 type Key struct {
 	addr   [16]byte
-	bits   uint8 // prefix length of addr; 0 when there is none
+	bits   uint8 // prefix length of addr; 0 when there is none, or noAddr
 	parts  uint8
 	tenant string
 	part   [2]string
 }
 
+// noAddr marks a key whose address is invalid: whatever is added to it, it stays
+// refused.
+const noAddr = 255
+
 // AddrKey is the key of a client address: an IPv4 address alone, an IPv6
 // address by its /64, which is what one subscriber holds (RFC 6177 section 2).
 // IPv4-mapped addresses and the well-known NAT64 prefix (RFC 6052 section 2.1)
 // count as the IPv4 address inside; zones are dropped. An invalid address
-// gives the zero Key.
+// gives a key that is refused, whatever is added to it.
 func AddrKey(addr netip.Addr) Key { return PrefixKey(addr, 64) }
 
 // PrefixKey is AddrKey with another IPv6 prefix length: 56 or 48 for an outer
-// tier against clients that own more than a /64. Lengths outside 32 to 128
-// give the zero Key.
+// tier against clients that own more than a /64. Lengths outside 32 to 128 are
+// refused like invalid addresses.
 func PrefixKey(addr netip.Addr, bits int) Key {
 	addr = canonical(addr)
 	if !addr.IsValid() || bits < 32 || bits > 128 {
-		return Key{}
+		return Key{bits: noAddr}
 	}
 	if addr.Is4() {
 		return Key{addr: addr.As16(), bits: 128}
@@ -41,10 +45,7 @@ func PrefixKey(addr netip.Addr, bits int) Key {
 	if localNAT64.Contains(addr) {
 		bits = 128 // the clients of a whole network share one /64 there
 	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return Key{}
-	}
+	prefix, _ := addr.Prefix(bits)                            // fails above 128 only
 	return Key{addr: prefix.Addr().As16(), bits: uint8(bits)} // #nosec G115 -- 32 to 128
 }
 
@@ -83,8 +84,8 @@ func (k Key) In(tenant string) Key {
 // Tenant returns what In set. Stores use it for placement only.
 func (k Key) Tenant() string { return k.tenant }
 
-// IsZero reports whether k is no key.
-func (k Key) IsZero() bool { return k == Key{} }
+// IsZero reports whether k is no key, or one of an invalid address.
+func (k Key) IsZero() bool { return k.bits == noAddr || k == Key{} }
 
 // AppendBinary appends an encoding that is equal for equal keys only. It holds
 // the parts in the clear: hash it with a secret before it leaves the process.

@@ -34,6 +34,8 @@ func TestAddrKey(t *testing.T) {
 		require.Equal(t, tc.same, addrKey(tc.a) == addrKey(tc.b), name)
 	}
 	require.True(t, ratelimit.AddrKey(netip.Addr{}).IsZero())
+	// What is added must not turn nobody into somebody whom all can be.
+	require.True(t, ratelimit.AddrKey(netip.Addr{}).With("site").In("tenant").IsZero())
 }
 
 func TestPrefixKey(t *testing.T) {
@@ -85,7 +87,8 @@ func TestKeysAreUnambiguous(t *testing.T) {
 			require.NotEqual(t, keys[j], k, "keys %d and %d", i, j)
 		}
 	}
-	require.Equal(t, ratelimit.TextKey("a", "b", "c", "d"), ratelimit.TextKey("a").With("b", "c").With("d"))
+	require.Equal(t, ratelimit.TextKey("a", "b", "c", "d"),
+		ratelimit.TextKey("a").With("b", "c").With("d"))
 	require.Equal(t, "t", ratelimit.TextKey("a").In("t").Tenant())
 }
 

@@ -71,6 +71,6 @@ func (l Limit) Valid() bool {
 		return true // refills in one window, or never
 	}
 	// The product of two positive int64; a high word means overflow.
-	hi, lo := bits.Mul64(uint64(l.Capacity()), uint64(l.Interval()))
+	hi, lo := bits.Mul64(uint64(l.Capacity()), uint64(l.Interval())) // #nosec G115 -- positive
 	return hi == 0 && lo <= uint64(maxRefill)
 }

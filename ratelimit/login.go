@@ -173,7 +173,9 @@ func (g *LoginGuard) Begin(ctx context.Context, addr netip.Addr, account string)
 	return a, nil
 }
 
-func (g *LoginGuard) begin(ctx context.Context, addr netip.Addr, account string) (*Attempt, Decision) {
+func (g *LoginGuard) begin(
+	ctx context.Context, addr netip.Addr, account string,
+) (*Attempt, Decision) {
 	account = strings.ToLower(strings.TrimSpace(account))
 	key := AddrKey(addr)
 	if key.IsZero() {

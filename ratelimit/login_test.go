@@ -28,7 +28,9 @@ func newGuard(t testing.TB, cfg ratelimit.LoginConfig) *ratelimit.LoginGuard {
 }
 
 // fail makes one failed login and returns nil, or the refusal.
-func fail(t testing.TB, g *ratelimit.LoginGuard, addr netip.Addr, account string) *ratelimit.Rejection {
+func fail(
+	t testing.TB, g *ratelimit.LoginGuard, addr netip.Addr, account string,
+) *ratelimit.Rejection {
 	t.Helper()
 	a, err := g.Begin(t.Context(), addr, account)
 	if err != nil {

@@ -259,7 +259,8 @@ type locked struct {
 func (m *Memory) lock(ids []uint64) locked {
 	l := locked{m: m}
 	for _, id := range ids {
-		if i := uint8(id % shardCount); !slices.Contains(l.index[:l.n], i) { // #nosec G115 -- below 64
+		i := uint8(id % shardCount) // #nosec G115 -- below 64
+		if !slices.Contains(l.index[:l.n], i) {
 			l.index[l.n] = i
 			l.n++
 		}

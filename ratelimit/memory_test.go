@@ -45,7 +45,8 @@ func takeOne(t testing.TB, m *ratelimit.Memory, p ratelimit.Policy) ratelimit.Re
 }
 
 func numbered(n int) ratelimit.Key {
-	return ratelimit.AddrKey(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}))
+	b := [4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+	return ratelimit.AddrKey(netip.AddrFrom4(b))
 }
 
 // A flood of new keys fills the table. Keys known before keep their buckets,

@@ -166,8 +166,8 @@ func TestReadOnlyReplicaIsOut(t *testing.T) {
 	require.NoError(t, err)
 	c := client(t, replica)
 	s := open(t, replica)
-	require.NoError(t, c.SlaveOf(t.Context(), host, port).Err())
-	checkOutage(t, s, func() { require.NoError(t, c.SlaveOf(t.Context(), "NO", "ONE").Err()) })
+	require.NoError(t, c.ReplicaOf(t.Context(), host, port).Err())
+	checkOutage(t, s, func() { require.NoError(t, c.ReplicaOf(t.Context(), "NO", "ONE").Err()) })
 }
 
 func TestEvictingServerIsRefused(t *testing.T) {

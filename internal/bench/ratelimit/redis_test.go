@@ -166,7 +166,8 @@ func TestBarsRedis(t *testing.T) {
 		three(openStore(t, addr, nil)).redis/peer3.redis)
 
 	f := decide(single)
-	t.Logf("| sallyport, alone, unbatched | %.0f allocs |", testing.AllocsPerRun(500, func() { f(0, 0) }))
+	t.Logf("| sallyport, alone, unbatched | %.0f allocs |",
+		testing.AllocsPerRun(500, func() { f(0, 0) }))
 	f = decide(openStore(t, addr, nil))
 	t.Logf("| sallyport, alone | %.0f allocs |", testing.AllocsPerRun(500, func() { f(0, 0) }))
 	t.Logf("| redis_rate | %.0f allocs |", testing.AllocsPerRun(500, func() {

@@ -1,0 +1,126 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/ratelimit"
+)
+
+// brokenStore fails, or is a store, as the test says.
+type brokenStore struct {
+	ratelimit.Store
+	err error
+}
+
+func (s *brokenStore) Take(ctx context.Context, p []ratelimit.Policy, r []ratelimit.Result) error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.Store.Take(ctx, p, r)
+}
+
+func (s *brokenStore) Forget(ctx context.Context, p []ratelimit.Policy) error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.Store.Forget(ctx, p)
+}
+
+func (s *brokenStore) Enter(
+	ctx context.Context, p ratelimit.Policy, token string, limit int, lease time.Duration,
+) (bool, error) {
+	if s.err != nil {
+		return false, s.err
+	}
+	return s.Store.Enter(ctx, p, token, limit, lease)
+}
+
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	down := errors.New("down")
+	key := ratelimit.TextKey("k")
+	mode := func(name string, o ratelimit.Outage) ratelimit.Policy {
+		p := perHour(name, key, 8)
+		p.OnOutage = o
+		return p
+	}
+	closed, local := mode("c", ratelimit.Closed), mode("l", ratelimit.Local)
+	open := mode("o", ratelimit.Open)
+	trial := ratelimit.Policy{Name: "s", Key: key, Limit: ratelimit.PerHour(1), Shadow: true}
+	s := &brokenStore{Store: ratelimit.NewMemory(0)}
+	l := newLimiter(t, ratelimit.Config{Store: s, Instances: 4})
+	require.False(t, l.Decide(t.Context(), closed, local, open).Degraded)
+	s.err = down
+
+	for name, tc := range map[string]struct {
+		policies []ratelimit.Policy
+		reason   ratelimit.Reason
+	}{
+		"closed":             {[]ratelimit.Policy{closed}, ratelimit.ReasonUnavailable},
+		"closed closes":      {[]ratelimit.Policy{open, local, closed}, ratelimit.ReasonUnavailable},
+		"open":               {[]ratelimit.Policy{open}, ""},
+		"a shadow never can": {[]ratelimit.Policy{trial}, ""},
+	} {
+		d := l.Decide(t.Context(), tc.policies...)
+		require.Equal(t, tc.reason, d.Reason, name)
+		require.True(t, d.Degraded, name)
+		require.ErrorIs(t, d.Err, down, name)
+	}
+	// Of 8, 7 remained; a fourth of them is one whole unit.
+	require.True(t, l.Decide(t.Context(), local, open).Allowed)
+	d := l.Decide(t.Context(), local, open)
+	require.Equal(t, ratelimit.ReasonRateLimited, d.Reason)
+	require.Equal(t, "l", d.Policy)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.False(t, l.Decide(ctx, open).Allowed, "nobody is waiting")
+
+	w := httptest.NewRecorder()
+	d = l.Decide(t.Context(), closed)
+	require.False(t, l.Answer(w, httptest.NewRequest(http.MethodGet, "/", nil), d))
+	require.Equal(t, 503, w.Code)
+	require.Equal(t, "5", w.Header().Get("Retry-After"))
+	require.Empty(t, w.Header().Get("RateLimit"))
+	require.NotContains(t, w.Body.String(), "down", "causes are for hooks")
+}
+
+// However the calls fall, one instance admits its share and one batch.
+func TestLocalShareOverTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &brokenStore{err: errors.New("down")}
+		const instances = 4
+		l := newLimiter(t, ratelimit.Config{Store: s, Instances: instances})
+		p := ratelimit.Policy{
+			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(100),
+			OnOutage: ratelimit.Local,
+		}
+		admitted := 0
+		for range 600 {
+			if l.Decide(t.Context(), p).Allowed {
+				admitted++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.LessOrEqual(t, admitted, 2*100/instances+1, "burst and one minute, of a fourth")
+		require.GreaterOrEqual(t, admitted, 2*100/instances-2)
+	})
+}
+
+func TestOutageNames(t *testing.T) {
+	t.Parallel()
+	for o, want := range map[ratelimit.Outage]string{
+		ratelimit.Closed: "closed", ratelimit.Local: "local", ratelimit.Open: "open", 9: "invalid",
+	} {
+		require.Equal(t, want, o.String())
+	}
+}
