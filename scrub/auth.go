@@ -61,7 +61,7 @@ func schemeGap(s string, i int) int {
 // eight characters, or mixes case inside, or is longer than words are.
 func credential(text string) bool {
 	text = trimPunct(text)
-	digits, uppers, lowers, others := 0, 0, 0, 0
+	digits, uppers, lowers, others, dots := 0, 0, 0, 0, 0
 	for i := range len(text) {
 		switch c := text[i]; {
 		case digit.has(c):
@@ -74,13 +74,16 @@ func credential(text string) bool {
 			lowers++
 		default:
 			others++
+			if c == '.' {
+				dots++
+			}
 		}
 	}
 	n := len(text)
 	switch {
 	case n < 6:
 		return false
-	case digits > 0 && n >= 8, uppers > 0 && lowers > 0 && n >= 8:
+	case digits > 0 && n >= 8, uppers > 0 && lowers > 0 && n >= 8, dots == 2 && n >= 8:
 		return true
 	}
 	return n >= 20 && others < n/4

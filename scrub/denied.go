@@ -44,7 +44,7 @@ func deniedValue(rule valueRule, text string) bool {
 	case rule == ruleText:
 		return !shortNumber(text)
 	case rule == ruleOpaque:
-		return credential(text) || text[0] == '{' || text[0] == '['
+		return opaque(text) || text[0] == '{' || text[0] == '['
 	}
 	return true
 }

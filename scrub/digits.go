@@ -136,7 +136,7 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 		}
 	}
 	if sc.s.on(detSSN) && c.total() >= 9 {
-		if end, ok := c.ssn(); ok && !sc.taken(c.start) {
+		if end, ok := c.ssn(s); ok && !sc.taken(c.start) {
 			return span{start: c.start, end: end, det: detSSN}, true
 		}
 	}
@@ -234,9 +234,9 @@ func readSeparator(s string, i int) (byte, int) {
 			return 0, 0
 		}
 		switch {
-		case sep == 0 || sep == byte(r):
+		case sep == 0 || sep == ' ' || sep == byte(r):
 			sep = byte(r)
-		default:
+		case r != ' ':
 			sep = sepMixed
 		}
 		i += w

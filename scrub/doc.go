@@ -30,7 +30,7 @@
 //     separator; also as a JSON number or a float64. Not inside UUIDs, hashes
 //     and fractions. About one in thirty random 16-digit numbers satisfies
 //     all rules and goes too.
-//   - Token: credentials after Bearer, Basic and Digest, cookies and
+//   - Token: credentials after Bearer, Basic and DPoP, cookies and
 //     Authorization values, JWTs, private keys in PEM, passwords in URLs, and
 //     about 130 vendor formats that name their issuer. "Bearer token
 //     required" and a lone base64 cursor stay.

@@ -117,11 +117,8 @@ func addressEnd(s string, i int) (int, bool) {
 	if !full && !short || i < len(s) && wordChar.has(s[i]) && s[i] != '-' {
 		return 0, false
 	}
-	for i+1 < len(s) && (s[i] == '.' && digit.has(s[i+1]) || digit.has(s[i]) && i > 0 && s[i-1] == '.') {
-		i += 2 // an embedded IPv4 address
-	}
-	for i < len(s) && digit.has(s[i]) {
-		i++
+	for i+1 < len(s) && s[i] == '.' && digit.has(s[i+1]) {
+		i = digitsEnd(s, i+1) // an embedded IPv4 address
 	}
 	return i, true
 }

@@ -18,7 +18,7 @@ type valueRule uint8
 const (
 	ruleAny     valueRule = iota // any value that is not empty, null or a boolean
 	ruleText                     // nor a short number: token=17 is a count
-	ruleOpaque                   // only what looks like a credential
+	ruleOpaque                   // only what looks like a credential, and no number
 	ruleHeader                   // an Authorization header: a scheme and its credentials
 	ruleCookies                  // name=value pairs separated by semicolons
 )
@@ -34,13 +34,13 @@ var heads = [...]head{
 	{"parola", "", ruleAny, detSecret},
 	{"sifre", "", ruleAny, detSecret},
 	{"secret", "", ruleText, detSecret},
-	{"secrets", "", ruleText, detSecret},
+	{"secrets", "", ruleOpaque, detSecret},
 	{"token", "", ruleText, detSecret},
-	{"tokens", "", ruleText, detSecret},
+	{"tokens", "", ruleOpaque, detSecret},
 	{"apikey", "", ruleText, detSecret},
 	{"credential", "", ruleText, detSecret},
 	{"credentials", "", ruleText, detSecret},
-	{"signature", "", ruleText, detSecret},
+	{"signature", "", ruleOpaque, detSecret},
 	{"key", " api access secret private signing encryption master account session shared role" +
 		" auth client app aes hmac webhook storage subscription ssh rsa service deploy admin license ", ruleText, detSecret},
 	{"keys", " api access secret private signing encryption ", ruleText, detSecret},
@@ -50,6 +50,7 @@ var heads = [...]head{
 	{"cvc2", "", ruleAny, detSecret},
 	{"ssn", "", ruleAny, detSecret},
 	{"tckn", "", ruleAny, detSecret},
+	{"pin", "", ruleAny, detSecret},
 	{"otp", "", ruleAny, detSecret},
 	{"totp", "", ruleAny, detSecret},
 	{"dob", "", ruleAny, detSecret},

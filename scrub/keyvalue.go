@@ -7,6 +7,7 @@ type value struct {
 	settled bool   // is a replacement already
 	wrap    string // quotes to put around the replacement
 	loose   bool   // after ": ": prose may have a colon too
+	prose   bool   // after "is": only what looks like a credential
 	lineKey bool   // the key is the first thing on its line
 }
 
@@ -46,6 +47,9 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 		next = skipValueKey(s, skipBlanks(s, next))
 	case i > end && flagKey(s, start):
 		next = i
+	case i > end && (hasAt(s, i, "is ") || hasAt(s, i, "was ")):
+		next = i + 3
+		v.prose = true
 	default:
 		return v, false
 	}
@@ -185,6 +189,10 @@ func (u *until) stop(s string, i, limit int) (end int, open bool) {
 				return i, false
 			}
 		case u.quote != 0:
+			if c == '\'' && u.quote == c && hasAt(s, i+1, "'") && i+1 < limit {
+				i++ // doubled, as SQL has it
+				continue
+			}
 			if c == u.quote {
 				if n, ends := u.closing(s, i); ends {
 					return i - n, false
@@ -260,7 +268,9 @@ func (sc *scanner) denies(rule valueRule, v *value) bool {
 	switch {
 	case rule == ruleText && shortNumber(text):
 		return false
-	case rule == ruleOpaque && !credential(text):
+	case rule == ruleOpaque && !opaque(text), v.prose && (number(text) || !mixed(text)):
+		return false
+	case v.quote == 0 && v.wrap == "" && inert.has(text):
 		return false
 	case v.quote == 0 && !v.bracket && !v.brace && hasAt(text, 0, "--"):
 		return false
@@ -315,14 +325,38 @@ func empty(text string) bool {
 	return true
 }
 
-func shortNumber(text string) bool {
+func shortNumber(text string) bool { return len(text) <= 6 && number(text) }
+
+func number(text string) bool {
 	for i := range len(text) {
 		if !digit.has(text[i]) && text[i] != '.' && text[i] != '-' {
 			return false
 		}
 	}
-	return len(text) <= 6
+	return true
 }
+
+// mixed reports whether text of six bytes or more has a digit and a letter.
+func mixed(text string) bool {
+	digits, others := 0, 0
+	for i := range len(text) {
+		if digit.has(text[i]) {
+			digits++
+		} else if letter.has(text[i]) {
+			others++
+		}
+	}
+	return digits > 0 && others > 0 && len(text) >= 6
+}
+
+// opaque reports whether text looks like a credential; a number alone is a
+// count or an identifier.
+func opaque(text string) bool { return credential(text) && !(len(text) <= 12 && number(text)) }
+
+// inert are the words that say something about a secret in its place.
+var inert = wordsOf("required optional missing invalid valid enabled disabled unchanged changed yes no on off" +
+	" expired denied granted accepted rejected ok failed hidden protected unknown empty set unset redacted" +
+	" masked removed filtered default string text auto never always")
 
 func letters(text string) bool {
 	for i := range len(text) {

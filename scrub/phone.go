@@ -10,10 +10,10 @@ import "strings"
 // phone returns the number that starts with the first group, with its sign.
 // named says that the whole text is known to be a telephone number.
 func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
-	if c.fraction(s) || c.hexBlob(s) {
-		return 0, 0, false
-	}
 	start = c.start
+	if c.fraction(s) || c.hexBlob(s) || start > 1 && s[start-1] == ':' && digit.has(s[start-2]) {
+		return 0, 0, false // also not after 12:34:
+	}
 	sign, at := signBefore(s, start)
 	switch {
 	case sign == '+':
@@ -24,7 +24,7 @@ func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 	case c.inRow:
 		return 0, 0, false
 	case sign == '(' && c.ng >= 2 && (c.g[1].sep == ')' || c.g[1].sep == sepMixed):
-		if k := c.upTo(12); c.g[0].n >= 2 && c.g[0].n <= 5 && c.size(k) >= 8 {
+		if k := c.upTo(12); c.g[0].n >= 2 && c.g[0].n <= 5 && c.size(k) >= 9 {
 			return at, c.g[k].end, true
 		}
 	}
@@ -33,6 +33,9 @@ func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 	}
 	if k, ok := c.national(); ok {
 		return start, c.g[k].end, true
+	}
+	if c.trunk(s) {
+		return start, c.g[0].end, true
 	}
 	if k := c.upTo(15); c.size(k) >= 7 && (named || labelled(s, start, phoneWords)) {
 		return start, c.g[k].end, true
@@ -55,10 +58,8 @@ func signBefore(s string, i int) (rune, int) {
 	return 0, i
 }
 
-// sum reports whether the + before i joins two numbers, as in 1e+15.
-func sum(s string, i int) bool {
-	return i >= 2 && digit.has(s[i-2]) || i >= 3 && lower(s[i-2]) == 'e' && digit.has(s[i-3])
-}
+// sum reports whether the + before i joins two terms, as in 1e+15 and x+1.
+func sum(s string, i int) bool { return i >= 2 && alnum.has(s[i-2]) && !escapedBefore(s, i-1) }
 
 // upTo returns the last group so that at most limit digits are taken, over
 // the separators that telephone numbers have.
@@ -98,6 +99,10 @@ func (c *cluster) northAmerican() (int, bool) {
 // national accepts a trunk zero, groups of at least two digits and one kind
 // of separator after the first.
 func (c *cluster) national() (int, bool) {
+	if c.ng == 5 && c.d[0] == 0 && c.d[1] > 1 && c.g[0].n == 1 && c.g[1].n == 3 && c.g[2].n == 3 &&
+		c.g[3].n == 2 && c.g[4].n == 2 {
+		return 4, true // 0 532 123 45 67
+	}
 	if c.ng < 2 || c.d[0] != 0 || c.g[0].n < 2 || c.g[0].n > 5 && c.d[1] != 0 {
 		return 0, false
 	}
@@ -116,6 +121,30 @@ func (c *cluster) national() (int, bool) {
 	}
 	return k, total >= 9 && total <= 11 && !c.goesOn(k)
 }
+
+// trunk accepts 10 or 11 digits in one piece with a trunk zero, standing
+// alone like a word. 0123456789 is a row of digits.
+func (c *cluster) trunk(s string) bool {
+	n, end := c.g[0].n, c.g[0].end
+	if c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' || n < 10 || n > 11 || c.d[0] != 0 || c.d[1] == 0 ||
+		c.d[1] == 1 && c.d[2] == 2 && c.d[3] == 3 {
+		return false
+	}
+	alone := func(r rune) bool { return r < 0x80 && !alnum.has(byte(r)) && !glue.has(byte(r)) || r >= 0x80 }
+	if c.start > 0 {
+		if r, _ := unitBefore(s, c.start); !alone(r) {
+			return false
+		}
+	}
+	if end < len(s) {
+		if r, _ := unit(s, end); !alone(r) && r != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+var glue = bytesOf("-_./#@$%+*&")
 
 // goesOn reports whether more digits follow the k-th group in the same way.
 func (c *cluster) goesOn(k int) bool {
@@ -147,8 +176,10 @@ func (set words) has(word string) bool {
 }
 
 var (
-	phoneWords = wordsOf("phone tel telephone mobile cell cellphone fax gsm msisdn whatsapp sms dial call" +
+	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp sms dial call" +
 		" called calling caller callee telefon telefono telefonu telefone handy cep mobil phonenumber")
+	ssnWords     = wordsOf("ssn social security itin")
+	labelTails   = wordsOf("number numbers no nr num numero nummer primary home work office e164 1 2 is")
 	versionWords = wordsOf("version ver section sec build release rev chapter oid firmware")
 )
 
@@ -172,6 +203,9 @@ func labelled(s string, i int, list words) bool {
 		if list.has(s[w.start:w.end]) {
 			return true
 		}
+		if !labelTails.has(s[w.start:w.end]) {
+			return false
+		}
 		if i = w.start; i > 0 && s[i-1] == ' ' {
 			return false
 		}
@@ -180,14 +214,25 @@ func labelled(s string, i int, list words) bool {
 }
 
 // ssn recognises a US social security number by its rules: no area 000, 666
-// or 9xx, no group 00, no serial 0000, and dashes between.
-func (c *cluster) ssn() (int, bool) {
-	if c.ng < 3 || c.inRow || c.g[0].n != 3 || c.g[1].n != 2 || c.g[2].n != 4 ||
-		c.g[1].sep != '-' || c.g[2].sep != '-' || c.goesOn(2) {
+// or 9xx, no group 00, no serial 0000. It has dashes, or its name before it.
+func (c *cluster) ssn(s string) (int, bool) {
+	k := 2
+	dashed := c.ng > 2 && c.g[0].n == 3 && c.g[1].n == 2 && c.g[2].n == 4 && c.g[1].sep == c.g[2].sep
+	switch {
+	case c.inRow || c.fraction(s) || c.start > 1 && s[c.start-1] == '-' && alnum.has(s[c.start-2]):
+		return 0, false
+	case dashed && c.g[1].sep == '-' && !c.goesOn(2):
+	case dashed && c.g[1].sep == ' ' && labelled(s, c.start, ssnWords):
+	case c.g[0].n == 9 && labelled(s, c.start, ssnWords):
+		k = 0
+	default:
+		return 0, false
+	}
+	if end := c.g[k].end; end < len(s) && letter.has(s[end]) {
 		return 0, false
 	}
 	area := int(c.d[0])*100 + int(c.d[1])*10 + int(c.d[2])
 	group := c.d[3] + c.d[4]
 	serial := c.d[5] + c.d[6] + c.d[7] + c.d[8]
-	return c.g[2].end, area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
+	return c.g[k].end, area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }

@@ -110,7 +110,7 @@ func (s *Scrubber) compileTokens() {
 	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
 	f.literal(entry{text: "BEGIN", kind: kindPEM}, byteSet{})
 	f.literal(entry{text: "://", kind: kindURL}, byteSet{})
-	for _, name := range [...]string{"bearer", "basic", "digest", "dpop"} {
+	for _, name := range [...]string{"bearer", "basic", "dpop"} {
 		f.literal(entry{text: name, fold: true, kind: kindScheme}, byteSet{})
 	}
 }
