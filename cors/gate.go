@@ -88,9 +88,9 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 // reject answers with what the client needs to branch on, the code, and keeps
 // the explanation for the hook.
 func (p *policy) reject(w http.ResponseWriter, r *http.Request, d Decision) {
-	p.addVary(w.Header(), r, make([]string, 1))
+	free := p.addVary(w.Header(), r, make([]string, 1+3))
 	if p.OnReject == nil {
-		p.problems[d.Reason].Write(w)
+		p.problems[d.Reason].WriteWith(w, free)
 		return
 	}
 	p.OnReject(w, r, &Rejection{d.Reason, http.StatusForbidden, errors.New(d.Explain())})

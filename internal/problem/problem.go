@@ -44,17 +44,26 @@ func (p *Problem) Status() int { return p.status }
 
 // Write sends the problem. It drops the headers that described another body,
 // as http.Error does, and leaves the rest (Vary, CORS, Retry-After) alone.
-func (p *Problem) Write(w http.ResponseWriter) {
+func (p *Problem) Write(w http.ResponseWriter) { p.WriteWith(w, make([]string, headers)) }
+
+// headers is how many values Write sets.
+const headers = 3
+
+// WriteWith is Write with the backing array of the header values given by the
+// caller, who then has one allocation for these and for values of its own. Free
+// must have room for three and be used for nothing else.
+func (p *Problem) WriteWith(w http.ResponseWriter, free []string) {
+	_ = free[headers-1]
 	h := w.Header()
 	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		delete(h, name)
 	}
-	// One backing array for three values; each slice is capped so that an
-	// append elsewhere cannot write into its neighbour.
-	values := [...]string{"application/problem+json", "no-store", "nosniff"}
-	h["Content-Type"] = values[0:1:1]
-	h["Cache-Control"] = values[1:2:2]
-	h["X-Content-Type-Options"] = values[2:3:3]
+	// Each slice is capped, so that an append elsewhere cannot write into its
+	// neighbour.
+	free[0], free[1], free[2] = "application/problem+json", "no-store", "nosniff"
+	h["Content-Type"] = free[0:1:1]
+	h["Cache-Control"] = free[1:2:2]
+	h["X-Content-Type-Options"] = free[2:3:3]
 	w.WriteHeader(p.status)
 	// The client may be gone; there is nobody left to tell.
 	_, _ = w.Write(p.body)
