@@ -1,0 +1,287 @@
+package hmacsig_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/hmacsig"
+)
+
+// answering is a store that says what it is told.
+type answering struct {
+	state   hmacsig.ClaimState
+	err     error
+	settled chan context.Context
+}
+
+func (a *answering) Claim(context.Context, hmacsig.ReplayEntry) (hmacsig.ClaimState, error) {
+	return a.state, a.err
+}
+
+func (a *answering) Confirm(ctx context.Context, _ hmacsig.ReplayEntry) error {
+	a.settled <- ctx
+	return a.err
+}
+
+func (a *answering) Release(ctx context.Context, _ hmacsig.ReplayEntry) error {
+	a.settled <- ctx
+	return a.err
+}
+
+func TestEveryAnswerOfAStore(t *testing.T) {
+	t.Parallel()
+	down := errors.New("down")
+	for _, row := range []struct {
+		name  string
+		state hmacsig.ClaimState
+		err   error
+		want  hmacsig.Reason
+	}{
+		{"claimed", hmacsig.Claimed, nil, ""},
+		{"in flight", hmacsig.InFlight, nil, hmacsig.ReasonInFlight},
+		{"replayed", hmacsig.Replayed, nil, hmacsig.ReasonReplayed},
+		{"full", 0, hmacsig.ErrReplayFull, hmacsig.ReasonReplayFull},
+		{"down", 0, down, hmacsig.ReasonReplayUnavailable},
+		{"claimed, with an error", hmacsig.Claimed, down, hmacsig.ReasonReplayUnavailable},
+		{"no answer", 0, nil, hmacsig.ReasonReplayUnavailable},
+		{"nonsense", 17, nil, hmacsig.ReasonReplayUnavailable},
+	} {
+		s := hmacsig.Generate()
+		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+			c.Replay = &answering{row.state, row.err, make(chan context.Context, 9)}
+		})
+		handled := false
+		w := serve(v.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled = true })),
+			signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
+		require.Equal(t, row.want == "", handled, row.name)
+		if row.want != "" {
+			require.Contains(t, w.Body.String(), string(row.want), row.name)
+			require.NotContains(t, w.Body.String(), "down", row.name)
+			_, err := v.Check(signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
+			if row.err != nil {
+				require.ErrorIs(t, err, row.err, "the cause is for hooks")
+			}
+			require.ErrorContains(t, err, string(row.want))
+		}
+	}
+}
+
+// A client that hangs up must not leave its message in flight; an error of
+// settling reaches the operator.
+func TestSettlingOutlivesTheRequest(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	store := &answering{state: hmacsig.Claimed, settled: make(chan context.Context, 1)}
+	var told error
+	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+		c.Replay = store
+		c.OnSettleError = func(_ *http.Request, err error) { told = err }
+	})
+	type key struct{}
+	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "kept"), time.Hour)
+	h := v.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "kept", r.Context().Value(key{}))
+		cancel()
+		require.Error(t, r.Context().Err())
+		store.err = errors.New("away")
+	}))
+	serve(h, signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}").WithContext(ctx))
+	settling := <-store.settled
+	require.NoError(t, settling.Err())
+	require.Nil(t, settling.Done())
+	_, bounded := settling.Deadline()
+	require.False(t, bounded)
+	require.Equal(t, "kept", settling.Value(key{}))
+	require.ErrorContains(t, told, "away")
+}
+
+func TestWithoutReplayStore(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) { c.DangerouslyAllowReplay = true })
+	request := signed(t, s, "{}")
+	for range 2 {
+		require.Equal(t, http.StatusOK, serve(v.Wrap(status(http.StatusOK)), request()).Code)
+		proof, err := v.Check(request())
+		require.NoError(t, err)
+		require.NoError(t, v.Confirm(t.Context(), proof))
+		require.NoError(t, v.Release(t.Context(), proof))
+		require.NotZero(t, proof.Replay.ID, "for a record of one's own")
+		require.True(t, proof.Replay.Until.After(time.Now().Add(299*time.Second)))
+	}
+}
+
+// Hooks see each decision once, and cannot change it.
+func TestHooks(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	var seen []hmacsig.Decision
+	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+		c.OnDecision = func(_ *http.Request, d hmacsig.Decision) { seen = append(seen, d) }
+		c.OnReject = func(w http.ResponseWriter, _ *http.Request, r *hmacsig.Rejection) {
+			w.WriteHeader(r.Status)
+		}
+	})
+	h := v.Wrap(status(http.StatusOK))
+	request := signed(t, s, "{}")
+	serve(h, request())
+	serve(h, request())
+	serve(h, httptest.NewRequest(http.MethodPost, "/", nil))
+	_, err := v.Check(httptest.NewRequest(http.MethodPost, "/", nil))
+	require.Error(t, err)
+	require.Len(t, seen, 4)
+	require.Equal(t, site, seen[0].Proof.KeyID)
+	require.Nil(t, seen[0].Rejection)
+	for i, want := range []hmacsig.Reason{
+		hmacsig.ReasonReplayed, hmacsig.ReasonMissing, hmacsig.ReasonMissing,
+	} {
+		require.Equal(t, want, seen[i+1].Rejection.Reason)
+		require.Zero(t, seen[i+1].Proof)
+	}
+}
+
+func TestProblemBody(t *testing.T) {
+	t.Parallel()
+	w := serve(verifier(t, hmacsig.OpsMantik(), hmacsig.Generate()).Wrap(status(http.StatusOK)),
+		httptest.NewRequest(http.MethodPost, "/", nil))
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+	require.Contains(t, w.Body.String(), `"code":"signature_missing"`)
+}
+
+func TestSchemeAndConfigLimits(t *testing.T) {
+	t.Parallel()
+	scheme := hmacsig.OpsMantik()
+	scheme.Name, scheme.Coverage, scheme.Status = strings.Repeat("x", 256), 9, 200
+	_, err := hmacsig.New(hmacsig.Config{Scheme: scheme, Keys: hmacsig.StaticKeys{}})
+	for _, field := range []string{"Scheme.Name", "Scheme.Coverage", "Scheme.Status"} {
+		require.ErrorContains(t, err, field)
+	}
+	// A scheme that reads no signature, or too long a key id, gets nowhere.
+	s := hmacsig.Generate()
+	for _, read := range []func(*http.Request, *hmacsig.Message) error{
+		func(*http.Request, *hmacsig.Message) error { return nil },
+		func(_ *http.Request, m *hmacsig.Message) error {
+			m.KeyID = strings.Repeat("x", 257)
+			m.AddHex(strings.Repeat("0", 64))
+			return nil
+		},
+		func(*http.Request, *hmacsig.Message) error { return errors.New("of its own") },
+	} {
+		scheme := hmacsig.GitHub()
+		scheme.Read = read
+		_, err := verifier(t, scheme, s).Check(httptest.NewRequest(http.MethodPost, "/", nil))
+		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err))
+	}
+	_, ok := hmacsig.Keyring{}.Signing(time.Now())
+	require.False(t, ok)
+	require.Zero(t, hmacsig.Keyring{}.Len())
+}
+
+func TestOpenErrors(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]hmacsig.Reason{
+		hmacsig.ErrExpired:     hmacsig.ReasonExpired,
+		hmacsig.ErrNotYetValid: hmacsig.ReasonNotYetValid,
+		hmacsig.ErrClaims:      hmacsig.ReasonClaims,
+		errors.New("other"):    hmacsig.ReasonMalformed,
+	} {
+		scheme := hmacsig.GitHub()
+		scheme.Open = func(*hmacsig.Message, time.Time) error { return err }
+		s := hmacsig.Generate()
+		_, got := verifier(t, scheme, s).Check(signAt(t, scheme, s, time.Now(), "{}"))
+		require.Equal(t, want, reasonOf(t, got))
+	}
+}
+
+// RFC9421 reads the request line where there is one, and the URL where not.
+func TestRFC9421Targets(t *testing.T) {
+	t.Parallel()
+	base := func(r *http.Request) string {
+		return string(hmacsig.RFC9421().Base(nil, r, &hmacsig.Message{Raw: "x"}))
+	}
+	outgoing := &http.Request{URL: &url.URL{Scheme: "https", Host: "A.test:443"}}
+	require.Contains(t, base(outgoing), "\"@method\": GET\n\"@authority\": a.test\n\"@path\": /\n\"@query\": ?\n")
+	require.Contains(t, base(&http.Request{Host: "a.test:80"}), "\"@authority\": a.test\n\"@path\": /\n")
+	proxied := &http.Request{RequestURI: "http://a.test/x?y", URL: &url.URL{Path: "/x y", RawQuery: "z"}}
+	require.Contains(t, base(proxied), "\"@path\": /x%20y\n\"@query\": ?z\n")
+
+	s := hmacsig.Generate()
+	v := verifier(t, hmacsig.RFC9421(), s)
+	for _, inject := range []func(*http.Request){
+		func(r *http.Request) { r.Host += "\n" },
+		func(r *http.Request) { r.RequestURI += "\n" },
+		func(r *http.Request) { r.Method += "\n" },
+	} {
+		r := signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
+		inject(r)
+		_, err := v.Check(r)
+		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err))
+	}
+	long := signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
+	long.RequestURI = "/" + strings.Repeat("x", 20<<10)
+	_, err := v.Check(long)
+	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err))
+}
+
+func TestMoreBodies(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	// The client breaks off while its body is being spooled.
+	v := custom(t, hmacsig.RFC9421(), s, func(c *hmacsig.Config) { c.SpoolAbove = 10 })
+	r := signAt(t, hmacsig.RFC9421(), s, time.Now(), strings.Repeat("x", 100))
+	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", 50)),
+		iotest.ErrReader(io.ErrUnexpectedEOF)))
+	_, err := v.Check(r)
+	require.Equal(t, hmacsig.ReasonBodyUnreadable, reasonOf(t, err))
+	// A body beyond what the pool keeps.
+	large := custom(t, hmacsig.GitHub(), s, func(c *hmacsig.Config) { c.MaxBodyBytes = 16 << 20 })
+	forged := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 9<<20)))
+	forged.Header.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("0", 64))
+	_, err = large.Check(forged)
+	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err))
+	// Reading on after a stream's end gives its end again.
+	v = custom(t, hmacsig.RFC9421(), s, func(c *hmacsig.Config) { c.DangerouslyStreamBody = true })
+	r = signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
+	_, err = v.Check(r)
+	require.NoError(t, err)
+	_, err = io.ReadAll(r.Body)
+	require.NoError(t, err)
+	_, err = r.Body.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	require.NoError(t, r.Body.Close())
+}
+
+// Check allocates the restored body, or the refusal, and nothing else.
+func TestAllocations(t *testing.T) {
+	s := hmacsig.Generate()
+	for _, row := range []struct {
+		name   string
+		scheme hmacsig.Scheme
+		signer hmacsig.Secret
+		most   float64
+	}{
+		{"accepted", hmacsig.OpsMantik(), s, 1},                     // the restored body
+		{"forged body", hmacsig.OpsMantik(), hmacsig.Generate(), 1}, // the Rejection
+		{"forged header", hmacsig.RFC9421(), hmacsig.Generate(), 1},
+	} {
+		v := custom(t, row.scheme, s, func(c *hmacsig.Config) { c.DangerouslyAllowReplay = true })
+		next := resend(t, row.scheme, row.signer, 256)
+		got := testing.AllocsPerRun(1000, func() {
+			r := next()
+			_, _ = v.Check(r)
+			_ = r.Body.Close()
+		})
+		require.LessOrEqual(t, got, row.most, row.name)
+	}
+}
