@@ -28,7 +28,7 @@ func (r *rig) stored(table string) int {
 		var waiting int
 		err := db.QueryRowContext(r.t.Context(), `SELECT count(*) FROM queue`).Scan(&waiting)
 		return err == nil && waiting == 0
-	}, 20*time.Second, 10*time.Millisecond, "the queue does not drain")
+	}, time.Minute, 10*time.Millisecond, "the queue does not drain")
 	var n int
 	// #nosec G202 -- the table is a constant of the test
 	require.NoError(r.t, db.QueryRowContext(r.t.Context(), `SELECT count(*) FROM `+table).Scan(&n))
