@@ -75,17 +75,23 @@ func readHead(row *sql.Row) (head audit.Head, err error) {
 // VerifyAudit checks the log against the head beside it and returns that head.
 // It finds damage and clumsy edits; whoever can rewrite both is found only by
 // comparing with a head that was sent elsewhere, as the server's log lines are.
-func (db *DB) VerifyAudit(ctx context.Context) (audit.Head, error) {
-	head, err := readHead(db.read.QueryRowContext(ctx, selectHead))
+func (db *DB) VerifyAudit(ctx context.Context) (head audit.Head, err error) {
+	// One snapshot: an action between two reads would look like tampering.
+	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return head, err
 	}
-	return head, audit.Verify(db.auditEntries(ctx), head.Tree())
+	defer func() { _ = tx.Rollback() }()
+	head, err = readHead(tx.QueryRowContext(ctx, selectHead))
+	if err != nil {
+		return head, err
+	}
+	return head, audit.Verify(auditEntries(ctx, tx), head.Tree())
 }
 
-func (db *DB) auditEntries(ctx context.Context) iter.Seq2[[]byte, error] {
+func auditEntries(ctx context.Context, tx *sql.Tx) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		rows, err := db.read.QueryContext(ctx, `SELECT entry FROM audit_log ORDER BY seq`)
+		rows, err := tx.QueryContext(ctx, `SELECT entry FROM audit_log ORDER BY seq`)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -93,10 +99,11 @@ func (db *DB) auditEntries(ctx context.Context) iter.Seq2[[]byte, error] {
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
 			var entry []byte
-			if err := rows.Scan(&entry); err != nil || !yield(entry, nil) {
-				if err != nil {
-					yield(nil, err)
-				}
+			if err := rows.Scan(&entry); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(entry, nil) {
 				return
 			}
 		}

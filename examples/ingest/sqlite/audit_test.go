@@ -96,6 +96,29 @@ func TestOneOfManyRivalsSeals(t *testing.T) {
 	require.EqualValues(t, 1, head.Size())
 }
 
+func TestVerifyAuditSeesOneMoment(t *testing.T) {
+	t.Parallel()
+	db := withCall(t, t.TempDir())
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for name := "seal"; ; name = map[string]string{"seal": "undo", "undo": "seal"}[name] {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = db.Act(t.Context(), act(name))
+			}
+		}
+	})
+	for range 200 {
+		_, err := db.VerifyAudit(t.Context())
+		require.NoError(t, err)
+	}
+	close(stop)
+	wg.Wait()
+}
+
 func TestVerifyAuditFindsTampering(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
