@@ -131,29 +131,27 @@ var (
 func (sc *scanner) number(c *cluster) (span, bool) {
 	s := sc.src
 	if sc.s.on(detCard) && c.total() >= 12 {
-		if end, ok := c.card(s); ok && !sc.taken(c.start) {
+		if end, ok := c.card(s); ok {
 			return span{start: c.start, end: end, det: detCard, quote: jsonQuote(s, c.start)}, true
 		}
 	}
 	if sc.s.on(detSSN) && c.total() >= 9 {
-		if end, ok := c.ssn(s); ok && !sc.taken(c.start) {
+		if end, ok := c.ssn(s); ok {
 			return span{start: c.start, end: end, det: detSSN}, true
 		}
 	}
 	if sc.s.on(detIP) {
-		if end, ok := c.ipv4(s); ok && !sc.taken(c.start) && !sc.allowed(c.start, end) {
+		if end, ok := c.ipv4(s); ok && !sc.allowed(c.start, end) {
 			return span{start: c.start, end: end, det: detIP}, true
 		}
 	}
 	if sc.s.on(detPhone) {
-		if start, end, ok := c.phone(s, sc.labels); ok && !sc.taken(start) && !sc.allowed(start, end) {
+		if start, end, ok := c.phone(s, sc.labels); ok && !sc.allowed(start, end) {
 			return span{start: start, end: end, det: detPhone, quote: jsonQuote(s, start)}, true
 		}
 	}
 	return span{}, false
 }
-
-func (sc *scanner) taken(start int) bool { return start < sc.floor() }
 
 func (c *cluster) total() int {
 	last := c.g[c.ng-1]

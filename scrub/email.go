@@ -29,15 +29,15 @@ func (sc *scanner) email(i, w int) int {
 	if start == i || remote(sc.src, start, i, end) || sc.allowed(start, end) {
 		return i
 	}
-	if sc.held && start == sc.pend.end {
-		start, sc.held = sc.pend.start, false // its beginning looked like another value
+	if sc.held && start == 0 {
+		start, sc.held = sc.pend.start-sc.off, false // its beginning looked like another value
 	}
 	return sc.found(span{start: start, end: end, det: detEmail})
 }
 
 // emailLocal returns where the local part that ends at i starts, or i.
 func (sc *scanner) emailLocal(i int) int {
-	s, floor := sc.src, max(sc.floor(), i-maxLocalBytes)
+	s, floor := sc.src, max(0, i-maxLocalBytes)
 	r, w := unitBefore(s, i)
 	if r == '"' {
 		return quotedLocal(s, i, w, floor)

@@ -171,7 +171,7 @@ func (j *jsonPass) number(i int, key string) int {
 	if !j.s.ready {
 		return end
 	}
-	sc := scanner{s: j.s, src: j.src[i:end], rep: j.rep, labels: labelled(key, len(key), phoneWords)}
+	sc := scanner{s: j.s, text: j.src[i:end], rep: j.rep, labels: labelled(key, len(key), phoneWords)}
 	sc.scan(0, end-i)
 	if sc.rep.Total() > j.rep.Total() || sc.held {
 		sc.finish()
@@ -197,7 +197,7 @@ func (j *jsonPass) text(i, end, depth int, key string) {
 			return
 		}
 	}
-	sc := scanner{s: j.s, src: plain, rep: j.rep, labels: labelled(key, len(key), phoneWords)}
+	sc := scanner{s: j.s, text: plain, rep: j.rep, labels: labelled(key, len(key), phoneWords)}
 	sc.scan(0, len(plain))
 	if sc.done > 0 || sc.held {
 		sc.finish()

@@ -27,7 +27,7 @@ func (sc *scanner) key(h *head, i int) int {
 		return i
 	}
 	v, ok := sc.findValue(start, end)
-	if !ok || v.start < sc.floor() {
+	if !ok {
 		return i
 	}
 	v.header = h.rule == ruleHeader || h.rule == ruleCookies

@@ -53,7 +53,7 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	default:
 		return v, false
 	}
-	v.lineKey = lineStart(s, start)
+	v.lineKey = lineStart(s, start, sc.off == 0)
 	body := skipBlanks(s, next)
 	v.loose = v.loose && body > next
 	return v, sc.open(&v, body, quoted)
@@ -76,7 +76,7 @@ func skipValueKey(s string, i int) int {
 // flagKey reports whether the key is a command line flag: --password x.
 func flagKey(s string, start int) bool { return hasAt(s, start-2, "--") }
 
-func lineStart(s string, i int) bool {
+func lineStart(s string, i int, first bool) bool {
 	for n := 0; i > 0 && n < 16; n++ {
 		switch s[i-1] {
 		case '\n':
@@ -87,7 +87,7 @@ func lineStart(s string, i int) bool {
 			return false
 		}
 	}
-	return i == 0
+	return i == 0 && first
 }
 
 func skipBlanks(s string, i int) int {

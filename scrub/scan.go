@@ -19,11 +19,16 @@ type span struct {
 
 // scanner is one pass over a text. It lives on the stack of its caller.
 type scanner struct {
-	s     *Scrubber
+	s    *Scrubber
+	text string // the whole input, as far as it is here
+	// src is the view of the detectors: text from off on, where the span
+	// before ends. What is replaced already must not decide about what
+	// follows, or a second pass would decide otherwise.
 	src   string
+	off   int
 	dst   []byte
 	rep   Report
-	done  int  // src[:done] is settled: written to dst or replaced
+	done  int  // text[:done] is settled: written to dst or replaced
 	pend  span // found, not yet written: an email may still absorb it
 	held  bool // pend is set
 	run   swallow
@@ -37,27 +42,35 @@ type scanner struct {
 
 // scan examines candidates in [i, limit) and returns where it stopped.
 func (sc *scanner) scan(i, limit int) int {
+	sc.src, sc.off = sc.text, 0
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
 	f := &sc.s.filter
-	text := sc.src[:min(len(sc.src), limit+2)]
+	text := sc.text[:min(len(sc.text), limit+2)]
 	for i < limit {
 		at, m := f.next(text, i)
 		if m == 0 {
 			return max(i, limit)
 		}
 		i = at + 1
+		if off := sc.floor(); off > sc.off {
+			sc.src, sc.off = sc.text[off:], off
+		}
+		off := sc.off
+		if at < off {
+			continue
+		}
 		if m == digitBucket && f.digits {
-			i = max(i, sc.digits(at)) // the common case on logs
+			i = max(i, off+sc.digits(at-off)) // the common case on logs
 			continue
 		}
 		for m != 0 {
 			var entries []entry
 			entries, m = f.entriesOf(m)
 			for k := range entries {
-				if e := &entries[k]; e.matches(sc.src, at) {
-					if next := sc.examine(e, at); next > i {
+				if e := &entries[k]; e.matches(sc.text, at) {
+					if next := off + sc.examine(e, at-off); next > i {
 						i, m = next, 0
 						break
 					}
@@ -127,9 +140,12 @@ func (sc *scanner) floor() int {
 	return sc.done
 }
 
-// found records a span and returns its end. A span that overlaps the pending
-// one is merged with it and keeps its own detector.
+// found records a span of the view and returns its end. A span that overlaps
+// the pending one is merged with it and keeps its own detector.
 func (sc *scanner) found(sp span) int {
+	end := sp.end
+	sp.start += sc.off
+	sp.end += sc.off
 	if sp.start < sc.done {
 		sp.start = sc.done
 	}
@@ -140,13 +156,12 @@ func (sc *scanner) found(sp span) int {
 	}
 	sc.flush()
 	sc.pend, sc.held = sp, true
-	return sp.end
+	return end
 }
 
 // foundRun records a span that goes on for as long as class allows. It is
 // settled at once, so that its length needs no memory.
 func (sc *scanner) foundRun(sp span, class swallow) int {
-	sp.start = max(sp.start, sc.floor())
 	sc.found(sp)
 	sc.flush()
 	sc.run = class
@@ -160,9 +175,9 @@ func (sc *scanner) flush() {
 	}
 	sp := sc.pend
 	sc.held = false
-	sc.dst = append(sc.dst, sc.src[sc.done:sp.start]...)
+	sc.dst = append(sc.dst, sc.text[sc.done:sp.start]...)
 	sc.dst = append(sc.dst, sp.quote...)
-	sc.dst = sc.s.replacement(sc.dst, sp.det, sc.src[sp.start:sp.end])
+	sc.dst = sc.s.replacement(sc.dst, sp.det, sc.text[sp.start:sp.end])
 	sc.dst = append(sc.dst, sp.quote...)
 	sc.done = sp.end
 	sc.rep.counts[sp.det]++
@@ -171,8 +186,8 @@ func (sc *scanner) flush() {
 // finish settles the whole text.
 func (sc *scanner) finish() {
 	sc.flush()
-	sc.dst = append(sc.dst, sc.src[sc.done:]...)
-	sc.done = len(sc.src)
+	sc.dst = append(sc.dst, sc.text[sc.done:]...)
+	sc.done = len(sc.text)
 }
 
 // swallow says which bytes continue a span that was settled already.
@@ -202,7 +217,7 @@ func (sc *scanner) swallowOn(i int) int {
 		}
 		open = end == len(sc.src)
 	}
-	sc.done = max(sc.done, end)
+	sc.done = max(sc.done, sc.off+end)
 	if !open || !sc.more {
 		sc.run = swallowNone
 	}

@@ -23,7 +23,7 @@ func (s *Scrubber) String(text string) (string, Report) {
 	if s == nil || !s.ready {
 		return withheld, Report{}
 	}
-	sc := scanner{s: s, src: text, rep: Report{names: s.names}}
+	sc := scanner{s: s, text: text, rep: Report{names: s.names}}
 	sc.scan(0, len(text))
 	if sc.done == 0 && !sc.held {
 		return text, sc.rep
@@ -36,7 +36,7 @@ func (s *Scrubber) appendText(dst []byte, src string) ([]byte, Report) {
 	if s == nil || !s.ready {
 		return append(dst, withheld...), Report{}
 	}
-	sc := scanner{s: s, src: src, dst: dst, rep: Report{names: s.names}}
+	sc := scanner{s: s, text: src, dst: dst, rep: Report{names: s.names}}
 	sc.scan(0, len(src))
 	sc.finish()
 	return sc.dst, sc.rep

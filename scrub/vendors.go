@@ -214,7 +214,7 @@ func upstash(prefix string) bool {
 // second part and stays.
 func (sc *scanner) jwt(i int) int {
 	s := sc.src
-	if i < sc.noJWT {
+	if sc.off+i < sc.noJWT {
 		return i
 	}
 	dot := tokenPart(s, i)
@@ -223,7 +223,7 @@ func (sc *scanner) jwt(i int) int {
 		r, w = unit(s, dot)
 	}
 	if dot-i < 12 || r != '.' || dot+w >= len(s) {
-		sc.noJWT = dot - (dot-i)/2
+		sc.noJWT = sc.off + dot - (dot-i)/2
 		return i
 	}
 	second := tokenPart(s, dot+w)

@@ -71,7 +71,7 @@ func (w *Writer) Report() Report { return w.sc.rep }
 func (w *Writer) advance(last bool) {
 	sc := &w.sc
 	// The string lives until the end of this call; buf changes only after.
-	sc.src = unsafe.String(unsafe.SliceData(w.buf), len(w.buf)) // #nosec G103 -- see above
+	sc.text = unsafe.String(unsafe.SliceData(w.buf), len(w.buf)) // #nosec G103 -- see above
 	sc.more = !last
 	sc.dst = sc.dst[:0]
 	limit := len(w.buf)
@@ -90,7 +90,7 @@ func (w *Writer) advance(last bool) {
 			sc.flush()
 		}
 		if !sc.held && sc.done < settled {
-			sc.dst = append(sc.dst, sc.src[sc.done:settled]...)
+			sc.dst = append(sc.dst, sc.text[sc.done:settled]...)
 			sc.done = settled
 		}
 	}
@@ -106,5 +106,5 @@ func (w *Writer) advance(last bool) {
 	sc.noJWT -= cut
 	sc.pend.start -= cut
 	sc.pend.end -= cut
-	sc.src = ""
+	sc.src, sc.text = "", ""
 }
