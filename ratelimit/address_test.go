@@ -47,56 +47,69 @@ func TestClientAddr(t *testing.T) {
 		"peer empty":        {"", "", "", nil, "peer"},
 		"untrusted peer lies": {
 			xff, "198.51.100.7:1", xff,
-			[]string{"1.1.1.1"}, "198.51.100.7",
+			[]string{"1.1.1.1"},
+			"198.51.100.7",
 		},
 		"trusted peer": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"198.51.100.7"}, "198.51.100.7",
+			[]string{"198.51.100.7"},
+			"198.51.100.7",
 		},
 		"trusted peer, no header": {xff, "10.0.0.1:1", xff, nil, "10.0.0.1"},
 		"trusted as mapped": {
 			xff, "192.0.2.9:1", xff,
-			[]string{"198.51.100.7"}, "198.51.100.7",
+			[]string{"198.51.100.7"},
+			"198.51.100.7",
 		},
 		"client adds on the left": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7",
+			[]string{"1.1.1.1, 198.51.100.7"},
+			"198.51.100.7",
 		},
 		"garbage on the left": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"<script>,,, 198.51.100.7"}, "198.51.100.7",
+			[]string{"<script>,,, 198.51.100.7"},
+			"198.51.100.7",
 		},
 		"through two proxies": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"198.51.100.7, 10.9.9.9"}, "198.51.100.7",
+			[]string{"198.51.100.7, 10.9.9.9"},
+			"198.51.100.7",
 		},
 		"two lines": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"198.51.100.7", "10.9.9.9"}, "198.51.100.7",
+			[]string{"198.51.100.7", "10.9.9.9"},
+			"198.51.100.7",
 		},
 		"last line counts": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"1.1.1.1", "198.51.100.7"}, "198.51.100.7",
+			[]string{"1.1.1.1", "198.51.100.7"},
+			"198.51.100.7",
 		},
 		"all trusted": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"10.1.1.1, 10.2.2.2"}, "10.1.1.1",
+			[]string{"10.1.1.1, 10.2.2.2"},
+			"10.1.1.1",
 		},
 		"with port": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"198.51.100.7:4711"}, "198.51.100.7",
+			[]string{"198.51.100.7:4711"},
+			"198.51.100.7",
 		},
 		"IPv6 with port": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"[2001:db8::1]:4711"}, "2001:db8::1",
+			[]string{"[2001:db8::1]:4711"},
+			"2001:db8::1",
 		},
 		"IPv6 in brackets": {
 			xff, "10.0.0.1:1", xff,
-			[]string{"[2001:db8::1]"}, "2001:db8::1",
+			[]string{"[2001:db8::1]"},
+			"2001:db8::1",
 		},
 		"spaces and tabs": {
 			xff, "10.0.0.1:1", xff,
-			[]string{" \t198.51.100.7\t "}, "198.51.100.7",
+			[]string{" \t198.51.100.7\t "},
+			"198.51.100.7",
 		},
 		"empty":                   {xff, "10.0.0.1:1", xff, []string{""}, bad},
 		"empty element":           {xff, "10.0.0.1:1", xff, []string{"198.51.100.7,"}, bad},
@@ -106,25 +119,30 @@ func TestClientAddr(t *testing.T) {
 		"bracketed IPv4":          {xff, "10.0.0.1:1", xff, []string{"[198.51.100.7]"}, bad},
 		"too many hops": {
 			xff, "10.0.0.1:1", xff,
-			[]string{strings.Repeat("10.1.1.1,", 40) + "10.1.1.1"}, bad,
+			[]string{strings.Repeat("10.1.1.1,", 40) + "10.1.1.1"},
+			bad,
 		},
 		"other header ignored": {xff, "10.0.0.1:1", real, []string{"198.51.100.7"}, "10.0.0.1"},
 
 		"forwarded": {
 			fwd, "10.0.0.1:1", fwd,
-			[]string{"for=198.51.100.7"}, "198.51.100.7",
+			[]string{"for=198.51.100.7"},
+			"198.51.100.7",
 		},
 		"forwarded full": {
 			fwd, "10.0.0.1:1", fwd,
-			[]string{`For="[2001:db8::1]:80";proto=https;by=_x`}, "2001:db8::1",
+			[]string{`For="[2001:db8::1]:80";proto=https;by=_x`},
+			"2001:db8::1",
 		},
 		"forwarded chain": {
 			fwd, "10.0.0.1:1", fwd,
-			[]string{`for=1.1.1.1, for=198.51.100.7;by=10.1.1.1 , for=10.2.2.2`}, "198.51.100.7",
+			[]string{`for=1.1.1.1, for=198.51.100.7;by=10.1.1.1 , for=10.2.2.2`},
+			"198.51.100.7",
 		},
 		"forwarded comma quote": {
 			fwd, "10.0.0.1:1", fwd,
-			[]string{`for=1.1.1.1;x="a,b", for=10.2.2.2`}, "1.1.1.1",
+			[]string{`for=1.1.1.1;x="a,b", for=10.2.2.2`},
+			"1.1.1.1",
 		},
 		"forwarded unknown":     {fwd, "10.0.0.1:1", fwd, []string{"for=unknown"}, bad},
 		"forwarded obfuscated":  {fwd, "10.0.0.1:1", fwd, []string{"for=_hidden"}, bad},
@@ -139,7 +157,8 @@ func TestClientAddr(t *testing.T) {
 		"named untrusted": {real, "198.51.100.7:1", real, []string{"1.1.1.1"}, "198.51.100.7"},
 		"named lower case": {
 			"x-real-ip", "10.0.0.1:1", real,
-			[]string{"198.51.100.7"}, "198.51.100.7",
+			[]string{"198.51.100.7"},
+			"198.51.100.7",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

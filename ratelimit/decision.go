@@ -58,7 +58,9 @@ func conclude(policies []Policy, results []Result) Decision {
 		case p.Shadow:
 			d.Shadowed = append(d.Shadowed, p.Name)
 		default:
-			tightest = d.refuse(tightest, i, p, r)
+			if d.refuse(p.Name, p.charge(), r) {
+				tightest = i
+			}
 		}
 	}
 	p, r := &policies[tightest], &results[tightest]
@@ -66,34 +68,32 @@ func conclude(policies []Policy, results []Result) Decision {
 	return d
 }
 
-// concludeOne is conclude for the common case.
-func concludeOne(p *Policy, r Result) Decision {
-	d := Decision{
-		Allowed: true, Policy: p.Name, Limit: p.Limit, Remaining: r.Remaining, Reset: r.Reset,
-	}
+// concludeOne is conclude for the common case, into a zero d.
+func (d *Decision) concludeOne(p *Policy, c charge, r *Result) {
+	d.Policy, d.Limit, d.Remaining, d.Reset = p.Name, p.Limit, r.Remaining, r.Reset
+	d.Allowed = true
 	switch {
 	case r.Fits:
 	case p.Shadow:
 		d.Shadowed = []string{p.Name}
 	default:
-		d.refuse(0, 0, p, &r)
+		d.refuse(p.Name, c, r)
 	}
-	return d
 }
 
-// refuse records that policy i refused and returns the one that binds: a cost
-// that never fits, else the longest wait.
-func (d *Decision) refuse(binding, i int, p *Policy, r *Result) int {
+// refuse records that a policy refused and reports whether it binds: a cost
+// that never fits does, else the longest wait.
+func (d *Decision) refuse(name string, c charge, r *Result) bool {
 	first := d.Allowed
 	d.Allowed = false
-	d.Violated = append(d.Violated, p.Name)
+	d.Violated = append(d.Violated, name)
 	switch {
-	case p.Cost > p.Limit.Capacity():
+	case c.cost > c.capacity:
 		d.Reason, d.RetryAfter = ReasonCostExceedsLimit, 0
-		return i
+		return true
 	case first, d.Reason == ReasonRateLimited && r.RetryAfter > d.RetryAfter:
 		d.Reason, d.RetryAfter = ReasonRateLimited, r.RetryAfter
-		return i
+		return true
 	}
-	return binding
+	return false
 }

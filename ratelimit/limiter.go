@@ -29,9 +29,11 @@ type Limiter struct {
 //
 // Across a Redis Cluster, policies decided together must be in one tenant
 // (Key.In); otherwise decide them one after the other.
-func (l *Limiter) Decide(ctx context.Context, policies ...Policy) Decision {
-	d := l.decide(ctx, policies)
-	l.report(ctx, d)
+func (l *Limiter) Decide(ctx context.Context, policies ...Policy) (d Decision) {
+	l.decide(ctx, policies, &d)
+	if l != nil && l.onDecision != nil {
+		l.onDecision(ctx, d)
+	}
 	return d
 }
 
@@ -121,17 +123,21 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-func (l *Limiter) decide(ctx context.Context, policies []Policy) Decision {
+// decide fills d, which is zero. It is large enough that copies would show.
+func (l *Limiter) decide(ctx context.Context, policies []Policy, d *Decision) {
 	if l == nil || l.store == nil {
-		return Decision{Reason: ReasonNotConfigured}
+		d.Reason = ReasonNotConfigured
+		return
 	}
-	if reason, name := examine(policies); reason != "" {
-		return Decision{Reason: reason, Policy: name}
+	if d.Reason, d.Policy = examine(policies); d.Reason != "" {
+		return
 	}
 	if l.memory != nil && len(policies) == 1 {
-		p := policies[0]
-		p.Cost = max(p.Cost, 1)
-		return concludeOne(&p, l.memory.takeOne(&p))
+		c := policies[0].charge()
+		c.cost = max(c.cost, 1)
+		r := l.memory.takeOne(&policies[0], c)
+		d.concludeOne(&policies[0], c, &r)
+		return
 	}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
@@ -141,9 +147,10 @@ func (l *Limiter) decide(ctx context.Context, policies []Policy) Decision {
 	}
 	if l.memory != nil {
 		_ = l.memory.Take(ctx, s.policies[:n], s.results[:n]) // fails on a zero Memory only
-		return conclude(s.policies[:n], s.results[:n])
+		*d = conclude(s.policies[:n], s.results[:n])
+		return
 	}
-	return l.ask(ctx, s.policies[:n], s.results[:n])
+	*d = l.ask(ctx, s.policies[:n], s.results[:n])
 }
 
 // examine refuses what no store should see.

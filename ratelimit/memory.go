@@ -97,7 +97,7 @@ func (m *Memory) Take(_ context.Context, policies []Policy, results []Result) er
 		return errNotConfigured
 	}
 	if len(policies) == 1 {
-		results[0] = m.takeOne(&policies[0])
+		results[0] = m.takeOne(&policies[0], policies[0].charge())
 		return nil
 	}
 	var ids [MaxPolicies]uint64
@@ -135,8 +135,8 @@ func (m *Memory) Take(_ context.Context, policies []Policy, results []Result) er
 }
 
 // takeOne is Take for the common case.
-func (m *Memory) takeOne(p *Policy) Result {
-	id, c := m.id(p), p.charge()
+func (m *Memory) takeOne(p *Policy, c charge) Result {
+	id := m.id(p)
 	s := m.shard(id)
 	s.mu.Lock()
 	t, now := m.now()

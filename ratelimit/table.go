@@ -45,9 +45,9 @@ func (b *bucket) rebuild() { b.shape = 0 }
 // keeps the older limit for that bucket until it is forgotten.
 func (l *Limit) shape() uint32 {
 	const a, b, c = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
-	h := uint64(l.Count)*a ^ uint64(l.Window)*b             // #nosec G115 -- any bits do
+	h := uint64(l.Count)*a ^ uint64(l.Window)*b            // #nosec G115 -- any bits do
 	h = (bits.RotateLeft64(h, 29) ^ uint64(l.Burst)*c) * a // #nosec G115 -- any bits do
-	return uint32(h>>32) | 1                                // #nosec G115 -- the high half
+	return uint32(h>>32) | 1                               // #nosec G115 -- the high half
 }
 
 const chunkSize = 32
@@ -67,7 +67,9 @@ type shard struct {
 func (s *shard) at(slot int) *bucket { return &s.chunks[slot/chunkSize][slot%chunkSize] }
 
 // behind returns the bucket that an index entry points to.
-func (s *shard) behind(entry uint64) *bucket { return s.at(int(entry&math.MaxInt32) - 1) }
+func (s *shard) behind(entry uint64) *bucket {
+	return s.at(int(entry&math.MaxUint32) - 1) // #nosec G115 -- the low half
+}
 
 // home is where in the index an id is looked for first: a multiplication in
 // place of a modulo.

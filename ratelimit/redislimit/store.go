@@ -45,8 +45,8 @@ type Stats struct {
 	Local     uint64 // of these, answered without Redis: denials and leases
 	Calls     uint64 // script calls sent
 	Failures  uint64 // of these, failed
-	// Unknown are decisions whose script call was sent and not answered in
-	// time. Each may still have been charged, late and at most once.
+	// Unknown bounds the decisions whose script call was sent and not answered
+	// in time. Each may still have been charged, late and at most once.
 	Unknown uint64
 	Outages uint64 // times a breaker opened
 }

@@ -90,7 +90,7 @@ func TestBarsRedis(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: addr, PoolSize: workers})
 	defer func() { _ = c.Close() }()
 	ctx := t.Context()
-	const n = 40_000
+	const n = 20_000
 	var names [1000]string
 	for i := range names {
 		names[i] = fmt.Sprint("key-", i)
@@ -99,38 +99,13 @@ func TestBarsRedis(t *testing.T) {
 	limit := ratelimit.PerSecond(1_000_000)
 
 	one := redis.NewScript("return 1")
-	floor := run(t, c, n, func(w, i int) { one.Run(ctx, c, []string{name(w, i)}) })
 	rr := redis_rate.NewLimiter(c)
 	rate := redis_rate.Limit{Rate: 1_000_000, Period: time.Second, Burst: 1_000_000}
-	peer := run(t, c, n, func(w, i int) { _, _ = rr.Allow(ctx, name(w, i), rate) })
-	peer3 := run(t, c, n/2, func(w, i int) {
-		for _, kind := range [...]string{"a", "b", "c"} {
-			_, _ = rr.Allow(ctx, kind+name(w, i), rate)
-		}
-	})
-	t.Logf("| EVALSHA return 1 | wall 1.00 | redis %.2f us |", floor.redis)
-	line := func(what string, l load) {
-		t.Logf("| %s | wall %.2f | redis %.2f us | %.2f of redis_rate per CPU second |",
-			what, l.wall/floor.wall, l.redis, peer.redis/l.redis)
-	}
-	line("redis_rate", peer)
 	us, err := ululeredis.NewStore(c)
 	require.NoError(t, err)
 	ul := ulule.New(us, ulule.Rate{Period: time.Second, Limit: plenty})
-	line("ulule", run(t, c, n, func(w, i int) { _, _ = ul.Get(ctx, name(w, i)) }))
-	host, port, err := net.SplitHostPort(addr)
-	require.NoError(t, err)
-	p, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	counter := httprateredis.NewCounter(&httprateredis.Config{
-		Host: host, Port: uint16(p), MaxIdle: workers, MaxActive: workers, //nolint:gosec // a port
-		FallbackTimeout: 5 * time.Second,
-	})
+	hr := httprateRedis(t, addr)
 	request := httptest.NewRequest(http.MethodGet, "/", nil)
-	hr := httprate.NewRateLimiter(plenty, time.Second, httprate.WithLimitCounter(counter))
-	line("httprate-redis", run(t, c, n/4, func(w, i int) {
-		hr.OnLimit(httptest.NewRecorder(), request, name(w, i))
-	}))
 
 	decide := func(s *redislimit.Store) func(w, i int) {
 		l, err := ratelimit.New(ratelimit.Config{Store: s})
@@ -141,38 +116,78 @@ func TestBarsRedis(t *testing.T) {
 			})
 		}
 	}
-	single := openStore(t, addr, func(c *redislimit.Config) { c.Batch = 1 })
-	line("sallyport, unbatched", run(t, c, n, decide(single)))
-	line("sallyport", run(t, c, n, decide(openStore(t, addr, nil))))
-	line("sallyport, one key", run(t, c, n, func(f func(int, int)) func(int, int) {
-		return func(int, int) { f(0, 0) }
-	}(decide(openStore(t, addr, nil)))))
-	leased := openStore(t, addr, func(c *redislimit.Config) { c.Lease = 1000 })
-	line("sallyport, leased", run(t, c, 10*n, decide(leased)))
-
-	three := func(s *redislimit.Store) load {
+	three := func(s *redislimit.Store) func(w, i int) {
 		l, err := ratelimit.New(ratelimit.Config{Store: s})
 		require.NoError(t, err)
-		return run(t, c, n/2, func(w, i int) {
+		return func(w, i int) {
 			key := ratelimit.TextKey(name(w, i))
 			l.Decide(ctx, ratelimit.Policy{Name: "a", Key: key, Limit: limit},
 				ratelimit.Policy{Name: "b", Key: key, Limit: limit},
 				ratelimit.Policy{Name: "c", Key: key, Limit: limit})
-		})
+		}
 	}
-	t.Logf("| three policies, unbatched | %.2f of redis_rate three times |",
-		three(single).redis/peer3.redis)
-	t.Logf("| three policies | %.2f of redis_rate three times |",
-		three(openStore(t, addr, nil)).redis/peer3.redis)
+	single := openStore(t, addr, func(c *redislimit.Config) { c.Batch = 1 })
+	batched := openStore(t, addr, nil)
+	leased := openStore(t, addr, func(c *redislimit.Config) { c.Lease = 1000 })
+	contenders := []struct {
+		name string
+		f    func(w, i int)
+		best load
+	}{
+		{name: "EVALSHA return 1", f: func(w, i int) { one.Run(ctx, c, []string{name(w, i)}) }},
+		{name: "redis_rate", f: func(w, i int) { _, _ = rr.Allow(ctx, name(w, i), rate) }},
+		{name: "ulule", f: func(w, i int) { _, _ = ul.Get(ctx, name(w, i)) }},
+		{name: "httprate-redis", f: func(w, i int) {
+			hr.OnLimit(httptest.NewRecorder(), request, name(w, i))
+		}},
+		{name: "sallyport, unbatched", f: decide(single)},
+		{name: "sallyport", f: decide(batched)},
+		{name: "sallyport, leased", f: decide(leased)},
+		{name: "redis_rate, three times", f: func(w, i int) {
+			for _, kind := range [...]string{"a", "b", "c"} {
+				_, _ = rr.Allow(ctx, kind+name(w, i), rate)
+			}
+		}},
+		{name: "sallyport, three policies, unbatched", f: three(single)},
+		{name: "sallyport, three policies", f: three(batched)},
+	}
+	for round := range 5 { // in turns, so that a busy machine disturbs all alike
+		for k := range contenders {
+			l := run(t, c, n, contenders[k].f)
+			if best := &contenders[k].best; round == 0 {
+				*best = l
+			} else {
+				best.wall, best.redis = min(best.wall, l.wall), min(best.redis, l.redis)
+			}
+		}
+	}
+	for _, k := range contenders {
+		t.Logf("| %s | wall %.2f | redis CPU %.2f us | %.2f decisions of redis_rate per CPU second |",
+			k.name, k.best.wall/contenders[0].best.wall, k.best.redis,
+			contenders[1].best.redis/k.best.redis)
+	}
 
 	f := decide(single)
 	t.Logf("| sallyport, alone, unbatched | %.0f allocs |",
 		testing.AllocsPerRun(500, func() { f(0, 0) }))
-	f = decide(openStore(t, addr, nil))
+	f = decide(batched)
 	t.Logf("| sallyport, alone | %.0f allocs |", testing.AllocsPerRun(500, func() { f(0, 0) }))
 	t.Logf("| redis_rate | %.0f allocs |", testing.AllocsPerRun(500, func() {
 		_, _ = rr.Allow(ctx, "k", rate)
 	}))
+}
+
+func httprateRedis(t testing.TB, addr string) *httprate.RateLimiter {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	p, err := strconv.ParseUint(port, 10, 16)
+	require.NoError(t, err)
+	counter := httprateredis.NewCounter(&httprateredis.Config{
+		Host: host, Port: uint16(p), MaxIdle: workers, MaxActive: workers,
+		FallbackTimeout: 5 * time.Second,
+	})
+	return httprate.NewRateLimiter(plenty, time.Second, httprate.WithLimitCounter(counter))
 }
 
 // Bytes per key, over all that 100,000 keys make Redis allocate.
