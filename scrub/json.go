@@ -35,6 +35,7 @@ type jsonPass struct {
 	dst  []byte
 	done int // src[:done] is settled
 	rep  Report
+	skip bool // only find the end
 }
 
 func (j *jsonPass) blanks(i int) int {
@@ -84,7 +85,10 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 		if !ok {
 			return 0, false
 		}
-		key := j.plain(i, end)
+		key := ""
+		if !j.skip {
+			key = j.plain(i, end)
+		}
 		j.text(i, end, depth, "")
 		if i = j.blanks(end); !hasAt(j.src, i, ":") {
 			return 0, false
@@ -106,11 +110,14 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 
 // member scrubs the value of an object's key, whole if the key is denied.
 func (j *jsonPass) member(i, depth int, key string) (int, bool) {
+	if j.skip {
+		return j.value(i, depth+1, key)
+	}
 	h := j.s.deniedKey(key)
 	if h == nil {
 		return j.value(i, depth+1, key)
 	}
-	skip := jsonPass{s: &Scrubber{}, src: j.src}
+	skip := jsonPass{src: j.src, skip: true}
 	end, ok := skip.value(i, depth+1, "")
 	if !ok {
 		return 0, false
@@ -168,7 +175,7 @@ func (j *jsonPass) number(i int, key string) int {
 	for end < len(j.src) && (digit.has(j.src[end]) || strings.IndexByte("+-.eE", j.src[end]) >= 0) {
 		end++
 	}
-	if !j.s.ready {
+	if j.skip {
 		return end
 	}
 	sc := scanner{s: j.s, text: j.src[i:end], rep: j.rep, labels: labelled(key, len(key), phoneWords)}
@@ -183,7 +190,7 @@ func (j *jsonPass) number(i int, key string) int {
 
 // text scrubs the string literal src[i:end].
 func (j *jsonPass) text(i, end, depth int, key string) {
-	if !j.s.ready {
+	if j.skip {
 		return
 	}
 	plain := j.plain(i, end)
@@ -208,9 +215,6 @@ func (j *jsonPass) text(i, end, depth int, key string) {
 
 // replace puts the replacement of a denied value in place of src[i:end].
 func (j *jsonPass) replace(i, end, det int, value string) {
-	if !j.s.ready {
-		return
-	}
 	j.rep.counts[det]++
 	j.put(i, end, string(j.s.replacement(nil, det, value)))
 }
