@@ -70,7 +70,7 @@ func readRFC9421(r *http.Request, m *Message) error {
 		return ErrMalformed
 	}
 	text, ok = between(digest, digestOpen, ":")
-	if !ok || !decode32(&m.Digest, base64.StdEncoding, text) {
+	if !ok || !decode32(&m.Digest, strictStd, text) {
 		return ErrMalformed
 	}
 	if !m.readParams(input) || !oneLine(r) {

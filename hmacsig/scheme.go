@@ -142,22 +142,25 @@ var hexDigits = func() (table [256]byte) {
 // AddBase64 adds a signature in standard base64 with padding, in its one
 // canonical spelling. It reports whether the text was one and there was room.
 func (m *Message) AddBase64(text string) bool {
-	return m.add(base64.StdEncoding, text)
+	return m.add(strictStd, text)
 }
 
 // AddBase64URL adds a signature in base64url without padding, in its one
 // canonical spelling (RFC 7515 section 2).
 func (m *Message) AddBase64URL(text string) bool {
-	return m.add(base64.RawURLEncoding, text)
+	return m.add(strictURL, text)
 }
 
-// add decodes strictly: without Strict, four spellings of the last character
-// decode alike, and line breaks inside the text are ignored.
+// Without Strict, four spellings of the last character decode alike.
+var (
+	strictStd = base64.StdEncoding.Strict()
+	strictURL = base64.RawURLEncoding.Strict()
+)
+
 func (m *Message) add(enc *base64.Encoding, text string) bool {
-	return m.count < maxMACs && decode32(&m.macs[m.count], enc, text) && m.commit()
-}
-
-func (m *Message) commit() bool {
+	if m.count == maxMACs || !decode32(&m.macs[m.count], enc, text) {
+		return false
+	}
 	m.count++
 	return true
 }
@@ -167,15 +170,10 @@ func decode32(dst *[32]byte, enc *base64.Encoding, text string) bool {
 	if len(text) != enc.EncodedLen(len(dst)) {
 		return false
 	}
-	for i := range len(text) {
-		if text[i] == '\r' || text[i] == '\n' {
-			return false // the decoder skips them
-		}
-	}
 	var buf [33]byte // room for what a padded encoding may claim
-	n, err := enc.Strict().Decode(buf[:], []byte(text))
+	n, err := enc.Decode(buf[:], []byte(text))
 	if err != nil || n != len(dst) {
-		return false
+		return false // a line break, which the decoder skips, leaves too little
 	}
 	copy(dst[:], buf[:])
 	return true

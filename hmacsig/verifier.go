@@ -40,7 +40,7 @@ type Verifier struct {
 	cfg      Config
 	age      int64 // seconds
 	ahead    int64
-	decoy    *key // nobody's: pays for MACs that decide nothing
+	decoys   [maxKeys]Key // nobody's: they pay for MACs that decide nothing
 	problems map[Reason]*problem.Problem
 	// width is the largest number of keys that any keyring had: every refusal
 	// costs that many MACs, so that neither an unknown id nor a site that is
@@ -67,7 +67,9 @@ func New(cfg Config) (*Verifier, error) {
 		ahead:    int64(cfg.maxAhead() / time.Second),
 		problems: problems(cfg.Scheme.Status),
 	}
-	v.decoy = Generate().key()
+	for i := range v.decoys {
+		v.decoys[i] = Key{Name: "decoy", Secret: Generate()}
+	}
 	v.width.Store(1)
 	return v, nil
 }
@@ -150,7 +152,8 @@ func (v *Verifier) verify(r *http.Request, w *work) (*Key, *Rejection) {
 		return nil, v.refuse(ReasonMalformed, ErrMalformed)
 	}
 	ring, err := v.cfg.Keys.Keys(r.Context(), m.KeyID)
-	if err != nil && !errors.Is(err, ErrUnknownKey) {
+	// Compared as it is first: what errors.Is costs would tell.
+	if err != nil && err != ErrUnknownKey && !errors.Is(err, ErrUnknownKey) {
 		return nil, v.refuse(ReasonKeysUnavailable, err)
 	}
 	if v.cfg.Scheme.Coverage == SignsBody {
@@ -181,16 +184,34 @@ func (v *Verifier) accept(r *http.Request, w *work, signer *Key, p *Proof) *Reje
 	return v.claim(r, p)
 }
 
-// match returns the active key that made one of the signatures. It computes
-// as many MACs for a refusal as the largest keyring costs.
+// match returns the active key that made one of the signatures. An unknown id
+// takes the same way with a key that is nobody's, and a refusal costs as many
+// MACs as the largest keyring has keys.
 func (v *Verifier) match(w *work, ring Keyring) *Key {
+	keys, known := ring.keys, len(ring.keys) > 0
+	if !known {
+		keys = v.decoys[:1]
+	}
+	signer, spent := v.try(w, keys)
+	v.widen(spent)
+	if signer != nil && known {
+		return signer
+	}
+	for ; spent < v.width.Load(); spent++ {
+		v.try(w, v.decoys[spent:spent+1])
+	}
+	return nil
+}
+
+// try returns the first active key that made one of the signatures, and how
+// many MACs that took.
+func (v *Verifier) try(w *work, keys []Key) (signer *Key, spent int32) {
 	var signed *content
 	if v.cfg.Scheme.Coverage == SignsBody {
 		signed = &w.content
 	}
-	spent := int32(0)
-	for i := range ring.keys {
-		k := &ring.keys[i]
+	for i := range keys {
+		k := &keys[i]
 		if !k.active(w.now) {
 			continue
 		}
@@ -200,16 +221,10 @@ func (v *Verifier) match(w *work, ring Keyring) *Key {
 		}
 		spent++
 		if w.msg.has(w.mac) {
-			v.widen(spent)
-			return k
+			return k, spent
 		}
 	}
-	v.widen(spent)
-	for ; spent < v.width.Load(); spent++ {
-		w.mac = v.decoy.mac(w.mac[:0], w.base, signed)
-		w.msg.has(w.mac)
-	}
-	return nil
+	return nil, spent
 }
 
 func (v *Verifier) widen(keys int32) {
