@@ -144,8 +144,3 @@ func packInt(b []byte, n int64) []byte {
 	}
 	return binary.BigEndian.AppendUint64(append(b, 0xd3), uint64(n)) // #nosec G115 -- bits kept
 }
-
-// packArray appends a MessagePack array header (array 16).
-func packArray(b []byte, n int) []byte {
-	return binary.BigEndian.AppendUint16(append(b, 0xdc), uint16(n)) // #nosec G115 -- below 9,000
-}

@@ -35,7 +35,7 @@ type Config struct {
 	// Timeout bounds a decision. Default 50ms; 1ms to 5s.
 	Timeout time.Duration
 	// Batch is how many concurrent decisions may share one script call. 1
-	// sends each alone. Default 64; at most 256.
+	// sends each alone. Default 64; at most 128.
 	Batch int
 	// Lease, if set, takes up to so many units of a busy key ahead and admits
 	// from them without asking Redis. See the package documentation for what
@@ -82,8 +82,8 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Timeout < time.Millisecond || cfg.Timeout > 5*time.Second {
 		bad("Timeout", cfg.Timeout.String(), "want 1ms to 5s")
 	}
-	if cfg.Batch < 1 || cfg.Batch > 256 {
-		bad("Batch", strconv.Itoa(cfg.Batch), "want 1 to 256")
+	if cfg.Batch < 1 || cfg.Batch > 128 {
+		bad("Batch", strconv.Itoa(cfg.Batch), "want 1 to 128")
 	}
 	if cfg.Lease < 0 || cfg.Lease > 100_000 {
 		bad("Lease", strconv.Itoa(cfg.Lease), "want 0 to 100,000")

@@ -54,7 +54,9 @@
 //
 // The server must not evict keys: each would be a bucket that starts full
 // again. New refuses a server whose maxmemory-policy is not noeviction, unless
-// it has no maxmemory. Give the limiter a Redis, or at least a logical database
-// and an access control list (~rl:*, evalsha, eval, set, del, zrem, info), of
-// its own. Redis 6.2 or later with Lua's cmsgpack, which is built in.
+// it has no maxmemory. Give the limiter a server, or at least a logical
+// database, of its own, and a user that may only ~rl:* and info, eval, evalsha,
+// and what the scripts call: time, get, set, psetex, del, pttl, pexpire, zadd,
+// zcard, zrem, zremrangebyscore, zscore. Redis 6.2 or later with Lua's
+// cmsgpack, which is built in.
 package redislimit

@@ -72,14 +72,13 @@ next:
 // run sends the script call of the groups.
 func (s *Store) run(groups []group, now time.Time) ([]any, error) {
 	var keyBuf [4]string
-	keys, size := keyBuf[:0], 0
+	keys := keyBuf[:0]
 	for i := range groups {
 		c := groups[i].first
 		keys = append(keys, c.keys[:c.n]...)
-		size += 2 + 4*c.n
 	}
 	scratch := groups[0].first
-	packed := packArray(scratch.packed[:0], size)
+	packed := scratch.packed[:0]
 	for i := range groups {
 		g := &groups[i]
 		g.ahead = s.memo.ahead(g.first, int(g.members), now)

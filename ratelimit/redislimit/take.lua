@@ -8,17 +8,18 @@
 -- that, so the value is split into microseconds and a three-digit rest, and
 -- all arithmetic is on the time until full, which is at most 90 days.
 --
--- ARGV[1], MessagePack, for each decision: policies, repeats, and for each of
+-- ARGV[1], MessagePack integers, for each decision: policies, repeats, and for each of
 -- its policies: interval (ns per unit), burst, cost, shadow (0 or 1).
 -- Returns for each decision: how many repeats were charged, and for each
 -- policy the nanoseconds until it is full; for a shadow policy that was short,
 -- the complement of that (-1 for 0).
-local args = cmsgpack.unpack(ARGV[1])
-local clock = redis.call('TIME')
+local args = {cmsgpack.unpack(ARGV[1])}
+local call = redis.call
+local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local floor, sub, format = math.floor, string.sub, string.format
-local out, o, a, k = {}, 0, 1, 0
-local busy, fits = {}, {}
+local out, o, a, k = {0, 0}, 0, 1, 0 -- tables that need not grow for one policy
+local busy, fits = {0}, {0}
 
 while args[a] do
   local policies, admit = args[a], args[a + 1]
@@ -28,7 +29,7 @@ while args[a] do
     local p = a + (i - 1) * 4
     local full, step = args[p] * args[p + 1], args[p] * args[p + 2]
     local b, fit = 0, args[a - 1]
-    local at = redis.call('GET', KEYS[k + i])
+    local at = call('GET', KEYS[k + i])
     if at then
       b = (sub(at, 1, -4) - now) * 1000 + sub(at, -3)
       -- Above full: the clock was set back, or the limit became smaller.
@@ -55,11 +56,11 @@ while args[a] do
       b = b + change
       if b > 0 then
         local micros = floor(b / 1000)
-        redis.call('SET', KEYS[k + i], format('%.0f%03d', now + micros, b - micros * 1000),
-          'PX', format('%.0f', floor(b / 1000000) + 1))
+        call('PSETEX', KEYS[k + i], floor(b / 1000000) + 1,
+          format('%.0f%03d', now + micros, b - micros * 1000))
       else
         b = 0
-        redis.call('DEL', KEYS[k + i])
+        call('DEL', KEYS[k + i])
       end
     end
     if n < admit then b = -b - 1 end

@@ -38,9 +38,9 @@ func TestBarsOutage(t *testing.T) {
 			l.Decide(t.Context(), p)
 		}
 		opened := time.Since(start)
-		local := cpu(100_000, func(int) { l.Decide(t.Context(), p) })
+		local := cpu(2_000_000, func(int) { l.Decide(t.Context(), p) })
 		p.OnOutage = ratelimit.Closed
-		closed := cpu(100_000, func(int) { l.Decide(t.Context(), p) })
+		closed := cpu(2_000_000, func(int) { l.Decide(t.Context(), p) })
 		heal()
 		start = time.Now()
 		for l.Decide(t.Context(), p).Degraded {
