@@ -12,7 +12,9 @@ const (
 	Restricted                    // credentials, payment and health data, transcripts
 )
 
-var classNames = [...]string{Public: "public", Internal: "internal", Confidential: "confidential", Restricted: "restricted"}
+var classNames = [...]string{
+	Public: "public", Internal: "internal", Confidential: "confidential", Restricted: "restricted",
+}
 
 // String returns the name used in tags.
 func (c Class) String() string {

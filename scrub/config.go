@@ -173,7 +173,8 @@ func (s *Scrubber) useKeys(keys []string) error {
 	for _, k := range keys {
 		words := keyWords(k)
 		if len(words) == 0 || len(words[len(words)-1]) < 3 {
-			problems = append(problems, &ConfigError{"Keys", k, "needs a last word of at least three letters"})
+			problems = append(problems,
+				&ConfigError{"Keys", k, "needs a last word of at least three letters"})
 			continue
 		}
 		h := head{word: words[len(words)-1], rule: ruleAny, det: detSecret}

@@ -289,15 +289,15 @@ func ibanValue(g gen) string {
 		{"AE", g.chars(digitSet, 19)},
 		{"MT", g.chars(upperSet, 4) + g.chars(digitSet, 23)},
 	}[g.IntN(12)]
-	num := ""
+	var num strings.Builder
 	for _, r := range c.bban + c.cc + "00" {
 		if r >= 'A' {
-			num += fmt.Sprint(r - 'A' + 10)
+			num.WriteString(fmt.Sprint(r - 'A' + 10))
 		} else {
-			num += string(r)
+			num.WriteString(string(r))
 		}
 	}
-	n, _ := new(big.Int).SetString(num, 10)
+	n, _ := new(big.Int).SetString(num.String(), 10)
 	check := 98 - new(big.Int).Mod(n, big.NewInt(97)).Int64()
 	iban := fmt.Sprintf("%s%02d%s", c.cc, check, c.bban)
 	if g.IntN(2) == 0 {

@@ -86,7 +86,9 @@ func dull(s string, i, end int) int {
 		}
 		return 0
 	}
-	if sep := s[end]; i > 1 && s[i-1] == sep && sep != '+' && s[i-2]-'0' < 10 && joins.has(sep) && n != 4 && n < 13 {
+	sep := s[end]
+	inRow := i > 1 && s[i-1] == sep && s[i-2]-'0' < 10 && joins.has(sep) && sep != '+'
+	if inRow && n != 4 && n < 13 {
 		return end
 	}
 	if n == 4 && isDate(s, i) {
@@ -115,10 +117,12 @@ func dull(s string, i, end int) int {
 
 // isDate reports whether 2006-01-02 stands at i, with nothing joined to it.
 func isDate(s string, i int) bool {
-	if i+10 >= len(s) || s[i] != '2' && s[i] != '1' || s[i+4] != '-' && s[i+4] != '/' || s[i+7] != s[i+4] {
+	if i+10 >= len(s) || s[i] != '2' && s[i] != '1' ||
+		s[i+4] != '-' && s[i+4] != '/' || s[i+7] != s[i+4] {
 		return false
 	}
-	return s[i+5] <= '1' && digit.has(s[i+5]) && digit.has(s[i+6]) && s[i+8] <= '3' && digit.has(s[i+8]) &&
+	return s[i+5] <= '1' && digit.has(s[i+5]) && digit.has(s[i+6]) &&
+		s[i+8] <= '3' && digit.has(s[i+8]) &&
 		digit.has(s[i+9]) && !digit.has(s[i+10]) && s[i+10] != s[i+4] && !encodes.has(s[i+10])
 }
 

@@ -39,7 +39,7 @@ type jsonPass struct {
 }
 
 func (j *jsonPass) blanks(i int) int {
-	for i < len(j.src) && (j.src[i] == ' ' || j.src[i] == '\n' || j.src[i] == '\t' || j.src[i] == '\r') {
+	for i < len(j.src) && strings.IndexByte(" \n\t\r", j.src[i]) >= 0 {
 		i++
 	}
 	return i
@@ -194,7 +194,8 @@ func (j *jsonPass) text(i, end, depth int, key string) {
 		return
 	}
 	plain := j.plain(i, end)
-	if t := strings.TrimLeft(plain, " \t\r\n"); depth < maxJSONDepth && len(t) > 1 && (t[0] == '{' || t[0] == '[') {
+	t := strings.TrimLeft(plain, " \t\r\n")
+	if depth < maxJSONDepth && len(t) > 1 && (t[0] == '{' || t[0] == '[') {
 		in := jsonPass{s: j.s, src: plain, rep: j.rep}
 		if stop, ok := in.value(in.blanks(0), depth+1, key); ok && in.blanks(stop) == len(plain) {
 			if in.done > 0 {

@@ -41,8 +41,7 @@ var heads = [...]head{
 	{"credential", "", ruleText, detSecret},
 	{"credentials", "", ruleText, detSecret},
 	{"signature", "", ruleOpaque, detSecret},
-	{"key", " api access secret private signing encryption master account session shared role" +
-		" auth client app aes hmac webhook storage subscription ssh rsa service deploy admin license ", ruleText, detSecret},
+	{"key", keyKinds, ruleText, detSecret},
 	{"keys", " api access secret private signing encryption ", ruleText, detSecret},
 	{"cvv", "", ruleAny, detSecret},
 	{"cvv2", "", ruleAny, detSecret},
@@ -59,7 +58,10 @@ var heads = [...]head{
 	{"birth", " of ", ruleAny, detSecret},
 	{"number", " card account passport routing security cc license ssn ", ruleAny, detSecret},
 	{"code", " security verification recovery backup otp pin mfa ", ruleAny, detSecret},
-	{"name", " first last full middle maiden given family cardholder holder ", ruleText, detSecret},
+	{
+		"name", " first last full middle maiden given family cardholder holder ",
+		ruleText, detSecret,
+	},
 	{"surname", "", ruleText, detSecret},
 	{"address", " street home postal billing shipping mailing ", ruleText, detSecret},
 	{"string", " connection conn ", ruleText, detSecret},
@@ -76,16 +78,20 @@ var heads = [...]head{
 	{"cookies", "", ruleCookies, detToken},
 }
 
+// keyKinds say which keys are secret: not public_key, foreign_key or hotkey.
+const keyKinds = " api access secret private signing encryption master account session shared role" +
+	" auth client app aes hmac webhook storage subscription ssh rsa service deploy admin license "
+
 // tailWords may follow a head without changing what it names.
-const tailWords = " hash hashed value string header base base64 b64 current next new old prod dev test" +
-	" staging live raw plain text plaintext confirm confirmation again repeat id 1 2 3 "
+const tailWords = " hash hashed value string header base base64 b64 current next new old prod" +
+	" dev test staging live raw plain text plaintext confirm confirmation again repeat id 1 2 3 "
 
 // countWords turn a key into a statement about a secret: has_password.
 const countWords = " has is max min num show use uses require requires needs public publishable "
 
 // gluedWords may be written together with a head: accesstoken, dbpassword.
-const gluedWords = " access auth refresh id csrf xsrf session api app client user db new old my bearer" +
-	" root admin shared secret "
+const gluedWords = " access auth refresh id csrf xsrf session api app client user db new old my" +
+	" bearer root admin shared secret "
 
 // listed reports whether word, lower or upper case, is in a list of words
 // each of which has a blank on both sides.

@@ -101,7 +101,7 @@ var keyJoin = bytesOf("_-. ")
 // keyEnd returns where the key ends whose head ends at i, and whether only
 // tail words follow the head.
 func keyEnd(s string, i int) (int, bool) {
-	for n := 0; n < 4; n++ {
+	for range 4 {
 		if i >= len(s) || !wordChar.has(s[i]) && s[i] != '.' {
 			return i, true
 		}

@@ -354,9 +354,10 @@ func mixed(text string) bool {
 func opaque(text string) bool { return credential(text) && !(len(text) <= 12 && number(text)) }
 
 // inert are the words that say something about a secret in its place.
-var inert = wordsOf("required optional missing invalid valid enabled disabled unchanged changed yes no on off" +
-	" expired denied granted accepted rejected ok failed hidden protected unknown empty set unset redacted" +
-	" masked removed filtered default string text auto never always")
+var inert = wordsOf("required optional missing invalid valid enabled disabled unchanged" +
+	" changed yes no on off expired denied granted accepted rejected ok failed hidden protected" +
+	" unknown empty set unset redacted masked" +
+	" removed filtered default string text auto never always")
 
 func letters(text string) bool {
 	for i := range len(text) {

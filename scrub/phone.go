@@ -111,7 +111,9 @@ func (c *cluster) national() (int, bool) {
 		k++
 	}
 	for i := 1; i <= k; i++ {
-		if sep := c.g[i].sep; c.g[i].n < 2 || sep == ',' || sep == '_' || i > 1 && (sep == '/' || sep == sepMixed) {
+		sep := c.g[i].sep
+		odd := sep == ',' || sep == '_' || i > 1 && (sep == '/' || sep == sepMixed)
+		if c.g[i].n < 2 || odd {
 			return 0, false
 		}
 	}
@@ -126,11 +128,14 @@ func (c *cluster) national() (int, bool) {
 // alone like a word. 0123456789 is a row of digits.
 func (c *cluster) trunk(s string) bool {
 	n, end := c.g[0].n, c.g[0].end
-	if c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' || n < 10 || n > 11 || c.d[0] != 0 || c.d[1] == 0 ||
+	if c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' || n < 10 || n > 11 ||
+		c.d[0] != 0 || c.d[1] == 0 ||
 		c.d[1] == 1 && c.d[2] == 2 && c.d[3] == 3 {
 		return false
 	}
-	alone := func(r rune) bool { return r < 0x80 && !alnum.has(byte(r)) && !glue.has(byte(r)) || r >= 0x80 }
+	alone := func(r rune) bool {
+		return r >= 0x80 || !alnum.has(byte(r)) && !glue.has(byte(r))
+	}
 	if c.start > 0 {
 		if r, _ := unitBefore(s, c.start); !alone(r) {
 			return false
@@ -156,7 +161,7 @@ type words map[string]struct{}
 
 func wordsOf(list string) words {
 	set := make(words)
-	for _, w := range strings.Fields(list) {
+	for w := range strings.FieldsSeq(list) {
 		set[w] = struct{}{}
 	}
 	return set
@@ -176,10 +181,12 @@ func (set words) has(word string) bool {
 }
 
 var (
-	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp sms dial call" +
+	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp" +
+		" sms dial call" +
 		" called calling caller callee telefon telefono telefonu telefone handy cep mobil phonenumber")
-	ssnWords     = wordsOf("ssn social security itin")
-	labelTails   = wordsOf("number numbers no nr num numero nummer primary home work office e164 1 2 is")
+	ssnWords   = wordsOf("ssn social security itin")
+	labelTails = wordsOf("number numbers no nr num numero nummer primary home work office" +
+		" e164 1 2 is")
 	versionWords = wordsOf("version ver section sec build release rev chapter oid firmware")
 )
 
@@ -195,7 +202,7 @@ func labelled(s string, i int, list words) bool {
 		}
 		i--
 	}
-	for n := 0; n < 3; n++ {
+	for range 3 {
 		w := wordBefore(s, i)
 		if w.start == w.end {
 			return false

@@ -14,7 +14,8 @@ const withheld = "[withheld]"
 func (s *Scrubber) Append(dst, src []byte) ([]byte, Report) {
 	// The scanner reads a string; src is not retained and not modified while
 	// the call lasts, which is all that a string promises.
-	return s.appendText(dst, unsafe.String(unsafe.SliceData(src), len(src))) // #nosec G103 -- see above
+	text := unsafe.String(unsafe.SliceData(src), len(src)) // #nosec G103 -- see above
+	return s.appendText(dst, text)
 }
 
 // String returns text with every detected value replaced. Clean text is
@@ -88,7 +89,8 @@ func (s *Scrubber) compileUnits(all byteSet) {
 	f.class(kindUnit, bytesOf("\\"), bytesOf("uUx"), hexDigit)
 	f.class(kindUnit, bytesOf("&"), bytesOf("#c"), all)
 	f.class(kindUnit, bytesOf("\xef"), bytesOf("\xbc\xb9"), all) // full-width forms
-	f.class(kindUnit, bytesOf("\xd9\xdb\xdf"), bytesOf(byteRange(0x80, 0xB9)), bytesOf("\xd9\xdb\xdf0123456789 -\xc2\xe2"))
+	f.class(kindUnit, bytesOf("\xd9\xdb\xdf"), bytesOf(byteRange(0x80, 0xB9)),
+		bytesOf("\xd9\xdb\xdf0123456789 -\xc2\xe2"))
 	f.class(kindUnit, bytesOf("\xe0"), bytesOf("\xa5\xa7\xa9\xab\xad\xaf\xb1\xb3\xb5\xb9\xbb"),
 		bytesOf(byteRange(0x90, 0x99)+byteRange(0xA6, 0xAF)))
 	f.class(kindUnit, bytesOf("\xf0"), bytesOf("\x9d"), bytesOf("\x9f"))

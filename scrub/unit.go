@@ -65,7 +65,8 @@ func unitBefore(s string, i int) (rune, int) {
 			if r, got := unit(s, i-w); got == w {
 				return longer(s, i, w, r)
 			}
-		case !hexDigit.has(lead) && lead != '#' && lead != 'u' && lead != 'x' && (c != ';' || !alnum.has(lead)):
+		case !hexDigit.has(lead) && lead != '#' && lead != 'u' && lead != 'x' &&
+			(c != ';' || !alnum.has(lead)):
 			return rune(c), 1
 		}
 	}

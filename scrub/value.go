@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -174,11 +175,9 @@ func (w *valueWalk) number(key string, v reflect.Value) any {
 func (w *valueWalk) shared(key string, v reflect.Value, depth int) any {
 	here := visit{v.Pointer(), v.Type()}
 	if v.Kind() != reflect.Slice || v.Len() > 0 {
-		for _, p := range w.path {
-			if p == here {
-				w.failed = true
-				return nil
-			}
+		if slices.Contains(w.path, here) {
+			w.failed = true
+			return nil
 		}
 	}
 	w.path = append(w.path, here)
@@ -327,8 +326,8 @@ func tagged(t reflect.Type, depth int) bool {
 	if t.Kind() != reflect.Struct || depth > 3 {
 		return false
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		if _, ok := f.Tag.Lookup("pii"); ok || f.Anonymous && tagged(f.Type, depth+1) {
 			return true
 		}

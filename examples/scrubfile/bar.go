@@ -69,7 +69,8 @@ func (b *bar) draw() {
 func (b *bar) line(spent time.Duration) string {
 	rate := float64(b.done) / max(spent.Seconds(), 0.001)
 	if b.size <= 0 {
-		return fmt.Sprintf("%-*s %9s  %9s/s", nameWidth, b.name, bytesText(b.done), bytesText(int64(rate)))
+		return fmt.Sprintf("%-*s %9s  %9s/s", nameWidth, b.name,
+			bytesText(b.done), bytesText(int64(rate)))
 	}
 	share := min(1, float64(b.done)/float64(b.size))
 	full := int(share * barWidth)
@@ -78,7 +79,8 @@ func (b *bar) line(spent time.Duration) string {
 		left = time.Duration(float64(b.size-b.done) / rate * float64(time.Second)).Round(time.Second)
 	}
 	return fmt.Sprintf("%-*s [%s%s] %3.0f%%  %9s/s  %s left", nameWidth, b.name,
-		strings.Repeat("#", full), strings.Repeat(".", barWidth-full), share*100, bytesText(int64(rate)), max(0, left))
+		strings.Repeat("#", full), strings.Repeat(".", barWidth-full), share*100,
+		bytesText(int64(rate)), max(0, left))
 }
 
 func shorten(name string) string {

@@ -51,7 +51,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, status io.Writer
 		fmt.Fprintln(status, "usage: scrubfile [flags] [file ...]    (no file: standard input)")
 		flags.PrintDefaults()
 	}
-	only := flags.String("only", "", "comma list of detectors: email,card,token,secret,phone,iban,ip,ssn (default all)")
+	only := flags.String("only", "",
+		"comma list of detectors: email,card,token,secret,phone,iban,ip,ssn (default all)")
 	summary := flags.Bool("summary", false, "print the summary alone, not the clean text")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

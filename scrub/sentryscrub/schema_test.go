@@ -54,7 +54,7 @@ var policies = map[string]string{
 
 func policyFields(policy string) []string {
 	var all []string
-	for _, word := range strings.Fields(policy) {
+	for word := range strings.FieldsSeq(policy) {
 		_, name, found := strings.Cut(word, ":")
 		if !found {
 			name = word
@@ -81,8 +81,8 @@ func TestSchemaDrift(t *testing.T) {
 		policy, ok := policies[typ.Name()]
 		require.True(t, ok, "the SDK has a new payload type %s: give it a policy and rebuild it", typ)
 		var fields []string
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
+			f := f
 			if !f.IsExported() {
 				continue
 			}
