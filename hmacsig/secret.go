@@ -115,9 +115,6 @@ func (s Secret) Equal(other Secret) bool {
 // String shows nothing of the secret.
 func (s Secret) String() string { return redacted }
 
-// GoString shows nothing of the secret.
-func (s Secret) GoString() string { return redacted }
-
 // Format shows nothing of the secret, whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 

@@ -91,15 +91,15 @@ func (f *Forge) Altered(method, target, body string) *http.Request {
 func (f *Forge) Replay(method, target, body string) (first, second *http.Request) {
 	f.t.Helper()
 	first = f.Valid(method, target, body)
-	return first, Again(f.t, first)
+	return first, f.again(first)
 }
 
-// Again copies a request that a Forge made and that has not been served yet.
-func Again(t testing.TB, r *http.Request) *http.Request {
-	t.Helper()
+// again copies a request that has not been served yet.
+func (f *Forge) again(r *http.Request) *http.Request {
+	f.t.Helper()
 	content, err := io.ReadAll(r.Body)
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	withBody(r, content)
 	return withBody(r.Clone(r.Context()), content)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package hmacsig_test
+
+const racing = false
