@@ -168,7 +168,7 @@ func (c *cluster) read(s string, i int) {
 	n, sep := 0, byte(0)
 	for c.ng < maxGroups && n < maxDigits && i-c.start < 2*maxGroupBytes {
 		g := group{start: i, end: i, first: n, sep: sep}
-		i = c.readGroup(s, &g)
+		c.readGroup(s, &g)
 		n = g.first + g.n
 		c.g[c.ng] = g
 		c.ng++

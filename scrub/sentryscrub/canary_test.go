@@ -229,6 +229,7 @@ func TestCanariesWithoutConfigure(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
 	o := w.options()
+	//lint:ignore SA1019 applications still set it
 	o.SendDefaultPII = true
 	c := &canaries{}
 	exercise(newHub(t, o), c)
@@ -253,6 +254,7 @@ func TestCanaries(t *testing.T) {
 			t.Parallel()
 			w := newWire(t)
 			o := w.options()
+			//lint:ignore SA1019 applications still set it
 			o.SendDefaultPII = true // Configure turns it off
 			o.DisableTelemetryBuffer = !buffered
 			o.ServerName, o.Release = "host-"+(&canaries{}).next(""), "app@1.2.3"

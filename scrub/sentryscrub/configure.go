@@ -56,6 +56,7 @@ func collectNothing(o *sentry.ClientOptions) {
 	off := func() *sentry.KeyValueCollectionBehavior {
 		return &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
 	}
+	//lint:ignore SA1019 applications still set it
 	o.SendDefaultPII = false
 	o.DataCollection = &sentry.DataCollection{
 		UserInfo:    sentry.Set(false),

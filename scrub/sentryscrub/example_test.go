@@ -15,6 +15,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
+	//lint:ignore SA1019 applications still set it
 	options := sentry.ClientOptions{Dsn: "", SendDefaultPII: true}
 	guard, err := sentryscrub.Configure(&options, s)
 	if err != nil {
@@ -22,8 +23,8 @@ func Example() {
 		return
 	}
 	event := options.BeforeSend(&sentry.Event{Message: "mail to ann@example.com bounced"}, nil)
-	fmt.Println(event.Message, options.SendDefaultPII, guard.Dropped())
-	// Output: mail to [email] bounced false 0
+	fmt.Println(event.Message, guard.Dropped())
+	// Output: mail to [email] bounced 0
 }
 
 // Hooks that are set after Configure replace the first wall. Set them before.

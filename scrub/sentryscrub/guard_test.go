@@ -240,3 +240,19 @@ func TestDebugOutput(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "sending [email]\n", out.String())
 }
+
+func TestPersonalDataIsOff(t *testing.T) {
+	t.Parallel()
+	o := sentry.ClientOptions{DataCollection: &sentry.DataCollection{UserInfo: sentry.Set(true)}}
+	//lint:ignore SA1019 applications still set it
+	o.SendDefaultPII = true
+	_, err := sentryscrub.Configure(&o, newScrubber(t))
+	require.NoError(t, err)
+	//lint:ignore SA1019 it must be off
+	require.False(t, o.SendDefaultPII)
+	require.Equal(t, sentry.Set(false), o.DataCollection.UserInfo)
+	require.Equal(t, sentry.CollectionOff, o.DataCollection.Cookies.Mode)
+	require.Equal(t, sentry.CollectionOff, o.DataCollection.QueryParams.Mode)
+	require.NotNil(t, o.DataCollection.HTTPBodies, "nil would mean every body")
+	require.Empty(t, o.DataCollection.HTTPBodies)
+}
