@@ -21,7 +21,7 @@ type Config struct {
 	// share a store share the buckets of equally named policies.
 	Store Store
 	// MaxKeys is the capacity of the Limiter's own memory: all buckets without
-	// a Store, the Local mirror with one. Default DefaultMaxKeys.
+	// a Store, the Local mirror with one. Default 100,000.
 	MaxKeys int
 	// Instances is how many processes share the Store: the Local mirror
 	// admits this fraction of each limit. Default 1.

@@ -45,7 +45,7 @@ func (l *Limiter) acquire(ctx context.Context, f InFlight) (func(), Decision) {
 	switch {
 	case l == nil || l.store == nil:
 		d.Reason = ReasonNotConfigured
-	case f.Key.IsZero():
+	case f.Key.isZero():
 		d.Reason = ReasonNoKey
 	case !validName(f.Name) || f.Max <= 0 || f.OnOutage > Open,
 		f.Lease < time.Second || f.Lease > time.Hour:

@@ -84,8 +84,8 @@ func (k Key) In(tenant string) Key {
 // Tenant returns what In set. Stores use it for placement only.
 func (k Key) Tenant() string { return k.tenant }
 
-// IsZero reports whether k is no key, or one of an invalid address.
-func (k Key) IsZero() bool { return k.bits == noAddr || k == Key{} }
+// isZero reports whether k is no key, or one of an invalid address.
+func (k Key) isZero() bool { return k.bits == noAddr || k == Key{} }
 
 // AppendBinary appends an encoding that is equal for equal keys only. It holds
 // the parts in the clear: hash it with a secret before it leaves the process.

@@ -10,6 +10,13 @@ import (
 	"github.com/opsmantik/sallyport/ratelimit"
 )
 
+// refused reports whether a policy with this key is.
+func refused(t *testing.T, k ratelimit.Key) bool {
+	t.Helper()
+	d := newLimiter(t, ratelimit.Config{}).Decide(t.Context(), perHour("a", k, 1))
+	return d.Reason == ratelimit.ReasonNoKey
+}
+
 func addrKey(s string) ratelimit.Key { return ratelimit.AddrKey(netip.MustParseAddr(s)) }
 
 // One client, one key; two clients, two keys.
@@ -33,9 +40,9 @@ func TestAddrKey(t *testing.T) {
 	} {
 		require.Equal(t, tc.same, addrKey(tc.a) == addrKey(tc.b), name)
 	}
-	require.True(t, ratelimit.AddrKey(netip.Addr{}).IsZero())
+	require.True(t, refused(t, ratelimit.AddrKey(netip.Addr{})))
 	// What is added must not turn nobody into somebody whom all can be.
-	require.True(t, ratelimit.AddrKey(netip.Addr{}).With("site").In("tenant").IsZero())
+	require.True(t, refused(t, ratelimit.AddrKey(netip.Addr{}).With("site").In("tenant")))
 }
 
 func TestPrefixKey(t *testing.T) {
@@ -45,7 +52,7 @@ func TestPrefixKey(t *testing.T) {
 	require.Equal(t, ratelimit.PrefixKey(a, 56), ratelimit.PrefixKey(b, 56))
 	require.NotEqual(t, ratelimit.PrefixKey(a, 56), ratelimit.PrefixKey(a, 48), "tiers are apart")
 	for _, bits := range []int{-1, 0, 31, 129} {
-		require.True(t, ratelimit.PrefixKey(a, bits).IsZero(), "%d bits", bits)
+		require.True(t, refused(t, ratelimit.PrefixKey(a, bits)), "%d bits", bits)
 	}
 	v4 := netip.MustParseAddr("192.0.2.1")
 	require.Equal(t, ratelimit.AddrKey(v4), ratelimit.PrefixKey(v4, 48), "IPv4 is always whole")

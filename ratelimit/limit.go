@@ -57,10 +57,10 @@ func (l Limit) Interval() time.Duration {
 	return (l.Window + n - 1) / n
 }
 
-// Valid reports whether stores can honour the limit: Count and Burst not
+// valid reports whether stores can honour the limit: Count and Burst not
 // negative, Window in its bounds, at most 10^9 units per second, and a bucket
 // that refills within 90 days.
-func (l Limit) Valid() bool {
+func (l Limit) valid() bool {
 	if l.Count < 0 || l.Burst < 0 || l.Window < minWindow || l.Window > maxWindow {
 		return false
 	}

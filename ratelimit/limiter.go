@@ -160,10 +160,10 @@ func examine(policies []Policy) (Reason, string) {
 	}
 	for i := range policies {
 		p := &policies[i]
-		if _, ok := p.cost(); !ok {
+		if !p.valid() {
 			return ReasonPolicyInvalid, ""
 		}
-		if p.Key.IsZero() {
+		if p.Key.isZero() {
 			return ReasonNoKey, p.Name
 		}
 		for j := range policies[:i] {

@@ -178,7 +178,7 @@ func (g *LoginGuard) begin(
 ) (*Attempt, Decision) {
 	account = strings.ToLower(strings.TrimSpace(account))
 	key := AddrKey(addr)
-	if key.IsZero() {
+	if key.isZero() {
 		return nil, Decision{Reason: ReasonNoKey}
 	}
 	a := &Attempt{

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// DefaultMaxKeys is the capacity of an in-process store that names none.
-const DefaultMaxKeys = 100_000
+// defaultMaxKeys is the capacity of an in-process store that names none.
+const defaultMaxKeys = 100_000
 
 const shardCount = 64
 
@@ -37,10 +37,10 @@ type Memory struct {
 }
 
 // NewMemory returns a store for at most maxKeys buckets. Zero or less means
-// DefaultMaxKeys.
+// 100,000.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys <= 0 {
-		maxKeys = DefaultMaxKeys
+		maxKeys = defaultMaxKeys
 	}
 	maxKeys = min(maxKeys, math.MaxInt32)
 	m := &Memory{start: time.Now(), seed: maphash.MakeSeed(), shards: make([]shard, shardCount)}

@@ -63,11 +63,9 @@ func PerAddress(name string, limit Limit) func(*http.Request) Policy {
 	}
 }
 
-// cost returns the units to charge, and false when the policy cannot be
-// honoured.
-func (p *Policy) cost() (int, bool) {
-	ok := validName(p.Name) && p.Limit.Valid() && p.Cost >= 0 && p.OnOutage <= Open
-	return max(p.Cost, 1), ok
+// valid reports whether stores and outages can honour the policy.
+func (p *Policy) valid() bool {
+	return validName(p.Name) && p.Limit.valid() && p.Cost >= 0 && p.OnOutage <= Open
 }
 
 // validName accepts what is safe, unescaped, in a structured field string
