@@ -357,7 +357,7 @@ func opaque(text string) bool { return credential(text) && !(len(text) <= 12 && 
 var inert = wordsOf("required optional missing invalid valid enabled disabled unchanged" +
 	" changed yes no on off expired denied granted accepted rejected ok failed hidden protected" +
 	" unknown empty set unset redacted masked" +
-	" removed filtered default string text auto never always")
+	" removed filtered default string text auto never always bearer basic digest")
 
 func letters(text string) bool {
 	for i := range len(text) {
