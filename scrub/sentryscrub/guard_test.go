@@ -119,6 +119,7 @@ func TestWallFailsClosed(t *testing.T) {
 		{"length too long", "{}\n{\"type\":\"event\",\"length\":99}\n{}\n", ""},
 		{"negative length", "{}\n{\"type\":\"event\",\"length\":-1}\n{}\n", ""},
 		{"compressed", zipped.String(), "gzip"},
+		{"said to be compressed", "{}\n{\"type\":\"event\"}\n{}\n", "gzip"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := guard.Dropped()
@@ -255,4 +256,26 @@ func TestPersonalDataIsOff(t *testing.T) {
 	require.Equal(t, sentry.CollectionOff, o.DataCollection.QueryParams.Mode)
 	require.NotNil(t, o.DataCollection.HTTPBodies, "nil would mean every body")
 	require.Empty(t, o.DataCollection.HTTPBodies)
+}
+
+// TestUserIsRemoved checks what no detector can recognise: names.
+func TestUserIsRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWire(t)
+	o := w.options()
+	_, err := sentryscrub.Configure(&o, newScrubber(t))
+	require.NoError(t, err)
+	hub := newHub(t, o)
+	hub.Scope().SetUser(sentry.User{
+		ID: "user-17", Name: "Ann Lee", Username: "annlee", Data: map[string]string{"nick": "annie"},
+	})
+	ctx := sentry.SetHubOnContext(t.Context(), hub)
+	hub.CaptureMessage("hello")
+	sentry.NewLogger(ctx).Info().WithCtx(ctx).Emit("log")
+	sentry.NewMeter(ctx).Count("n", 1)
+	hub.Flush(5 * time.Second)
+	require.Contains(t, w.all(), "user-17")
+	for _, name := range []string{"Ann Lee", "annlee", "annie"} {
+		require.NotContains(t, w.all(), name)
+	}
 }
