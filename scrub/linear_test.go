@@ -1,0 +1,39 @@
+package scrub_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/scrub"
+)
+
+// TestLinear feeds the detectors what makes each of them work hardest. A
+// quadratic one would take 256 times as long for 16 times the size.
+func TestLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	s := newScrubber(t, scrub.Config{})
+	var dst []byte
+	spent := func(src []byte) time.Duration {
+		best := time.Hour
+		for range 5 {
+			start := time.Now()
+			dst, _ = s.Append(dst[:0], src)
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	for _, unit := range []string{
+		"@", "a@", "a@b.", "1", "4 ", "1.", ".", "eyJ", "eyJabcdefghijklm.", `"`, `\`, `\u0040`, "%40", `{"a":[`,
+		"-", "-----BEGIN ", ":", "a:", "password=", `"@`, "1\u200b", "DE89 3704 ", "bearer ", "://", "+1 ", "&#52;",
+		"password:[", "://a:b", "Cookie: a;", "call 1", "a.b@", "[token", "-us", "secret is ",
+	} {
+		small := spent([]byte(strings.Repeat(unit, 32<<10/len(unit))))
+		large := spent([]byte(strings.Repeat(unit, 512<<10/len(unit))))
+		require.Less(t, large, 100*max(small, 10*time.Microsecond), "repeated %q: %v, then %v", unit, small, large)
+	}
+}
