@@ -219,7 +219,7 @@ func (c charge) fits(busy int64) bool {
 func (c charge) report(busy int64, fits bool) Result {
 	r := Result{Fits: fits, Reset: time.Duration(busy)}
 	if c.interval > 0 {
-		r.Remaining = int((c.interval*c.capacity - busy) / c.interval)
+		r.Remaining = int(max(c.interval*c.capacity-busy, 0) / c.interval)
 	}
 	if !fits && c.cost <= c.capacity {
 		// At least a microsecond, should only the limiter's rounding refuse.

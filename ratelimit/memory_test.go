@@ -185,6 +185,29 @@ func TestMemoryRaceOnOneKeyAndOverflow(t *testing.T) {
 	require.EqualValues(t, 777, admitted.Load())
 }
 
+// Decisions that need the same two shards in either order must not wait for each
+// other.
+func TestMemoryLocksInOrder(t *testing.T) {
+	t.Parallel()
+	m := ratelimit.NewMemory(0)
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			results := make([]ratelimit.Result, 2)
+			for i := range 20_000 {
+				p := []ratelimit.Policy{
+					perHour("a", numbered(i%50), 1_000_000), perHour("b", numbered(i%50), 1_000_000),
+				}
+				if g%2 == 0 {
+					p[0], p[1] = p[1], p[0]
+				}
+				_ = m.Take(context.Background(), p, results)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // The in-process store counts on the monotonic clock and so cannot be fooled by
 // a wall clock that is set; synctest shows the time it does follow.
 func TestMemoryFollowsTimeExactly(t *testing.T) {

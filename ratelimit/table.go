@@ -22,20 +22,21 @@ type bucket struct {
 
 // busy returns the nanoseconds until the bucket is full, and brings its limiter
 // to the limit. A bucket that lived under another limit keeps its time until
-// full, rounded up to whole units.
+// full.
 func (b *bucket) busy(t time.Time, now int64, l *Limit, c charge) int64 {
 	busy := max(b.fullAt-now, 0)
 	if shape := l.shape(); b.shape != shape && c.interval > 0 {
 		b.shape = shape
 		used := min((busy+c.interval-1)/c.interval, c.capacity)
-		// A rate.Limiter last updated in the year 1 fills at its next use.
+		busy = min(busy, c.interval*c.capacity)
+		// A rate.Limiter last updated in the year 1 fills at its next use. Whole
+		// units can be taken from it only, so they are taken the rest earlier.
 		b.lim = rate.Limiter{}
 		b.lim.SetBurstAt(time.Time{}, int(c.capacity))
 		b.lim.SetLimitAt(time.Time{}, rate.Every(time.Duration(c.interval)))
-		b.lim.AllowN(t, int(used))
-		busy = used * c.interval
+		b.lim.AllowN(t.Add(time.Duration(busy-used*c.interval)), int(used))
 	}
-	return min(busy, c.interval*c.capacity)
+	return busy
 }
 
 // rebuild makes the next busy set the limiter anew from the account.
