@@ -188,6 +188,25 @@ func TestSchemeAndConfigLimits(t *testing.T) {
 	require.Zero(t, hmacsig.Keyring{}.Len())
 }
 
+func TestSingleHeader(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		values []string
+		want   error
+	}{
+		{"none", nil, hmacsig.ErrMissing},
+		{"empty", []string{""}, hmacsig.ErrMissing},
+		{"two", []string{"a", "a"}, hmacsig.ErrMalformed},
+		{"two empty", []string{"", ""}, hmacsig.ErrMalformed},
+		{"4 KiB", []string{strings.Repeat("a", 4<<10)}, nil},
+		{"more", []string{strings.Repeat("a", 4<<10+1)}, hmacsig.ErrMalformed},
+	} {
+		_, err := hmacsig.SingleHeader(http.Header{"X": row.values}, "X")
+		require.ErrorIs(t, err, row.want, row.name)
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]hmacsig.Reason{

@@ -306,8 +306,9 @@ func TestCacheAsksOnce(t *testing.T) {
 		for i := range 100 {
 			ctx := t.Context()
 			if i == 0 {
-				ctx = impatient // perhaps the one that started it
+				ctx = impatient // the one that starts it
 			}
+			synctest.Wait()
 			go func() {
 				if _, err := c.Keys(ctx, "a"); err == nil {
 					ok.Add(1)

@@ -97,29 +97,36 @@ func TestMemoryPerEntry(t *testing.T) {
 func TestMemoryRecoversFromBeingFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := hmacsig.NewMemoryReplay(160)
-		var first hmacsig.ReplayEntry
-		n := uint64(0)
-		for ; ; n++ {
-			e := numbered(n, time.Now())
-			if _, err := m.Claim(t.Context(), e); err != nil {
-				require.ErrorIs(t, err, hmacsig.ErrReplayFull)
-				first = e
-				break
+		const limit = 160
+		m := hmacsig.NewMemoryReplay(limit)
+		// fill claims 1,000 new messages and returns those that got in.
+		next := uint64(0)
+		fill := func() (held []hmacsig.ReplayEntry) {
+			for range 1000 {
+				next++
+				e := numbered(next, time.Now())
+				_, err := m.Claim(t.Context(), e)
+				if err != nil {
+					require.ErrorIs(t, err, hmacsig.ErrReplayFull)
+					continue
+				}
+				held = append(held, e)
 			}
+			return held
 		}
-		// A release makes room at once.
-		for i := range n {
-			require.NoError(t, m.Release(t.Context(), numbered(i, time.Now())))
+		held := fill()
+		require.Len(t, held, limit, "all shards full, none over")
+		for _, e := range held {
+			require.NoError(t, m.Release(t.Context(), e))
 		}
-		_, err := m.Claim(t.Context(), first)
-		require.NoError(t, err)
-		require.NoError(t, m.Confirm(t.Context(), first))
-		// And so does time.
+		held = fill()
+		require.Len(t, held, limit, "a release makes room at once")
+		for _, e := range held {
+			require.NoError(t, m.Confirm(t.Context(), e))
+		}
+		require.Empty(t, fill())
 		time.Sleep(2 * time.Minute)
-		state, err := m.Claim(t.Context(), numbered(1, time.Now()))
-		require.NoError(t, err)
-		require.Equal(t, hmacsig.Claimed, state)
+		require.Len(t, fill(), limit, "and so does time")
 	})
 }
 

@@ -211,6 +211,19 @@ func TestRFC9421Forms(t *testing.T) {
 		_, err := verifier(t, hmacsig.RFC9421(), s).Check(r)
 		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), row.name)
 	}
+	for size, want := range map[int]hmacsig.Reason{
+		15: hmacsig.ReasonMalformed, 16: "", 128: "", 129: hmacsig.ReasonMalformed,
+	} {
+		scheme := hmacsig.RFC9421()
+		base := scheme.Base
+		scheme.Base = func(dst []byte, r *http.Request, m *hmacsig.Message) []byte {
+			m.Nonce = strings.Repeat("n", size)
+			return base(dst, r, m)
+		}
+		r := signAt(t, scheme, s, time.Now(), "{}")
+		_, err := verifier(t, hmacsig.RFC9421(), s).Check(r)
+		require.Equal(t, want, reasonOf(t, err), "%d", size)
+	}
 	r := signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
 	r.Body = io.NopCloser(strings.NewReader("[]"))
 	_, err := verifier(t, hmacsig.RFC9421(), s).Check(r)

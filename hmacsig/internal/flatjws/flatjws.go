@@ -17,13 +17,12 @@ var strict = base64.RawURLEncoding.Strict()
 
 // Decode decodes one canonical spelling into buf if it fits.
 func Decode[T ~string | ~[]byte](buf []byte, text T) ([]byte, bool) {
-	want := strict.DecodedLen(len(text))
-	if want > len(buf) {
+	if strict.DecodedLen(len(text)) > len(buf) {
 		return nil, false
 	}
 	n, err := strict.Decode(buf, []byte(text))
-	// The decoder skips line breaks: then it finds less than the length says.
-	return buf[:n], err == nil && n == want
+	// The decoder skips line breaks: then the text is longer than it need be.
+	return buf[:n], err == nil && strict.EncodedLen(n) == len(text)
 }
 
 // IsHS256 reports whether the header says alg HS256 and typ JWT and

@@ -88,6 +88,19 @@ func TestIsHS256(t *testing.T) {
 	require.False(t, flatjws.IsHS256(small[:], "!"))
 }
 
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	var buf [8]byte
+	for text, want := range map[string]bool{
+		"QQ": true, "QUI": true, "QUJD": true, "": true,
+		"QR": false, "QUJ": false, "QQ==": false, "Q": false, "Q\nQ": false, "QU\nJD": false,
+		"QUJDQUJDQUJD": false, // longer than buf
+	} {
+		_, ok := flatjws.Decode(buf[:], text)
+		require.Equal(t, want, ok, "%q", text)
+	}
+}
+
 func TestSeconds(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
