@@ -32,7 +32,7 @@ func (c *cluster) card(s string) (end int, ok bool) {
 // issuers print are accepted.
 func (c *cluster) grouped(k int) bool {
 	if k == 0 {
-		return !c.inRow || c.g[0].n >= 13
+		return !c.inRow || c.g[0].n >= 12
 	}
 	if c.g[1].sep == sepMixed || c.g[1].sep == ',' {
 		return false

@@ -112,7 +112,7 @@ func (c *cluster) national() (int, bool) {
 	}
 	for i := 1; i <= k; i++ {
 		sep := c.g[i].sep
-		odd := sep == ',' || sep == '_' || i > 1 && (sep == '/' || sep == sepMixed)
+		odd := sep == ',' || sep == '_' || i > 1 && sep != ' ' && sep != '-' && sep != '.'
 		if c.g[i].n < 2 || odd {
 			return 0, false
 		}

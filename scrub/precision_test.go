@@ -133,3 +133,63 @@ func TestSpellings(t *testing.T) {
 		require.Equal(t, tt.want, got)
 	}
 }
+
+// TestEdges holds what the tables above do not reach: the ends of texts, odd
+// quotes, and what is left of broken input.
+func TestEdges(t *testing.T) {
+	t.Parallel()
+	s := newScrubber(t, scrub.Config{})
+	for _, tt := range []struct{ in, want string }{
+		{"", ""},
+		{"@", "@"},
+		{"a@", "a@"},
+		{"@a.com", "@a.com"},
+		{`"a","b@example.com"`, `"a","[email]"`},
+		{`["x","@example.com"]`, `["x","@example.com"]`},
+		{`\"ann lee\"@example.com`, `[email]`},
+		{"x \"unclosed@example.com", "x \"[email]"},
+		{"a@[999]x", "[email]x"},
+		{"a@[zz]", "a@[zz]"},
+		{"ann@例子.com你好", "[email]"},
+		{"联系ann@example.com。谢谢", "联系[email]。谢谢"},
+		{"ann@example.xn--p1ai", "[email]"},
+		{"password", "password"},
+		{"password=", "password="},
+		{"password: \n", "password: \n"},
+		{"password=''", "password=''"},
+		{"password='unclosed\nnext", "password='[secret]\nnext"},
+		{"password=`tick`", "password=`[secret]`"},
+		{"password%3Dhunter2&x=1", "password%3D[secret]&x=1"},
+		{`{%22password%22:%22hunter2%22}`, `{%22password%22:%22[secret]%22}`},
+		{"<password>hunter2</password>", "<password>[secret]</password>"},
+		{"password->hunter2", "password->[secret]"},
+		{"password := \"x\"", "password := \"[secret]\""},
+		{`"password": {"old":"a"}`, `"password": {"old":"a"}`},
+		{"Authorization:[]string{\"Bearer x1\", \"y\"}", "Authorization:[]string{\"[token]\"}"},
+		{"Cookie: a=b;c=d; e=f\r\nHost: x", "Cookie: [token]\r\nHost: x"},
+		{`"cvv":123,"x":1`, `"cvv":"[secret]","x":1`},
+		{`\"cvv\":123}`, `\"cvv\":\"[secret]\"}`},
+		{"-----BEGIN PRIVATE KEY", "-----BEGIN PRIVATE KEY"},
+		{"-----BEGIN PRIVATE KEY-----MII(", "[token]("},
+		{"Basic dTpw", "Basic [token]"},
+		{"Basic YW5uYTpzM2NyM3Q_ x", "Basic [token] x"},
+		{"://u:p@h", "://[token]@h"},
+		{"http://u@h/", "http://u@h/"},
+		{"4929718123456789.00", "[card].00"},
+		{"1.5e+15 4.9e+1 4.9297e+9", "1.5e+15 4.9e+1 4.9297e+9"},
+		{"tel", "tel"},
+		{"+1", "+1"},
+		{"1234 4929 7181 2345 6789 12", "1234 [card] 12"},
+		{"4929 718123 45678 1", "4929 718123 45678 1"},
+		{"0123456789 00441712345678", "0123456789 00441712345678"},
+		{"0044 171 2345678", "[phone]"},
+		{"x0612345678 0612345678x", "x0612345678 0612345678x"},
+		{"[email] [card] [phone]: 1", "[email] [card] [phone]: 1"},
+	} {
+		t.Run(tt.in, func(t *testing.T) {
+			t.Parallel()
+			got, _ := s.String(tt.in)
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
