@@ -88,7 +88,9 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 			s.used++
 		}
 	}
-	s.slots[free] = slot{hi: hi, lo: lo, until: clampSecond(e.Until.Unix() - 1), state: slotPending}
+	until := clampSecond(e.Until.Unix() - 1)
+	s.slots[free] = slot{hi: hi, lo: lo, until: until, state: slotPending}
+	s.sweep = min(s.sweep, until)
 	return Claimed, nil
 }
 

@@ -99,10 +99,10 @@ func TestMemoryRecoversFromBeingFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 160
 		m := hmacsig.NewMemoryReplay(limit)
-		// fill claims 1,000 new messages and returns those that got in.
+		// offer claims new messages and returns those that got in.
 		next := uint64(0)
-		fill := func() (held []hmacsig.ReplayEntry) {
-			for range 1000 {
+		offer := func(n int) (held []hmacsig.ReplayEntry) {
+			for range n {
 				next++
 				e := numbered(next, time.Now())
 				_, err := m.Claim(t.Context(), e)
@@ -114,19 +114,25 @@ func TestMemoryRecoversFromBeingFull(t *testing.T) {
 			}
 			return held
 		}
-		held := fill()
-		require.Len(t, held, limit, "all shards full, none over")
+		require.Len(t, offer(1000), limit, "all shards full, none over")
+		require.Empty(t, offer(1000))
+		time.Sleep(2 * time.Minute)
+		require.Len(t, offer(40), 40, "time makes room at once")
+		held := offer(1000)
+		require.Len(t, held, limit-40)
+		require.NoError(t, m.Release(t.Context(), held[0]))
+		_, err := m.Claim(t.Context(), held[0])
+		require.NoError(t, err, "in its old place")
+		require.Empty(t, offer(1000), "and it is full again")
 		for _, e := range held {
 			require.NoError(t, m.Release(t.Context(), e))
 		}
-		held = fill()
-		require.Len(t, held, limit, "a release makes room at once")
+		held = offer(1000)
+		require.Len(t, held, limit-40, "a release makes room at once")
 		for _, e := range held {
 			require.NoError(t, m.Confirm(t.Context(), e))
 		}
-		require.Empty(t, fill())
-		time.Sleep(2 * time.Minute)
-		require.Len(t, fill(), limit, "and so does time")
+		require.Empty(t, offer(1000))
 	})
 }
 
