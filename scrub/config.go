@@ -48,8 +48,8 @@ type Custom struct {
 	Prefix string
 	// Match is given the text from the prefix on, at most 1024 bytes of it,
 	// and returns the length of the value, or 0. It must not keep the text
-	// and must be safe for concurrent use. It is not called for text that a
-	// built-in detector took already.
+	// and must be safe for concurrent use and not panic. It is not called
+	// for text that a built-in detector took already.
 	Match func(text string) int
 }
 

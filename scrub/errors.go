@@ -12,7 +12,7 @@ var ErrDropped = errors.New("scrub: value dropped")
 // ConfigError is one problem in a Config. New returns all of them joined.
 type ConfigError struct {
 	Field  string // the field of Config, as written in Go
-	Value  string // the offending value; never a key or an allowed value
+	Value  string // the offending value; never a pseudonym key or an allowed value
 	Reason string // what is wrong and what is wanted
 }
 

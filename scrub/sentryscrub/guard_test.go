@@ -279,3 +279,35 @@ func TestUserIsRemoved(t *testing.T) {
 		require.NotContains(t, w.all(), name)
 	}
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestDSNStays checks that the address of the project, which looks like an
+// email address, survives the second wall, and a secret key does not.
+func TestDSNStays(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ dsn, want string }{
+		{"https://0123456789abcdef@o1.ingest.example.io/17", `"dsn":"https://0123456789abcdef@o1.ingest.example.io/17"`},
+		{"https://0123456789abcdef:s3cr3t@o1.ingest.example.io/17", `"message":"hello"`},
+	} {
+		var mu sync.Mutex
+		var sent bytes.Buffer
+		o := sentry.ClientOptions{Dsn: tt.dsn, HTTPTransport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			_, _ = sent.ReadFrom(r.Body)
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+		})}
+		_, err := sentryscrub.Configure(&o, newScrubber(t))
+		require.NoError(t, err)
+		hub := newHub(t, o)
+		hub.CaptureMessage("hello")
+		hub.Flush(5 * time.Second)
+		mu.Lock()
+		require.Contains(t, sent.String(), tt.want)
+		require.NotContains(t, sent.String(), "s3cr3t")
+		mu.Unlock()
+	}
+}
