@@ -135,6 +135,7 @@ func TestKeysAreHashedBoundedAndExpire(t *testing.T) {
 			continue
 		}
 		buckets++
+		require.LessOrEqual(t, c.PTTL(t.Context(), key).Val(), 37*time.Second, "longer than until full")
 		require.Equal(t, "int", c.ObjectEncoding(t.Context(), key).Val())
 		size := c.MemoryUsage(t.Context(), key).Val()
 		require.LessOrEqual(t, size, int64(130), "bytes of %s", key)
