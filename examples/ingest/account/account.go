@@ -58,20 +58,19 @@ type Accounts struct {
 
 // New completes a Config.
 func New(cfg Config) *Accounts {
-	a := &Accounts{
-		Config: cfg, byID: map[string]User{},
-		// Unknown accounts cost the same as known ones.
-		decoy:  password.Decoy(),
-		checks: make(chan struct{}, maxChecks),
-	}
+	a := &Accounts{Config: cfg, byID: map[string]User{}, checks: make(chan struct{}, maxChecks)}
+	var hashes []*password.Hash
 	for _, user := range cfg.Users {
 		a.byID[user.ID] = user
+		hashes = append(hashes, user.Hash)
 	}
+	a.decoy = password.Decoy(hashes...)
 	return a
 }
 
 // Login answers POST /auth/login {"email","password"}. Whether the account
-// exists cannot be told from the answer, nor from its time.
+// exists cannot be told from the answer, nor from its time as long as all hashes
+// have the same parameters.
 func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 	var given struct {
 		Email    string `json:"email"`
@@ -150,6 +149,27 @@ func (a *Accounts) check(ctx context.Context, hash *password.Hash, given string)
 	}
 }
 
+// SecondFactorDue reports whether a session still lacks the second factor that
+// its user has enrolled. Until then it is good for giving that factor, and for
+// signing out.
+func (a *Accounts) SecondFactorDue(s sessions.Info) bool {
+	return a.byID[s.User].TOTPSecret != "" && s.Level < sessions.AAL2
+}
+
+// complete returns the session of a request that has every factor, or answers.
+func (a *Accounts) complete(w http.ResponseWriter, r *http.Request) (sessions.Session[Data], bool) {
+	current, err := a.Sessions.Get(r.Context())
+	if err != nil {
+		a.unavailable(w, r, err)
+		return current, false
+	}
+	if a.SecondFactorDue(current.Info) {
+		reply.Problem(w, http.StatusUnauthorized, "second_factor_required", "Give the second factor first")
+		return current, false
+	}
+	return current, true
+}
+
 // Logout answers POST /auth/logout.
 func (a *Accounts) Logout(w http.ResponseWriter, r *http.Request) {
 	if err := a.Sessions.Logout(r.Context()); err != nil {
@@ -161,9 +181,8 @@ func (a *Accounts) Logout(w http.ResponseWriter, r *http.Request) {
 
 // List answers GET /auth/sessions: the caller's own.
 func (a *Accounts) List(w http.ResponseWriter, r *http.Request) {
-	current, err := a.Sessions.Get(r.Context())
-	if err != nil {
-		a.unavailable(w, r, err)
+	current, ok := a.complete(w, r)
+	if !ok {
 		return
 	}
 	list, err := a.Sessions.List(r.Context(), current.User)
@@ -183,12 +202,11 @@ func (a *Accounts) List(w http.ResponseWriter, r *http.Request) {
 
 // End answers DELETE /auth/sessions/{id}, for one of the caller's own.
 func (a *Accounts) End(w http.ResponseWriter, r *http.Request) {
-	current, err := a.Sessions.Get(r.Context())
-	if err != nil {
-		a.unavailable(w, r, err)
+	current, ok := a.complete(w, r)
+	if !ok {
 		return
 	}
-	err = a.Sessions.End(r.Context(), current.User, r.PathValue("id"))
+	err := a.Sessions.End(r.Context(), current.User, r.PathValue("id"))
 	switch {
 	case errors.Is(err, sessions.ErrNoSession), errors.Is(err, sessions.ErrInvalid):
 		reply.Problem(w, http.StatusNotFound, "session_not_found", "You have no such session")

@@ -172,7 +172,7 @@ func TestWorkerRefuses(t *testing.T) {
 	}{
 		"not JSON":         {strings.NewReader("x"), 422},
 		"another shape":    {strings.NewReader(`{"events":1}`), 422},
-		"an empty item":    {strings.NewReader(string(empty)), 503},
+		"an empty item":    {strings.NewReader(string(empty)), 422},
 		"too large":        {strings.NewReader(strings.Repeat(" ", delivery.MaxBody+1)), 413},
 		"an early end":     {io.MultiReader(strings.NewReader(`{"ev`), broken{}), 400},
 		"nothing at all":   {strings.NewReader(""), 422},

@@ -21,42 +21,48 @@ import (
 const (
 	batchItems    = 500
 	batchBytes    = MaxBody / 2
-	maxAttempts   = 60 // about two hours
 	firstBackoff  = 500 * time.Millisecond
-	longestPause  = 2 * time.Minute
+	longestPause  = time.Minute
 	pollInterval  = time.Second
 	deliveryLimit = 30 * time.Second
+	// pace lets a small batch be followed by a larger one.
+	pace = 20 * time.Millisecond
 )
 
 // errRefused is the worker's word that trying again will not help.
 var errRefused = errors.New("delivery: worker refused the batch")
 
-// Dispatcher takes due items from the queue, signs a batch and posts it to
-// the worker until it is stored, backing off with jitter. An item that failed
-// before travels alone, so that one bad item cannot hold up its neighbours.
-// When the worker refuses it then, or after maxAttempts, it becomes a dead
-// letter.
+// Dispatcher takes items from the queue, signs a batch and posts it to the
+// worker until it is stored.
+//
+// A worker that does not answer, or cannot store now, is tried again for as long
+// as it takes, with growing pauses and jitter; the queue keeps its order. A batch
+// that the worker refuses is taken apart: each of its items then travels alone,
+// one after every batch, and becomes a dead letter if it is refused even so.
 type Dispatcher struct {
 	DB     *sqlite.DB
 	URL    string // the worker
 	Signer *hmacsig.Signer
-	Client *http.Client // nil means one that follows no redirect
+	Client *http.Client // nil means one for this machine: no proxy, no redirect
 	Log    *slog.Logger
 
 	wake chan struct{}
+	lone bool // whose turn it is
 }
 
 // New completes a dispatcher.
 func New(d Dispatcher) *Dispatcher {
 	if d.Client == nil {
-		d.Client = &http.Client{CheckRedirect: noRedirect}
+		// Events go to the worker and nowhere else, whatever the environment
+		// says of proxies.
+		d.Client = &http.Client{
+			Transport:     &http.Transport{Proxy: nil, IdleConnTimeout: time.Minute},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	d.wake = make(chan struct{}, 1)
 	return &d
 }
-
-// noRedirect keeps a signed batch from being sent anywhere but to the worker.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Wake says that the queue has grown. It never blocks.
 func (d *Dispatcher) Wake() {
@@ -71,30 +77,27 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	failures := 0
 	for {
 		sent, err := d.deliver(ctx)
-		pause := pollInterval
+		pause, wake := pollInterval, d.wake
 		switch {
 		case err != nil:
-			d.Log.WarnContext(ctx, "delivery failed", "error", err, "failures", failures+1)
-			pause = backoff(failures)
+			pause, wake = backoff(failures), nil
 			failures++
-		case sent > 0:
+			d.Log.WarnContext(ctx, "delivery failed", "error", err, "failures", failures, "pause", pause)
+		case sent == batchItems:
 			failures, pause = 0, 0
+		case sent > 0:
+			failures, pause, wake = 0, pace, nil
 		}
-		if !d.sleep(ctx, pause, err != nil) {
+		if !sleep(ctx, pause, wake) {
 			return
 		}
 	}
 }
 
-// sleep waits for pause, or for Wake unless the wait is a back-off. It reports
-// whether to go on.
-func (d *Dispatcher) sleep(ctx context.Context, pause time.Duration, backingOff bool) bool {
+// sleep waits for pause or for wake, and reports whether to go on.
+func sleep(ctx context.Context, pause time.Duration, wake <-chan struct{}) bool {
 	if pause == 0 {
 		return ctx.Err() == nil
-	}
-	wake := d.wake
-	if backingOff {
-		wake = nil
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -114,46 +117,43 @@ func backoff(failures int) time.Duration {
 	return limit/2 + rand.N(limit/2) // #nosec G404 -- jitter, not a secret
 }
 
-// deliver sends one batch and returns how many items it held.
+// deliver settles one batch and returns how many items it held.
 func (d *Dispatcher) deliver(ctx context.Context) (int, error) {
 	// A delivery is not cut off by shutdown: it has a deadline of its own.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliveryLimit)
 	defer cancel()
-	due, err := d.DB.Due(ctx, time.Now(), batchItems)
-	if err != nil || len(due) == 0 {
+	items, err := d.next(ctx)
+	if err != nil || len(items) == 0 {
 		return 0, err
 	}
-	items := firstBatch(due)
-	if err := d.post(ctx, items); err != nil {
-		return 0, errors.Join(err, d.requeue(ctx, items, errors.Is(err, errRefused)))
+	err = d.post(ctx, items)
+	if errors.Is(err, errRefused) {
+		if len(items) == 1 {
+			d.Log.ErrorContext(ctx, "dead letter: the worker refuses an event", "queue_seq", items[0].Seq)
+		}
+		return len(items), d.DB.Refused(ctx, items)
+	}
+	if err != nil {
+		return 0, err
 	}
 	return len(items), d.DB.Delivered(ctx, items)
 }
 
-// firstBatch cuts the due items to one batch: bounded in bytes, and a single
-// item when it has failed before.
-func firstBatch(due []sqlite.Item) []sqlite.Item {
-	size := 0
-	for i, item := range due {
-		size += len(item.Payload) + 1
-		if i > 0 && (size > batchBytes || item.Attempts > 0) {
-			return due[:i]
+// next takes turns between batches and items that travel alone, so that neither
+// waits for the end of the other.
+func (d *Dispatcher) next(ctx context.Context) (items []sqlite.Item, err error) {
+	for range 2 {
+		d.lone = !d.lone
+		if d.lone {
+			items, err = d.DB.NextLone(ctx)
+		} else {
+			items, err = d.DB.Next(ctx, batchItems, batchBytes)
 		}
-		if item.Attempts > 0 {
-			return due[:1]
+		if err != nil || len(items) > 0 {
+			return items, err
 		}
 	}
-	return due
-}
-
-// requeue sets the next try. An item that was refused when it travelled alone
-// is at fault itself; any other failure may be the worker's.
-func (d *Dispatcher) requeue(ctx context.Context, items []sqlite.Item, refused bool) error {
-	alone := len(items) == 1
-	if alone && (refused || items[0].Attempts+1 >= maxAttempts) {
-		return d.DB.Bury(ctx, items)
-	}
-	return d.DB.Failed(ctx, items, time.Now().Add(backoff(items[0].Attempts)))
+	return nil, nil
 }
 
 func (d *Dispatcher) post(ctx context.Context, items []sqlite.Item) error {
@@ -163,7 +163,9 @@ func (d *Dispatcher) post(ctx context.Context, items []sqlite.Item) error {
 	}
 	body, err := json.Marshal(map[string][]jsontext.Value{"events": payloads})
 	if err != nil {
-		return fmt.Errorf("delivery: encode: %w", err)
+		// Whatever is in the queue, it is no event. The text of the error may
+		// quote it.
+		return fmt.Errorf("%w: it cannot be encoded", errRefused)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(body))
 	if err != nil {
@@ -180,12 +182,19 @@ func (d *Dispatcher) post(ctx context.Context, items []sqlite.Item) error {
 	defer func() { _ = res.Body.Close() }()
 	// Drained so that the connection is used again; bounded, it is our own.
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
-	switch res.StatusCode {
+	return verdict(res.StatusCode)
+}
+
+// verdict tells what the worker can never store (and what it panics on) from
+// what it cannot store now.
+func verdict(status int) error {
+	switch status {
 	case http.StatusOK:
 		return nil
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return fmt.Errorf("%w: %s", errRefused, res.Status)
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", errRefused, status)
 	default:
-		return fmt.Errorf("delivery: worker answered %s", res.Status)
+		return fmt.Errorf("delivery: worker answered status %d", status)
 	}
 }

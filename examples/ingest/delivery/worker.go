@@ -4,6 +4,7 @@
 package delivery
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -43,6 +44,10 @@ func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stored, err := wk.DB.Store(r.Context(), delivered.Events)
+	if errors.Is(err, sqlite.ErrUnstorable) {
+		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The delivery holds what cannot be stored")
+		return
+	}
 	if err != nil {
 		wk.Log.ErrorContext(r.Context(), "delivery not stored", "error", err)
 		reply.Unavailable(w, "store_unavailable", "The delivery was not stored; deliver it again")

@@ -23,7 +23,7 @@ type Call struct {
 	GCLID       string         `json:"gclid"`
 	WBRAID      string         `json:"wbraid"`
 	GBRAID      string         `json:"gbraid"`
-	AdsContext  map[string]any `json:"ads_context,omitzero"`
+	AdsContext  jsontext.Value `json:"ads_context,omitzero"`
 }
 
 // ParseCall decodes the signed body of a call event and checks that it speaks
@@ -49,8 +49,10 @@ func ParseCall(body []byte, signedSite string) (*Call, error) {
 		return nil, invalid("field_too_long")
 	case len(c.Stamp) > maxLabel || len(c.ClickID) > maxLabel || len(c.GCLID) > maxLabel:
 		return nil, invalid("field_too_long")
-	case len(c.WBRAID) > maxLabel || len(c.GBRAID) > maxLabel || len(c.AdsContext) > maxMetaFields:
+	case len(c.WBRAID) > maxLabel || len(c.GBRAID) > maxLabel:
 		return nil, invalid("field_too_long")
+	case !shallowObject(c.AdsContext):
+		return nil, invalid("ads_context_invalid")
 	case !scalar(c.Value):
 		return nil, invalid("value_invalid")
 	}

@@ -3,25 +3,29 @@
 package event
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Limits of the wire contract, in bytes or events.
 const (
-	MaxSyncBody   = 256 << 10
-	MaxCallBody   = 64 << 10
-	MaxBatch      = 100
-	maxURL        = 4096
-	maxReferrer   = 2048
-	maxName       = 64
-	maxLabel      = 2048
-	maxValue      = 256
-	maxMetaFields = 200
+	MaxSyncBody = 256 << 10
+	MaxCallBody = 64 << 10
+	MaxBatch    = 100
+	maxURL      = 4096
+	maxReferrer = 2048
+	maxName     = 64
+	maxLabel    = 2048
+	maxValue    = 256
+	maxDepth    = 16 // of meta and ads_context
 )
 
 // Event is one interaction as the tracker reports it (POST /api/sync).
@@ -37,17 +41,37 @@ type Event struct {
 	Label    string         `json:"el"`
 	Value    jsontext.Value `json:"ev,omitzero"`
 	Referrer string         `json:"r"`
-	Meta     map[string]any `json:"meta"`
-	Consent  []string       `json:"consent_scopes"`
+	Meta     jsontext.Value `json:"meta,omitzero"` // an object, kept as it came
+	Consent  list[string]   `json:"consent_scopes"`
 }
 
 // HasAnalyticsConsent reports whether the visitor allowed the event to be kept.
 func (e *Event) HasAnalyticsConsent() bool { return slices.Contains(e.Consent, "analytics") }
 
+// marks are the members of meta that recognising an event takes. The rest is
+// never decoded: it costs its own size and no more.
+type marks struct {
+	Stamp       jsontext.Value `json:"intent_stamp"`
+	Fingerprint jsontext.Value `json:"fp"`
+}
+
+func (e *Event) marks() (m marks) {
+	if len(e.Meta) > 0 && json.Unmarshal(e.Meta, &m) != nil {
+		return marks{}
+	}
+	return m
+}
+
 // IntentStamp is the tracker's own id of a conversion, empty for other events.
-func (e *Event) IntentStamp() string {
-	stamp, _ := e.Meta["intent_stamp"].(string)
-	return stamp
+func (e *Event) IntentStamp() string { return text(e.marks().Stamp) }
+
+// text is the text of a JSON string, and empty for any other value.
+func text(v jsontext.Value) string {
+	unquoted, err := jsontext.AppendUnquote(nil, v)
+	if err != nil {
+		return ""
+	}
+	return string(unquoted)
 }
 
 var (
@@ -92,10 +116,28 @@ func (e *Event) normalise() error {
 		return invalid("month_invalid")
 	case !scalar(e.Value):
 		return invalid("value_invalid")
-	case len(e.Meta) > maxMetaFields:
-		return invalid("meta_too_large")
+	case !shallowObject(e.Meta):
+		return invalid("meta_invalid")
 	}
 	return nil
+}
+
+// shallowObject accepts null, nothing, or an object of at most maxDepth levels.
+// The depth is bounded because the value travels inside other JSON: what this
+// decoder just accepts, one that reads a whole batch would refuse.
+func shallowObject(v jsontext.Value) bool {
+	if kind := v.Kind(); kind != '{' {
+		return kind == 0 || kind == 'n'
+	}
+	decoder := jsontext.NewDecoder(bytes.NewReader(v))
+	for {
+		if _, err := decoder.ReadToken(); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		if decoder.StackDepth() > maxDepth {
+			return false
+		}
+	}
 }
 
 // scalar accepts what the contract allows for "ev": a number, a string or null.

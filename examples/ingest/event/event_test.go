@@ -43,6 +43,12 @@ func repeat(t testing.TB, n int) string {
 	return `{"events":[` + strings.Join(all, ",") + `]}`
 }
 
+// deep is an event whose meta has the given number of levels.
+func deep(levels int) string {
+	meta := strings.Repeat(`{"a":`, levels) + "1" + strings.Repeat("}", levels)
+	return `{"s":"` + site + `","u":"x","ec":"a","ea":"b","meta":` + meta + `}`
+}
+
 func TestParseSyncRefusesWhatTheContractForbids(t *testing.T) {
 	t.Parallel()
 	other := strings.Repeat("f", 32)
@@ -79,7 +85,11 @@ func TestParseSyncRefusesWhatTheContractForbids(t *testing.T) {
 		"month not a first":    {one(t, map[string]any{"sm": "2026-11-02"}), 422, "month_invalid"},
 		"value an object":      {one(t, map[string]any{"ev": map[string]any{}}), 422, "value_invalid"},
 		"value true":           {one(t, map[string]any{"ev": true}), 422, "value_invalid"},
-		"meta an array":        {one(t, map[string]any{"meta": []int{1}}), 422, "wrong_shape"},
+		"meta an array":        {one(t, map[string]any{"meta": []int{1}}), 422, "meta_invalid"},
+		"meta too deep":        {deep(17), 422, "meta_invalid"},
+		"meta far too deep":    {deep(9000), 422, "meta_invalid"},
+		"87,000 empty events":  {`{"events":[` + strings.Repeat("{},", 87_000) + `{}]}`, 429, "batch_too_many_events"},
+		"87,000 scopes":        {`{"s":"` + site + `","consent_scopes":[` + strings.Repeat(`"",`, 87_000) + `""]}`, 429, "batch_too_many_events"},
 		"consent a string":     {one(t, map[string]any{"consent_scopes": "analytics"}), 422, "wrong_shape"},
 		"second event invalid": {`{"batch":[` + one(t, nil) + `,{}]}`, 422, "site_required"},
 	} {
@@ -109,6 +119,8 @@ func TestParseSyncAcceptsEveryFormOfTheTracker(t *testing.T) {
 		"unknown member":    {one(t, map[string]any{"newer": 1}), 1},
 		"value a number":    {one(t, map[string]any{"ev": 1.5}), 1},
 		"value a string":    {one(t, map[string]any{"ev": "12"}), 1},
+		"meta of 16 levels": {strings.Replace(deep(16), `"u":"x"`, `"u":"https://shop.example/p"`, 1), 1},
+		"meta null":         {one(t, map[string]any{"meta": json.RawMessage("null")}), 1},
 		"without a session": {one(t, map[string]any{"sid": nil, "sm": nil}), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,12 +170,17 @@ func TestIdentityTellsEventsApartByEachField(t *testing.T) {
 		"action":   {"ea": "heartbeat"},
 		"label":    {"el": "x"},
 		"URL":      {"u": "https://shop.example/q"},
+		"value":    {"ev": 25},
 		"stamp":    {"meta": map[string]any{"intent_stamp": "1"}},
 		// The same characters, cut elsewhere.
 		"boundary": {"ec": "interactionv", "ea": "iew"},
 	} {
 		require.NotEqual(t, base, identity(change), name)
 	}
+	anonymous := func(fp string) [32]byte {
+		return identity(map[string]any{"sid": nil, "meta": map[string]any{"fp": fp}})
+	}
+	require.NotEqual(t, anonymous("alice"), anonymous("bob"), "two visitors without a session")
 	require.Equal(t, base, identity(map[string]any{"meta": map[string]any{"duration_sec": 9}}),
 		"a beacon may carry later measurements of the same event")
 }
@@ -186,6 +203,7 @@ func TestParseCallIsStrict(t *testing.T) {
 		"long click id":     {`{` + id + `,` + ofSite + `,"gclid":"` + strings.Repeat("1", 3000) + `"}`, "field_too_long"},
 		"long braid":        {`{` + id + `,` + ofSite + `,"wbraid":"` + strings.Repeat("1", 3000) + `"}`, "field_too_long"},
 		"long URL":          {`{` + id + `,` + ofSite + `,"url":"` + strings.Repeat("1", 5000) + `"}`, "url_too_long"},
+		"deep context":      {`{` + id + `,` + ofSite + `,"ads_context":` + strings.Repeat(`{"a":`, 17) + "1" + strings.Repeat("}", 17) + `}`, "ads_context_invalid"},
 		"value an array":    {`{` + id + `,` + ofSite + `,"value":[]}`, "value_invalid"},
 		"not JSON":          {`{`, "invalid_json"},
 	} {

@@ -16,11 +16,19 @@ const Window = 45 * time.Second
 // the tracker sends no event id. Each field is length-prefixed, so that no two
 // different events share an encoding.
 //
-// Receipt time is not part of it: a fixed grid of windows would split a double
+// The rest of meta is not part of it: a tracker measures on between two sends.
+//
+// Receipt time is not part of it either: a fixed grid of windows would split a double
 // that straddles a boundary. The store compares receipts instead (see Window).
 func (e *Event) Identity() [sha256.Size]byte {
+	known, visitor := e.marks(), e.Session
+	if visitor == "" {
+		// Without a session, two visitors on one page are told apart by the
+		// fingerprint; a UUID never begins like this.
+		visitor = "fp:" + text(known.Fingerprint)
+	}
 	fields := [...]string{
-		e.Site, e.Session, e.Category, e.Action, e.Label, e.URL, e.IntentStamp(),
+		e.Site, visitor, e.Category, e.Action, e.Label, e.value(), e.URL, text(known.Stamp),
 	}
 	var buf []byte
 	for _, field := range fields {
@@ -28,4 +36,12 @@ func (e *Event) Identity() [sha256.Size]byte {
 		buf = append(buf, field...)
 	}
 	return sha256.Sum256(buf)
+}
+
+// value is "ev" with its absence and null the same.
+func (e *Event) value() string {
+	if e.Value.Kind() == 'n' {
+		return ""
+	}
+	return string(e.Value)
 }

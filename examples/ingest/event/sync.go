@@ -21,9 +21,41 @@ func invalid(code string) *Error { return &Error{Status: 422, Code: code} }
 // envelope is a batch in either of its two spellings, or one event when
 // neither is there.
 type envelope struct {
-	Events *[]Event `json:"events"`
-	Batch  *[]Event `json:"batch"`
+	Events *list[Event] `json:"events"`
+	Batch  *list[Event] `json:"batch"`
 	Event  `json:",inline"`
+}
+
+// list is an array that is given up at its MaxBatch-th-and-first element, before
+// the rest costs any memory: {} is two bytes to send and two hundred to hold.
+type list[T any] []T
+
+var errTooLong = errors.New("event: list too long")
+
+// UnmarshalJSONFrom reads an array, or null as an empty one.
+func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*l = nil
+	if d.PeekKind() == 'n' {
+		return d.SkipValue()
+	}
+	if d.PeekKind() != '[' {
+		return errors.Join(errors.New("event: want an array"), d.SkipValue())
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != ']' {
+		if len(*l) == MaxBatch {
+			return errTooLong
+		}
+		var element T
+		if err := json.UnmarshalDecode(d, &element); err != nil {
+			return err
+		}
+		*l = append(*l, element)
+	}
+	_, err := d.ReadToken()
+	return err
 }
 
 // ParseSync decodes the body of POST /api/sync: one event, {"events":[...]} or
@@ -33,7 +65,9 @@ type envelope struct {
 // refused, so that no two readers of one body can disagree about it.
 func ParseSync(body []byte) ([]Event, error) {
 	var env envelope
-	if err := json.Unmarshal(body, &env); err != nil {
+	if err := json.Unmarshal(body, &env); errors.Is(err, errTooLong) {
+		return nil, &Error{Status: 429, Code: "batch_too_many_events"}
+	} else if err != nil {
 		return nil, decodeError(err)
 	}
 	events := []Event{env.Event}
@@ -47,9 +81,6 @@ func ParseSync(body []byte) ([]Event, error) {
 	}
 	if len(events) == 0 {
 		return nil, invalid("batch_empty")
-	}
-	if len(events) > MaxBatch {
-		return nil, &Error{Status: 429, Code: "batch_too_many_events"}
 	}
 	for i := range events {
 		if err := events[i].normalise(); err != nil {

@@ -1,80 +1,44 @@
 package event
 
 import (
-	"strconv"
-
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MapText replaces every text that came from the client by f of it, member
-// names of objects included. Ids that the contract validates are left alone.
-func (r *Received) MapText(f func(string) string) {
+// Mask replaces what must not be stored, in a text and in a JSON value.
+type Mask struct {
+	Text func(string) string
+	JSON func(jsontext.Value) jsontext.Value
+}
+
+// Apply masks every text that came from the client, JSON values included. Ids
+// that the contract validates are left alone.
+func (m Mask) Apply(r *Received) {
 	if e := r.Event; e != nil {
-		apply(f, &e.URL, &e.Category, &e.Action, &e.Label, &e.Referrer)
-		e.Value = mapScalar(f, e.Value)
-		e.Meta = mapObject(f, e.Meta)
+		m.texts(&e.URL, &e.Category, &e.Action, &e.Label, &e.Referrer)
+		m.values(&e.Value, &e.Meta)
 	}
 	if c := r.Call; c != nil {
-		apply(f, &c.Fingerprint, &c.Phone, &c.Action, &c.Intent, &c.Target, &c.Stamp, &c.PageURL,
+		m.texts(&c.Fingerprint, &c.Phone, &c.Action, &c.Intent, &c.Target, &c.Stamp, &c.PageURL,
 			&c.URL, &c.UserAgent, &c.ClickID, &c.GCLID, &c.WBRAID, &c.GBRAID)
-		c.Value = mapScalar(f, c.Value)
-		c.AdsContext = mapObject(f, c.AdsContext)
+		m.values(&c.Value, &c.AdsContext)
 	}
 }
 
-func apply(f func(string) string, texts ...*string) {
+func (m Mask) texts(texts ...*string) {
 	for _, text := range texts {
-		*text = f(*text)
+		*text = m.Text(*text)
 	}
 }
 
-// mapScalar maps the JSON text itself, so that a number is looked at too. What
-// no longer is JSON afterwards is kept as a JSON string.
-func mapScalar(f func(string) string, v jsontext.Value) jsontext.Value {
-	if len(v) == 0 {
-		return v
-	}
-	mapped := jsontext.Value(f(string(v)))
-	if mapped.IsValid() {
-		return mapped
-	}
-	quoted, err := jsontext.AppendQuote(nil, string(mapped))
-	if err != nil {
-		return jsontext.Value("null")
-	}
-	return quoted
-}
-
-func mapObject(f func(string) string, object map[string]any) map[string]any {
-	if object == nil {
-		return nil
-	}
-	mapped := make(map[string]any, len(object))
-	for name, value := range object {
-		mapped[f(name)] = mapAny(f, value)
-	}
-	return mapped
-}
-
-func mapAny(f func(string) string, value any) any {
-	switch value := value.(type) {
-	case string:
-		return f(value)
-	case map[string]any:
-		return mapObject(f, value)
-	case []any:
-		for i := range value {
-			value[i] = mapAny(f, value[i])
+// values keeps a value only if it is JSON still.
+func (m Mask) values(values ...*jsontext.Value) {
+	for _, value := range values {
+		if len(*value) == 0 {
+			continue
 		}
-		return value
-	case float64:
-		// A card number sent as a JSON number.
-		text := strconv.FormatFloat(value, 'f', -1, 64)
-		if mapped := f(text); mapped != text {
-			return mapped
+		*value = m.JSON(*value)
+		if !value.IsValid() {
+			*value = jsontext.Value("null")
 		}
-		return value
-	default:
-		return value
 	}
 }

@@ -16,6 +16,10 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 )
 
+// enqueueLimit is how long a client waits for a busy disk before it is told to
+// come back.
+const enqueueLimit = 10 * time.Second
+
 // Site is what intake needs to know of a tenant.
 type Site struct {
 	ID            string
@@ -102,7 +106,11 @@ func (in *Intake) accept(w http.ResponseWriter, r *http.Request, received []even
 		}
 		in.Scrub(&received[i])
 	}
-	if err := in.Enqueue(r.Context(), received); err != nil {
+	// The whole body is here: a client that does not wait for the answer, as
+	// some proxies do not, has still sent its events.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), enqueueLimit)
+	defer cancel()
+	if err := in.Enqueue(ctx, received); err != nil {
 		in.Log.ErrorContext(r.Context(), "events not queued", "error", err)
 		reply.Unavailable(w, "queue_unavailable", "The events were not stored; send them again")
 		return

@@ -46,13 +46,21 @@ func New(password string) *Hash {
 }
 
 // Decoy returns a hash of no password, for accounts that do not exist: checking
-// against it takes as long as against a real one.
-func Decoy() *Hash {
-	h := &Hash{memory: 64 << 10, time: 3, threads: 4, salt: make([]byte, 16), key: make([]byte, 32)}
+// against it takes as long as against the costliest of hashes.
+func Decoy(hashes ...*Hash) *Hash {
+	h := &Hash{memory: minMemory, time: 1, threads: 1, salt: make([]byte, 16), key: make([]byte, 32)}
+	for _, other := range hashes {
+		if cost(other) > cost(h) {
+			h.memory, h.time, h.threads = other.memory, other.time, other.threads
+		}
+	}
 	_, _ = rand.Read(h.salt)
 	_, _ = rand.Read(h.key)
 	return h
 }
+
+// cost is proportional to the time that a check takes.
+func cost(h *Hash) uint64 { return uint64(h.memory) * uint64(h.time) }
 
 // Parse reads a PHC string. The error never quotes it.
 func Parse(phc string) (*Hash, error) {

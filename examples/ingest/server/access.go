@@ -16,17 +16,20 @@ import (
 // newAccess is the gate of everything that belongs to one site. The site comes
 // from the path, or from the stored call, and never from anything else.
 func newAccess(
-	s *settings.Settings, session *account.Sessions, db *sqlite.DB, count counter,
+	s *settings.Settings, accounts *account.Accounts, db *sqlite.DB, count counter,
 ) (*tenancy.Gate, error) {
 	members := make(map[string]map[string]tenancy.Role, len(s.Users))
+	challenged := map[string]bool{} // the gate itself asks these for a second factor
 	for _, user := range s.Users {
+		role := tenancy.Role(user.Role)
+		challenged[user.ID] = role == tenancy.RoleAdmin || role == tenancy.RoleSuperadmin
 		members[user.ID] = map[string]tenancy.Role{}
 		for _, site := range user.Sites {
 			members[user.ID][site] = tenancy.Role(user.Role)
 		}
 	}
 	return tenancy.New(tenancy.Config{
-		Identify: func(r *http.Request) (tenancy.Principal, error) { return identify(session, r) },
+		Identify: func(r *http.Request) (tenancy.Principal, error) { return identify(accounts, challenged, r) },
 		Sources: []tenancy.Source{
 			tenancy.FromPath("site_id"),
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) { return siteOfCall(db, r) }),
@@ -45,14 +48,21 @@ func newAccess(
 	})
 }
 
-// identify turns the session into a principal.
-func identify(session *account.Sessions, r *http.Request) (tenancy.Principal, error) {
-	current, err := session.Check(r)
+// identify turns the session into a principal. A session that still lacks a
+// second factor its user has enrolled is none yet, unless the gate will ask for
+// it anyway, with a challenge that says so.
+func identify(
+	accounts *account.Accounts, challenged map[string]bool, r *http.Request,
+) (tenancy.Principal, error) {
+	current, err := accounts.Sessions.Check(r)
 	if errors.Is(err, sessions.ErrNoSession) {
 		return tenancy.Principal{}, tenancy.ErrUnauthenticated
 	}
 	if err != nil {
 		return tenancy.Principal{}, err
+	}
+	if accounts.SecondFactorDue(current.Info) && !challenged[current.User] {
+		return tenancy.Principal{}, tenancy.ErrUnauthenticated
 	}
 	return tenancy.Principal{
 		User: current.User, Level: int(current.Level), AuthTime: current.AuthTime,

@@ -61,6 +61,8 @@ func TestPermissionMatrix(t *testing.T) {
 		"admin, two factors": r.login("admin", true),
 		"manager":            r.login("manager", false),
 		"rep":                r.login("rep", false),
+		"enrolled, password": r.login("enrolled", false),
+		"enrolled, both":     r.login("enrolled", true),
 		"another site's":     r.login("other", true),
 	}
 	paths := []string{
@@ -73,6 +75,8 @@ func TestPermissionMatrix(t *testing.T) {
 		"a made-up session":  {401, 401, 401, 401, 401, 401, 401},
 		"admin, one factor":  {401, 401, 404, 404, 401, 401, 404},
 		"rep":                {200, 200, 404, 404, 404, 404, 404},
+		"enrolled, password": {401, 401, 401, 401, 401, 401, 401},
+		"enrolled, both":     {200, 200, 404, 404, 200, 200, 404},
 		"another site's":     {404, 404, 200, 404, 404, 404, 404},
 		"manager":            {200, 200, 404, 404, 200, 200, 404},
 		"admin, two factors": {200, 200, 404, 404, 200, 200, 404},
@@ -184,6 +188,19 @@ func TestOneTimePasswordWorksOnce(t *testing.T) {
 		"a user without a second factor cannot pass one")
 }
 
+func TestSessionWithoutItsSecondFactorIsGoodForNothingElse(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	pending := r.login("enrolled", false)
+	for _, path := range []string{"GET /auth/sessions", "DELETE /auth/sessions/x"} {
+		method, path, _ := strings.Cut(path, " ")
+		got := r.do(method, path, "", "Cookie", pending)
+		require.Equal(t, 401, got.Status)
+		require.Equal(t, "second_factor_required", got.Code())
+	}
+	require.Equal(t, 200, r.do(http.MethodPost, "/auth/logout", "", "Cookie", pending).Status)
+}
+
 func TestSessionsCanBeListedAndEnded(t *testing.T) {
 	t.Parallel()
 	r := run(t, configured(t))
@@ -233,7 +250,11 @@ func TestOperatorEndpoints(t *testing.T) {
 	require.Equal(t, 200, r.do(http.MethodGet, "/healthz", "").Status)
 	require.Equal(t, 200, r.do(http.MethodGet, "/readyz", "").Status)
 	require.Contains(t, r.do(http.MethodGet, "/metrics", "").Body, "sallyport_decisions_total")
-	require.Equal(t, 404, r.do(http.MethodGet, "/metrics", "", "X-Forwarded-For", "127.0.0.1").Status)
+	require.Contains(t, r.do(http.MethodGet, "/metrics", "").Body, "sallyport_queue_rows 0")
+	for _, header := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded", "Via"} {
+		require.Equal(t, 404, r.do(http.MethodGet, "/metrics", "", header, "127.0.0.1").Status, header)
+	}
+	require.Equal(t, 404, r.doHost("rebound.example", "/metrics").Status)
 	require.Equal(t, 404, r.do(http.MethodGet, "/nothing", "").Status)
 	got := r.do(http.MethodOptions, "/api/sync", "")
 	require.Equal(t, 204, got.Status)

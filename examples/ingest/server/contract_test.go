@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	stdjson "encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -189,6 +191,11 @@ func TestCallEventReplayIsANoop(t *testing.T) {
 		require.Equal(t, 200, got.Status)
 		require.JSONEq(t, `{"status":"noop"}`, got.Body)
 	}
+	// The site id is not signed: another spelling is the same message.
+	for _, spelling := range []string{strings.ToUpper(siteA), "01234567-89ab-cdef-0123-456789abcdef"} {
+		respelled := append([]string{"X-Ops-Site-Id", spelling}, headers[2:]...)
+		require.Equal(t, 200, r.do(http.MethodPost, "/api/call-event/v2", body, respelled...).Status, spelling)
+	}
 	// Signed again, the same event is a new request and still one call.
 	again := sign(siteA, secretA, body, time.Now().Add(-2*time.Second))
 	require.Equal(t, 202, r.do(http.MethodPost, "/api/call-event/v2", body, again...).Status)
@@ -247,6 +254,34 @@ func TestSpoofedForwardingHeadersGainNothing(t *testing.T) {
 		got := r.do(http.MethodPost, "/api/sync", view(), "Origin", originA, header, "198.51.100.7")
 		require.Equal(t, 429, got.Status, header)
 	}
+}
+
+// A client that does not wait has still sent its events.
+func TestEventsOfAClientThatHangsUpAreKept(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	for i := range 20 {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.URL, "http://"))
+		require.NoError(t, err)
+		body := view(`"el":""`, fmt.Sprintf(`"el":"%d"`, i))
+		_, err = fmt.Fprintf(conn, "POST /api/sync HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	}
+	require.Eventually(t, func() bool {
+		return len(r.list(t.Context(), `SELECT label FROM events`)) == 20
+	}, time.Minute, 10*time.Millisecond)
+	require.NotContains(t, r.Logs.String(), `"level":"ERROR"`)
+}
+
+// A value that this server accepts, and a reader of whole batches would not.
+func TestNestingCannotStallThePipeline(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	bomb := view(`"meta":{}`, `"meta":{"a":`+strings.Repeat("[", 9000)+strings.Repeat("]", 9000)+`}`)
+	require.Equal(t, 422, r.do(http.MethodPost, "/api/sync", bomb, "Origin", originA).Status)
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)
+	require.Equal(t, 1, r.stored("events"))
 }
 
 func TestWorkerAcceptsOnlyOurSignature(t *testing.T) {

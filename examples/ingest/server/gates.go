@@ -54,8 +54,8 @@ func newCallVerifier(
 		keys[site.ID] = ring
 	}
 	return hmacsig.New(hmacsig.Config{
-		Scheme:       hmacsig.OpsMantik(),
-		Keys:         bySpelling{keys},
+		Scheme:       oneSpelling(hmacsig.OpsMantik()),
+		Keys:         keys,
 		Replay:       replay,
 		MaxBodyBytes: event.MaxCallBody,
 		OnDecision:   countSignature("signature", count),

@@ -1,18 +1,24 @@
 package server
 
 import (
-	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
-// bySpelling finds a site's keys under each spelling of its id.
-type bySpelling struct{ keys hmacsig.StaticKeys }
-
-func (b bySpelling) Keys(ctx context.Context, keyID string) (hmacsig.Keyring, error) {
-	return b.keys.Keys(ctx, event.NormalSite(keyID))
+// oneSpelling folds the spellings of a site id into one before anything uses
+// it: the header is not signed, and a replay under another spelling would be a
+// new message to the replay store.
+func oneSpelling(scheme hmacsig.Scheme) hmacsig.Scheme {
+	read := scheme.Read
+	scheme.Read = func(r *http.Request, m *hmacsig.Message) error {
+		err := read(r, m)
+		m.KeyID = event.NormalSite(m.KeyID)
+		return err
+	}
+	return scheme
 }
 
 func keyring(current, next string) (hmacsig.Keyring, error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/getsentry/sentry-go"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
@@ -51,9 +52,14 @@ func cardMask() (func(*event.Received), error) {
 	if err != nil {
 		return nil, err
 	}
-	mask := func(text string) string {
-		clean, _ := scrubber.String(text)
-		return clean
-	}
-	return func(r *event.Received) { r.MapText(mask) }, nil
+	return event.Mask{
+		Text: func(text string) string {
+			clean, _ := scrubber.String(text)
+			return clean
+		},
+		JSON: func(value jsontext.Value) jsontext.Value {
+			clean, _ := scrubber.AppendJSON(nil, value)
+			return clean
+		},
+	}.Apply, nil
 }

@@ -1,13 +1,17 @@
 package server
 
 import (
+	"context"
+	"math"
+	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
 )
 
 // counter counts one decision of a gate. Reasons are a closed set per gate, so
@@ -30,17 +34,53 @@ func newCounter(registry *prometheus.Registry) counter {
 	}
 }
 
-// metricsHandler serves the registry to this machine alone. A request that a
-// proxy has forwarded is not from this machine, whatever its address says.
+// watchQueue exports how much waits, and how much is given up.
+func watchQueue(registry *prometheus.Registry, db *sqlite.DB) {
+	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_queue_rows", Help: "Accepted events that are not delivered yet, dead letters included.",
+		}, func() float64 { return float64(db.Waiting()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_queue_dead", Help: "Dead letters: accepted events that the worker refuses.",
+		}, func() float64 {
+			dead, err := db.Dead(context.Background())
+			if err != nil {
+				return math.NaN()
+			}
+			return float64(dead)
+		}),
+	)
+}
+
+// metricsHandler serves the registry to this machine alone: to a loopback peer
+// that asks for a loopback host (a page cannot, even with a name of its own that
+// resolves here), and not to what a proxy passes on. A proxy on this machine that
+// adds no header looks like this machine itself; do not route it here.
 func metricsHandler(registry *prometheus.Registry) http.Handler {
 	serve := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		forwarded := len(r.Header["X-Forwarded-For"]) > 0 || len(r.Header["Forwarded"]) > 0
-		if err != nil || !peer.Addr().Unmap().IsLoopback() || forwarded {
-			reply.Problem(w, http.StatusNotFound, "not_found", "There is nothing here")
+		if err != nil || !peer.Addr().Unmap().IsLoopback() || !loopbackHost(r.Host) || forwarded(r.Header) {
+			notFound(w, r)
 			return
 		}
 		serve.ServeHTTP(w, r)
 	})
+}
+
+func loopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+func forwarded(h http.Header) bool {
+	for _, name := range [...]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -60,7 +60,7 @@ func configured(t testing.TB) *settings.Settings {
 		},
 		Users: []settings.User{
 			user("admin", "admin", totpSecret, siteA), user("rep", "rep", "", siteA),
-			user("manager", "manager", "", siteA), user("other", "admin", totpSecret, siteB),
+			user("manager", "manager", "", siteA), user("enrolled", "manager", totpSecret, siteA), user("other", "admin", totpSecret, siteB),
 		},
 		CurrentKey: signingKey, RatePerMinute: 100_000, FailMode: settings.FailClosed,
 	}
@@ -128,6 +128,19 @@ func (r *rig) do(method, path, body string, headers ...string) answer {
 	require.NoError(r.t, err)
 	require.NoError(r.t, res.Body.Close())
 	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+// doHost asks for a host by name, as a page does whose name resolves to this
+// machine.
+func (r *rig) doHost(host, path string) answer {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.URL+path, nil)
+	require.NoError(r.t, err)
+	req.Host = host
+	res, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(r.t, err)
+	require.NoError(r.t, res.Body.Close())
+	return answer{Status: res.StatusCode}
 }
 
 // sign returns the three headers of a call event.

@@ -38,6 +38,7 @@ func behind(h http.Handler, gates ...gate) http.Handler {
 func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (http.Handler, error) {
 	s := srv.settings
 	registry := prometheus.NewRegistry()
+	watchQueue(registry, srv.db)
 	count := newCounter(registry)
 	origin, err := newCORS(s, own, count)
 	if err != nil {
@@ -55,11 +56,11 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 	if err != nil {
 		return nil, err
 	}
-	signed, err := newCallVerifier(s, stores.replay, count)
+	signed, err := newCallVerifier(s, stores.calls, count)
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := newWorkerVerifier(s, workerURL, stores.replay, count)
+	deliveries, err := newWorkerVerifier(s, workerURL, stores.deliveries, count)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (
 		return nil, err
 	}
 
-	access, err := newAccess(s, session, srv.db, count)
+	access, err := newAccess(s, accounts, srv.db, count)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +172,12 @@ func newSessions(count counter) (*account.Sessions, error) {
 }
 
 func (srv *Server) newAccounts(session *account.Sessions, limiter *ratelimit.Limiter) (*account.Accounts, error) {
-	guard, err := ratelimit.NewLoginGuard(limiter, ratelimit.LoginConfig{OnOutage: outage(srv.settings.FailMode)})
+	config := ratelimit.LoginConfig{}
+	if srv.settings.FailMode != settings.FailClosed {
+		// FAIL_MODE=open is for events: passwords are never guessed uncounted.
+		config.OnOutage = ratelimit.Local
+	}
+	guard, err := ratelimit.NewLoginGuard(limiter, config)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,9 @@ func (srv *Server) open(ctx context.Context, durability sqlite.Durability) error
 		return err
 	}
 	srv.closers = append(srv.closers, srv.db.Close)
+	if s.CORSReportOnly {
+		srv.log.WarnContext(ctx, "CORS_REPORT_ONLY: origins are reported and none is refused")
+	}
 	if err := srv.checkAudit(ctx); err != nil {
 		return err
 	}
@@ -192,8 +195,9 @@ func (srv *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	stopDelivering()
+	srv.drain()
 	dispatcher.Wait()
-	return errors.Join(err, srv.drain(), srv.close())
+	return errors.Join(err, srv.close())
 }
 
 func (srv *Server) serve(l listening, cert, key string) error {
@@ -209,16 +213,20 @@ func (srv *Server) serve(l listening, cert, key string) error {
 	return err
 }
 
-// drain waits for requests under way; one that takes too long is cut off, and
-// has then not been acknowledged.
-func (srv *Server) drain() error {
+// drain stops listening and waits for requests under way. One that takes too
+// long is cut off, and has then not been acknowledged.
+func (srv *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
-	err := srv.api.Shutdown(ctx)
-	if srv.demo != nil {
-		err = errors.Join(err, srv.demo.Shutdown(ctx))
+	for _, server := range []*listening{&srv.api, srv.demo} {
+		if server == nil {
+			continue
+		}
+		if err := server.Shutdown(ctx); err != nil {
+			srv.log.Warn("requests cut off at shutdown", "error", err)
+			_ = server.Server.Close()
+		}
 	}
-	return err
 }
 
 // close releases what open has acquired, last first.
@@ -235,8 +243,11 @@ func (srv *Server) close() error {
 
 // origins are where browsers reach this server itself.
 func origins(s *settings.Settings, api net.Addr) []string {
-	_, port, _ := net.SplitHostPort(api.String())
-	own := []string{"http://127.0.0.1:" + port, "http://localhost:" + port}
+	var own []string
+	if s.Demo != nil {
+		_, port, _ := net.SplitHostPort(api.String())
+		own = []string{"http://127.0.0.1:" + port, "http://localhost:" + port}
+	}
 	if s.WorkerURL != "" {
 		if origin := originOf(s.WorkerURL); origin != "" {
 			own = append(own, origin)

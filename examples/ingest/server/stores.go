@@ -18,8 +18,9 @@ import (
 // stores are what gates remember requests in: in this process, or in Redis for
 // several instances.
 type stores struct {
-	limits ratelimit.Store // nil: the limiter's own memory
-	replay hmacsig.ReplayStore
+	limits     ratelimit.Store // nil: the limiter's own memory
+	calls      hmacsig.ReplayStore
+	deliveries hmacsig.ReplayStore // apart, so that neither can fill the other's
 }
 
 // openStores connects to Redis where REDIS_URL is set. A Redis that cannot be
@@ -27,7 +28,7 @@ type stores struct {
 func (srv *Server) openStores() (stores, error) {
 	s := srv.settings
 	if s.RedisURL == "" {
-		return stores{replay: hmacsig.NewMemoryReplay(0)}, nil
+		return stores{calls: hmacsig.NewMemoryReplay(0), deliveries: hmacsig.NewMemoryReplay(0)}, nil
 	}
 	// All instances share the signing key, so they derive the same secret, and
 	// Redis holds neither.
@@ -55,7 +56,7 @@ func (srv *Server) openStores() (stores, error) {
 	}
 	srv.closers = append(srv.closers, client.Close)
 	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
-	return stores{limits: limits, replay: replay}, err
+	return stores{limits: limits, calls: replay, deliveries: replay}, err
 }
 
 // replayClient never sends a command twice: a claim whose answer was lost would

@@ -57,14 +57,12 @@ func loadSites(v *values, allowed []string) []Site {
 			v.problem(name, "id: used twice")
 		}
 		seen[site.ID] = true
-		if len(site.Secret) < minKey {
-			v.problem(name, "secret: shorter than %d bytes", minKey)
+		checkSecret(v, name+": secret", site.Secret)
+		if site.NextSecret != "" {
+			checkSecret(v, name+": next_secret", site.NextSecret)
 		}
-		if site.NextSecret != "" && len(site.NextSecret) < minKey {
-			v.problem(name, "next_secret: shorter than %d bytes; leave it out when there is none", minKey)
-		}
-		if site.RatePerMinute < 1 {
-			v.problem(name, "rate_per_minute: want at least 1")
+		if site.RatePerMinute < 1 || site.RatePerMinute > maxRate {
+			v.problem(name, "rate_per_minute: want 1 to %d", maxRate)
 		}
 		if site.Owner == "" {
 			v.problem(name, "owner: is missing; name a user's id")

@@ -2,22 +2,23 @@ package settings
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/opsmantik/sallyport/cors"
+	"github.com/opsmantik/sallyport/hmacsig"
 )
-
-// minKey is the least length of a signing key or site secret, in bytes.
-const minKey = 16
 
 // production checks the settings of a server that real traffic reaches.
 func (s *Settings) production(v *values, loopback bool) {
-	for _, name := range []string{"DATABASE_URL", "SERVICE_DATABASE_URL"} {
+	for name, what := range map[string]string{
+		"DATABASE_URL": "Postgres", "SERVICE_DATABASE_URL": "Postgres", "AUDIT_KEY_FILE": "signing checkpoints",
+	} {
 		if v.present[name] {
-			v.problem(name, "Postgres is not in this version; unset it to use the embedded database")
+			v.problem(name, "%s is not in this version; unset it", what)
 		}
 	}
 	s.origins(v)
@@ -53,14 +54,21 @@ func (s *Settings) origins(v *values) {
 }
 
 func (s *Settings) signingKeys(v *values) {
-	switch {
-	case s.CurrentKey == "":
+	if s.CurrentKey == "" {
 		v.problem("QSTASH_CURRENT_SIGNING_KEY", "is missing or empty; set the key that signs deliveries")
-	case len(s.CurrentKey) < minKey:
-		v.problem("QSTASH_CURRENT_SIGNING_KEY", "is shorter than %d bytes", minKey)
+	} else {
+		checkSecret(v, "QSTASH_CURRENT_SIGNING_KEY", s.CurrentKey)
 	}
-	if v.present["QSTASH_NEXT_SIGNING_KEY"] && len(s.NextKey) < minKey {
-		v.problem("QSTASH_NEXT_SIGNING_KEY", "is shorter than %d bytes; unset it when there is none", minKey)
+	if v.present["QSTASH_NEXT_SIGNING_KEY"] {
+		checkSecret(v, "QSTASH_NEXT_SIGNING_KEY", s.NextKey)
+	}
+}
+
+// checkSecret asks the package that will use the secret.
+func checkSecret(v *values, name, value string) {
+	_, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: value, AllowShort: true})
+	if problem, ok := errors.AsType[*hmacsig.ConfigError](err); ok {
+		v.problem(name, "%s", problem.Reason)
 	}
 }
 

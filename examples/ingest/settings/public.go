@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -19,9 +20,9 @@ func refusePublicCopies(v *values, s *Settings, environ []string) {
 		if !isPublic(name) {
 			continue
 		}
-		for setting, secret := range secrets {
-			if strings.Contains(value, secret) {
-				v.problem(setting, "its secret also stands in the public variable %s, which is "+
+		for _, secret := range secrets {
+			if strings.Contains(value, secret.value) {
+				v.problem(secret.setting, "its secret also stands in the public variable %s, which is "+
 					"compiled into pages; replace the secret and remove the variable", name)
 			}
 		}
@@ -37,12 +38,14 @@ func isPublic(name string) bool {
 	return false
 }
 
-// secrets returns every secret value with the setting it came from.
-func (s *Settings) secrets() map[string]string {
-	secrets := map[string]string{}
+// secret is one secret value and the setting it came from.
+type secret struct{ setting, value string }
+
+// secrets lists every secret value of the settings.
+func (s *Settings) secrets() (all []secret) {
 	add := func(setting, value string) {
 		if value != "" {
-			secrets[setting] = value
+			all = append(all, secret{setting, value})
 		}
 	}
 	add("QSTASH_CURRENT_SIGNING_KEY", s.CurrentKey)
@@ -51,13 +54,15 @@ func (s *Settings) secrets() map[string]string {
 		redisPassword, _ := u.User.Password()
 		add("REDIS_URL", redisPassword)
 	}
-	for _, site := range s.Sites {
-		add("SITES_FILE: secret of "+site.Name, site.Secret)
-		add("SITES_FILE: next_secret of "+site.Name, site.NextSecret)
+	for i, site := range s.Sites {
+		name := fmt.Sprintf("SITES_FILE: site %d", i+1)
+		add(name, site.Secret)
+		add(name, site.NextSecret)
 	}
-	for _, user := range s.Users {
-		add("USERS_FILE: totp_secret of "+user.ID, user.TOTPSecret)
-		add("USERS_FILE: password_hash of "+user.ID, user.PasswordHash)
+	for i, user := range s.Users {
+		name := fmt.Sprintf("USERS_FILE: user %d", i+1)
+		add(name, user.TOTPSecret)
+		add(name, user.PasswordHash)
 	}
-	return secrets
+	return all
 }

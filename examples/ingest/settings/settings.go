@@ -35,6 +35,9 @@ type Settings struct {
 	Demo *Demo
 }
 
+// maxRate bounds the limits per minute.
+const maxRate = 1_000_000
+
 // FailMode is what the rate limiter does while Redis cannot be reached.
 type FailMode string
 
@@ -74,6 +77,7 @@ var table = []setting{
 	{"WORKER_URL", "", "public URL of /api/sync/worker; derived from LISTEN_ADDR", true},
 	{"TRUSTED_PROXIES", "", "comma list of CIDRs whose forwarding headers count", true},
 	{"SENTRY_DSN", "", "where errors are reported, scrubbed", true},
+	{"AUDIT_KEY_FILE", "", "signs checkpoints of the audit log; not in this version", true},
 	{"TLS_CERT_FILE", "", "certificate chain, PEM", true},
 	{"TLS_KEY_FILE", "", "private key, PEM", true},
 	{"RATE_PER_MINUTE", "2000", "/api/sync per client address and site", false},
@@ -138,8 +142,8 @@ func (s *Settings) common(v *values) (loopback bool) {
 		v.problem("DATA_DIR", "is empty; name a folder")
 	}
 	s.RatePerMinute, err = strconv.Atoi(v.get("RATE_PER_MINUTE"))
-	if err != nil || s.RatePerMinute < 1 || s.RatePerMinute > 1_000_000 {
-		v.problem("RATE_PER_MINUTE", "want a whole number from 1 to 1000000")
+	if err != nil || s.RatePerMinute < 1 || s.RatePerMinute > maxRate {
+		v.problem("RATE_PER_MINUTE", "want a whole number from 1 to %d", maxRate)
 	}
 	switch s.FailMode {
 	case FailClosed, FailLocal, FailOpen:

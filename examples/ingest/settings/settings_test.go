@@ -108,8 +108,8 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"sites unknown member":   {map[string]string{"SITES_FILE": badSite(`"name"`, `"title"`)}, "SITES_FILE", "not a JSON array"},
 		"site id short":          {map[string]string{"SITES_FILE": badSite("0123456789abcdef0", "0")}, "SITES_FILE: site 1", "32 lower-case"},
 		"site twice":             {map[string]string{"SITES_FILE": "[" + site + "," + site + "]"}, "SITES_FILE: site 2", "twice"},
-		"site secret short":      {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "short")}, "SITES_FILE: site 1", "secret"},
-		"site next secret short": {map[string]string{"SITES_FILE": badSite(`"owner"`, `"next_secret":"x","owner"`)}, "SITES_FILE: site 1", "next_secret"},
+		"site secret short":      {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "short")}, "SITES_FILE: site 1: secret", "at least 16"},
+		"site next secret short": {map[string]string{"SITES_FILE": badSite(`"owner"`, `"next_secret":"x","owner"`)}, "SITES_FILE: site 1: next_secret", "at least 16"},
 		"site rate zero":         {map[string]string{"SITES_FILE": badSite("600", "0")}, "SITES_FILE: site 1", "rate_per_minute"},
 		"site origin unlisted":   {map[string]string{"SITES_FILE": badSite(origin, "https://other.example")}, "SITES_FILE: site 1", "ALLOWED_ORIGINS"},
 		"site without origins":   {map[string]string{"SITES_FILE": badSite(`["`+origin+`"]`, "[]")}, "SITES_FILE: site 1", "at least one"},
@@ -124,8 +124,8 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"TOTP not base32":        {map[string]string{"USERS_FILE": badUser("JBSWY3DPEHPK3PXP", "0189")}, "USERS_FILE: user 1", "base32"},
 		"user of unknown site":   {map[string]string{"USERS_FILE": badUser(`["0123`, `["f123`)}, "USERS_FILE: user 1", "sites"},
 		"no signing key":         {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "-"}, "QSTASH_CURRENT_SIGNING_KEY", "missing"},
-		"short signing key":      {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "k"}, "QSTASH_CURRENT_SIGNING_KEY", "shorter"},
-		"empty next key":         {map[string]string{"QSTASH_NEXT_SIGNING_KEY": ""}, "QSTASH_NEXT_SIGNING_KEY", "shorter"},
+		"short signing key":      {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "k"}, "QSTASH_CURRENT_SIGNING_KEY", "at least 16"},
+		"empty next key":         {map[string]string{"QSTASH_NEXT_SIGNING_KEY": ""}, "QSTASH_NEXT_SIGNING_KEY", "is empty"},
 		"database":               {map[string]string{"DATABASE_URL": "postgres://x"}, "DATABASE_URL", "not in this version"},
 		"redis not a URL":        {map[string]string{"REDIS_URL": "localhost"}, "REDIS_URL", "URL"},
 		"worker of another kind": {map[string]string{"WORKER_URL": "ftp://x/"}, "WORKER_URL", "http"},
@@ -139,7 +139,14 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"fail mode":              {map[string]string{"FAIL_MODE": "maybe"}, "FAIL_MODE", "closed, local or open"},
 		"report only":            {map[string]string{"CORS_REPORT_ONLY": "maybe"}, "CORS_REPORT_ONLY", "true or false"},
 		"secret in a page":       {map[string]string{"NEXT_PUBLIC_KEY": "x" + key}, "QSTASH_CURRENT_SIGNING_KEY", "NEXT_PUBLIC_KEY"},
-		"site secret in a page":  {map[string]string{"VITE_S": "s3cr3t-s3cr3t-s3cr3t"}, "SITES_FILE: secret of Shop", "VITE_S"},
+		"site secret in a page":  {map[string]string{"VITE_S": "s3cr3t-s3cr3t-s3cr3t"}, "SITES_FILE: site 1", "VITE_S"},
+		"a sample for a secret":  {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "0123456789abcdef0123")}, "SITES_FILE: site 1: secret", "placeholder"},
+		"site rate too high":     {map[string]string{"SITES_FILE": badSite("600", "4611686018427387904")}, "SITES_FILE: site 1", "rate_per_minute"},
+		"audit key":              {map[string]string{"AUDIT_KEY_FILE": "x"}, "AUDIT_KEY_FILE", "not in this version"},
+		"first of two namesakes in a page": {map[string]string{
+			"SITES_FILE":    "[" + site + "," + strings.NewReplacer("0123456789abcdef0", "1123456789abcdef0", "s3cr3t-s3cr3t-s3cr3t", "0ther-s3cr3t-0ther").Replace(site) + "]",
+			"EXPO_PUBLIC_S": "s3cr3t-s3cr3t-s3cr3t",
+		}, "SITES_FILE: site 1", "EXPO_PUBLIC_S"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

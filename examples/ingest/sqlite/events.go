@@ -8,9 +8,14 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 )
+
+// ErrUnstorable means that the batch holds an item that no try will store.
+var ErrUnstorable = errors.New("sqlite: item cannot be stored")
 
 // Stored says what became of a batch.
 type Stored struct {
@@ -47,7 +52,7 @@ func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 	case r.Call != nil:
 		return storeCall(tx, r)
 	default:
-		return false, errors.New("sqlite: queued item holds neither event nor call")
+		return false, ErrUnstorable
 	}
 }
 
@@ -55,10 +60,6 @@ func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 // direction: deliveries may overtake each other. The single writer makes
 // look-then-insert atomic.
 func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
-	meta, err := json.Marshal(r.Event.Meta)
-	if err != nil {
-		return false, fmt.Errorf("sqlite: encode meta: %w", err)
-	}
 	const insert = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
 			value, url, referrer, meta, stamp, identity, received_at)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
@@ -67,7 +68,7 @@ func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 		ON CONFLICT (id) DO NOTHING`
 	e, identity := r.Event, r.Event.Identity()
 	result, err := tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action, e.Label,
-		nullable(e.Value), e.URL, e.Referrer, string(meta), e.IntentStamp(), identity[:],
+		nullable(e.Value), e.URL, e.Referrer, object(e.Meta), e.IntentStamp(), identity[:],
 		r.At.UnixMilli(), event.Window.Milliseconds())
 	return inserted(result, err)
 }
@@ -87,11 +88,22 @@ func storeCall(tx *sql.Tx, r *event.Received) (bool, error) {
 }
 
 func inserted(result sql.Result, err error) (bool, error) {
+	if broken, ok := errors.AsType[*sqlite.Error](err); ok && broken.Code()&0xff == sqlite3.SQLITE_CONSTRAINT {
+		return false, errors.Join(ErrUnstorable, err)
+	}
 	if err != nil {
 		return false, err
 	}
 	n, err := result.RowsAffected()
 	return n > 0, err
+}
+
+// object is meta as it is stored: always an object.
+func object(value []byte) string {
+	if len(value) == 0 || string(value) == "null" {
+		return "{}"
+	}
+	return string(value)
 }
 
 func nullable(value []byte) any {

@@ -5,109 +5,122 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 )
 
-// MaxQueue bounds the queue: past it, Enqueue refuses instead of filling the
-// disk with what cannot be delivered.
-const MaxQueue = 1_000_000
+// Bounds of the queue: past either, Enqueue refuses instead of filling the disk
+// with what cannot be delivered.
+const (
+	MaxQueue      = 1_000_000
+	MaxQueueBytes = 8 << 30
+)
 
-// ErrQueueFull is returned by Enqueue when MaxQueue rows wait.
+// ErrQueueFull is returned by Enqueue at MaxQueue rows or MaxQueueBytes.
 var ErrQueueFull = errors.New("sqlite: queue full")
 
 // Item is one queued event on its way to the worker.
 type Item struct {
-	Seq      int64
-	Attempts int
-	Payload  []byte // an event.Received as JSON
+	Seq     int64
+	Payload []byte // an event.Received as JSON
 }
 
 // Enqueue stores events for delivery and returns when they are durable.
 func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
-	if db.depth.Load()+int64(len(received)) > MaxQueue {
-		return ErrQueueFull
-	}
-	payloads := make([][]byte, len(received))
+	payloads, size := make([][]byte, len(received)), int64(0)
 	for i := range received {
 		payload, err := json.Marshal(&received[i])
 		if err != nil {
-			return fmt.Errorf("sqlite: encode event: %w", err)
+			// The encoder's text may quote the client.
+			return errors.New("sqlite: event cannot be encoded")
 		}
 		payloads[i] = payload
+		size += int64(len(payload))
+	}
+	rows := int64(len(received))
+	if db.rows.Load()+rows > MaxQueue || db.bytes.Load()+size > MaxQueueBytes {
+		return ErrQueueFull
 	}
 	err := db.Write(ctx, func(tx *sql.Tx) error {
-		const insert = `INSERT INTO queue (payload, due_at) VALUES (?, ?)`
-		for i, payload := range payloads {
-			if _, err := tx.Exec(insert, payload, received[i].At.UnixMilli()); err != nil {
+		for _, payload := range payloads {
+			if _, err := tx.Exec(`INSERT INTO queue (payload) VALUES (?)`, payload); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		db.depth.Add(int64(len(received)))
+		db.rows.Add(rows)
+		db.bytes.Add(size)
 	}
 	return err
 }
 
-// Due returns up to limit items whose time has come, oldest first.
-func (db *DB) Due(ctx context.Context, now time.Time, limit int) ([]Item, error) {
-	const query = `SELECT seq, attempts, payload FROM queue
-		WHERE dead = 0 AND due_at <= ? ORDER BY due_at, seq LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, now.UnixMilli(), limit)
+// Next returns the oldest items to deliver as one batch, at most limit of them
+// and about maxBytes.
+func (db *DB) Next(ctx context.Context, limit, maxBytes int) ([]Item, error) {
+	return db.next(ctx, `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = 0 ORDER BY seq LIMIT ?`,
+		limit, maxBytes)
+}
+
+// NextLone returns the oldest item that has to travel alone, if there is one.
+func (db *DB) NextLone(ctx context.Context) ([]Item, error) {
+	return db.next(ctx, `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = 1 ORDER BY seq LIMIT ?`,
+		1, 1)
+}
+
+func (db *DB) next(ctx context.Context, query string, limit, maxBytes int) ([]Item, error) {
+	rows, err := db.read.QueryContext(ctx, query, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	var items []Item
-	for rows.Next() {
+	for size := 0; size < maxBytes && rows.Next(); {
 		var item Item
-		if err := rows.Scan(&item.Seq, &item.Attempts, &item.Payload); err != nil {
+		if err := rows.Scan(&item.Seq, &item.Payload); err != nil {
 			return nil, err
 		}
 		items = append(items, item)
+		size += len(item.Payload)
 	}
 	return items, rows.Err()
 }
 
 // Delivered removes items that the worker has stored.
 func (db *DB) Delivered(ctx context.Context, items []Item) error {
+	var rows, size int64
 	err := db.Write(ctx, func(tx *sql.Tx) error {
+		rows, size = 0, 0
 		for _, item := range items {
-			if _, err := tx.Exec(`DELETE FROM queue WHERE seq = ?`, item.Seq); err != nil {
+			deleted, err := inserted(tx.Exec(`DELETE FROM queue WHERE seq = ?`, item.Seq))
+			if err != nil {
 				return err
+			}
+			if deleted {
+				rows++
+				size += int64(len(item.Payload))
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		db.depth.Add(-int64(len(items)))
+		db.rows.Add(-rows)
+		db.bytes.Add(-size)
 	}
 	return err
 }
 
-// Failed counts an attempt and sets when to try again.
-func (db *DB) Failed(ctx context.Context, items []Item, due time.Time) error {
-	return db.Write(ctx, func(tx *sql.Tx) error {
-		const update = `UPDATE queue SET attempts = attempts + 1, due_at = ? WHERE seq = ?`
-		for _, item := range items {
-			if _, err := tx.Exec(update, due.UnixMilli(), item.Seq); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// Bury moves items to the dead letters: kept, and tried no more.
-func (db *DB) Bury(ctx context.Context, items []Item) error {
+// Refused notes that the worker will not take a batch: its items travel alone
+// from now on. An item that was alone already becomes a dead letter, kept and
+// tried no more until the next start.
+func (db *DB) Refused(ctx context.Context, items []Item) error {
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		for _, item := range items {
-			if _, err := tx.Exec(`UPDATE queue SET dead = 1 WHERE seq = ?`, item.Seq); err != nil {
+			const update = `UPDATE queue SET lone = 1, dead = ? WHERE seq = ?`
+			if _, err := tx.Exec(update, len(items) == 1, item.Seq); err != nil {
 				return err
 			}
 		}
@@ -116,7 +129,7 @@ func (db *DB) Bury(ctx context.Context, items []Item) error {
 }
 
 // Waiting is the number of queued rows, dead letters included.
-func (db *DB) Waiting() int64 { return db.depth.Load() }
+func (db *DB) Waiting() int64 { return db.rows.Load() }
 
 // Dead is the number of dead letters.
 func (db *DB) Dead(ctx context.Context) (n int64, err error) {
@@ -124,7 +137,18 @@ func (db *DB) Dead(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-func (db *DB) count(ctx context.Context) (n int64, err error) {
-	err = db.write.QueryRowContext(ctx, `SELECT count(*) FROM queue`).Scan(&n)
-	return n, err
+// reopenQueue counts what an earlier process left behind, and gives its dead
+// letters another chance: the new program may know what to do with them.
+func (db *DB) reopenQueue(ctx context.Context) error {
+	if _, err := db.write.ExecContext(ctx, `UPDATE queue SET dead = 0 WHERE dead = 1`); err != nil {
+		return fmt.Errorf("sqlite: revive dead letters: %w", err)
+	}
+	var rows, size int64
+	count := db.write.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(length(payload)), 0) FROM queue`)
+	if err := count.Scan(&rows, &size); err != nil {
+		return fmt.Errorf("sqlite: count queue: %w", err)
+	}
+	db.rows.Store(rows)
+	db.bytes.Store(size)
+	return nil
 }

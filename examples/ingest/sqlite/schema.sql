@@ -1,14 +1,14 @@
 -- Times are Unix milliseconds.
 
--- Accepted and not yet delivered. A dead row has used up its attempts.
+-- Accepted and not yet delivered. A lone row travels alone, because a batch
+-- that held it was refused; a dead one was refused even so.
 CREATE TABLE IF NOT EXISTS queue (
-	seq        INTEGER PRIMARY KEY AUTOINCREMENT,
-	payload    BLOB    NOT NULL,
-	attempts   INTEGER NOT NULL DEFAULT 0,
-	due_at     INTEGER NOT NULL,
-	dead       INTEGER NOT NULL DEFAULT 0
+	seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+	payload BLOB    NOT NULL,
+	lone    INTEGER NOT NULL DEFAULT 0,
+	dead    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX IF NOT EXISTS queue_due ON queue (due_at, seq) WHERE dead = 0;
+CREATE INDEX IF NOT EXISTS queue_live ON queue (lone, seq) WHERE dead = 0;
 
 CREATE TABLE IF NOT EXISTS events (
 	id          TEXT    PRIMARY KEY,

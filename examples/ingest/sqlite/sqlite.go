@@ -44,44 +44,81 @@ type DB struct {
 	quit        chan struct{}
 	done        chan struct{}
 	closing     sync.Once
-	depth       atomic.Int64 // queue rows, dead ones included
+	lock        *sql.DB      // holds the folder for this process
+	rows, bytes atomic.Int64 // of the queue, dead letters included
 }
 
 // Open opens sallyport.db in dir, creating both where needed, and starts the
-// writer.
+// writer. One process at a time can have a folder open.
 func Open(ctx context.Context, dir string, durability Durability) (*DB, error) {
 	if durability != Full && durability != DangerouslyOff {
 		return nil, fmt.Errorf("sqlite: durability %q: want Full or DangerouslyOff", durability)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
+	db := &DB{jobs: make(chan job), quit: make(chan struct{}), done: make(chan struct{})}
+	if err := db.open(ctx, dir, durability); err != nil {
+		return nil, errors.Join(err, db.closeFiles())
 	}
-	path := filepath.Join(dir, "sallyport.db")
-	write, err := sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)",
-		"_pragma=synchronous("+string(durability)+")", "_pragma=foreign_keys(ON)"))
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
-	}
-	write.SetMaxOpenConns(1)
-	if _, err := write.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("sqlite: prepare %s: %w", path, err), write.Close())
-	}
-	read, err := sql.Open("sqlite", dsn(path, "mode=ro", "_pragma=query_only(ON)"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("sqlite: open %s for reading: %w", path, err), write.Close())
-	}
-	read.SetMaxOpenConns(readers)
-	db := &DB{
-		write: write, read: read,
-		jobs: make(chan job), quit: make(chan struct{}), done: make(chan struct{}),
-	}
-	depth, err := db.count(ctx)
-	if err != nil {
-		return nil, errors.Join(err, write.Close(), read.Close())
-	}
-	db.depth.Store(depth)
 	go db.run()
 	return db, nil
+}
+
+func (db *DB) open(ctx context.Context, dir string, durability Durability) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("sqlite: %w", err)
+	}
+	if db.lock, err = lockFolder(ctx, dir); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "sallyport.db")
+	if err := createPrivate(path); err != nil {
+		return err
+	}
+	db.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)",
+		"_pragma=synchronous("+string(durability)+")", "_pragma=foreign_keys(ON)"))
+	if err != nil {
+		return fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	db.write.SetMaxOpenConns(1)
+	if _, err := db.write.ExecContext(ctx, schema); err != nil {
+		return fmt.Errorf("sqlite: prepare %s: %w", path, err)
+	}
+	db.read, err = sql.Open("sqlite", dsn(path, "mode=ro", "_pragma=query_only(ON)"))
+	if err != nil {
+		return fmt.Errorf("sqlite: open %s for reading: %w", path, err)
+	}
+	db.read.SetMaxOpenConns(readers)
+	return db.reopenQueue(ctx)
+}
+
+// lockFolder keeps a second server off the folder: both would deliver the same
+// rows, and each would count half of the requests. The lock is SQLite's own, so
+// it goes with the process, however that ends.
+func lockFolder(ctx context.Context, dir string) (*sql.DB, error) {
+	path := filepath.Join(dir, "lock.db")
+	if err := createPrivate(path); err != nil {
+		return nil, err
+	}
+	lock, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	lock.SetMaxOpenConns(1)
+	for _, statement := range []string{`PRAGMA locking_mode = EXCLUSIVE`, `BEGIN EXCLUSIVE`} {
+		if _, err := lock.ExecContext(ctx, statement); err != nil {
+			return nil, errors.Join(fmt.Errorf("sqlite: another process has %s open", dir), lock.Close())
+		}
+	}
+	return lock, nil
+}
+
+// createPrivate makes the file readable by its owner alone before SQLite opens
+// it; the log files that SQLite puts beside it take over its mode.
+func createPrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- in the operator's DATA_DIR
+	if err != nil {
+		return fmt.Errorf("sqlite: %w", err)
+	}
+	return file.Close()
 }
 
 func dsn(path string, options ...string) string {
@@ -96,9 +133,19 @@ func dsn(path string, options ...string) string {
 // Ping reports whether the database answers reads.
 func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
 
-// Close finishes the work already accepted, then closes the file.
+// Close finishes the work already accepted, then closes the files.
 func (db *DB) Close() error {
 	db.closing.Do(func() { close(db.quit) })
 	<-db.done
-	return errors.Join(db.read.Close(), db.write.Close())
+	return db.closeFiles()
+}
+
+func (db *DB) closeFiles() error {
+	var errs []error
+	for _, file := range []*sql.DB{db.read, db.write, db.lock} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
+	}
+	return errors.Join(errs...)
 }

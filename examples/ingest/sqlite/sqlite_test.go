@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
@@ -31,7 +33,7 @@ func open(t testing.TB, dir string, durability sqlite.Durability) *sqlite.DB {
 func received(id string, at time.Time, stamp string) event.Received {
 	e := &event.Event{Site: site, URL: "https://shop.example/", Category: "system", Action: "heartbeat"}
 	if stamp != "" {
-		e.Meta = map[string]any{"intent_stamp": stamp}
+		e.Meta = jsontext.Value(`{"intent_stamp":"` + stamp + `"}`)
 	}
 	return event.Received{ID: id, Site: site, At: at, Event: e}
 }
@@ -238,28 +240,83 @@ func TestQueueKeepsItemsUntilDelivered(t *testing.T) {
 	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
 	require.NoError(t, err)
 	require.NoError(t, db.Enqueue(t.Context(), []event.Received{
-		received("a", noon, ""), received("b", noon.Add(time.Second), ""), received("c", noon.Add(time.Hour), ""),
+		received("a", noon, ""), received("b", noon, ""), received("c", noon, ""),
 	}))
-	due, err := db.Due(t.Context(), noon.Add(time.Minute), 10)
+	batch, err := db.Next(t.Context(), 2, 1<<20)
 	require.NoError(t, err)
-	require.Len(t, due, 2)
-	require.NoError(t, db.Failed(t.Context(), due[:1], noon.Add(30*time.Minute)))
-	require.NoError(t, db.Delivered(t.Context(), due[1:]))
+	require.Len(t, batch, 2)
+	require.NoError(t, db.Delivered(t.Context(), batch[:1]))
+	require.NoError(t, db.Delivered(t.Context(), batch[:1]), "twice is harmless")
+	require.EqualValues(t, 2, db.Waiting())
 	require.NoError(t, db.Close())
 
 	db = open(t, dir, sqlite.Full)
 	require.EqualValues(t, 2, db.Waiting(), "the queue outlives the process")
-	due, err = db.Due(t.Context(), noon.Add(time.Hour), 10)
+	batch, err = db.Next(t.Context(), 10, 1)
 	require.NoError(t, err)
-	require.Len(t, due, 2)
-	require.Equal(t, 1, due[0].Attempts)
-	require.NoError(t, db.Bury(t.Context(), due[:1]))
+	require.Len(t, batch, 1, "a batch is cut by its size")
+}
+
+func TestRefusedItemsTravelAloneAndThenDie(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	next := func(lone bool) []sqlite.Item {
+		batch, err := db.Next(t.Context(), 10, 1<<20)
+		if lone {
+			batch, err = db.NextLone(t.Context())
+		}
+		require.NoError(t, err)
+		return batch
+	}
+	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a", noon, ""), received("b", noon, "")}))
+	require.Empty(t, next(true))
+	require.NoError(t, db.Refused(t.Context(), next(false)))
+	require.Empty(t, next(false))
+
+	lone := next(true)
+	require.Len(t, lone, 1)
+	require.NoError(t, db.Refused(t.Context(), lone))
 	dead, err := db.Dead(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 1, dead)
-	due, err = db.Due(t.Context(), noon.Add(time.Hour), 10)
+	require.EqualValues(t, 2, db.Waiting(), "a dead letter is kept")
+	require.NotEqual(t, lone[0].Seq, next(true)[0].Seq, "and not tried again")
+	require.NoError(t, db.Close())
+
+	db = open(t, dir, sqlite.Full)
+	dead, err = db.Dead(t.Context())
 	require.NoError(t, err)
-	require.Len(t, due, 1, "dead letters are not tried again")
+	require.Zero(t, dead, "a new start tries it once more")
+}
+
+func TestOneProcessPerFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	_, err = sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.ErrorContains(t, err, "another process")
+	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a", noon, "")}))
+	require.NoError(t, db.Close())
+	open(t, dir, sqlite.Full)
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755)) // #nosec G302 -- as an operator would make it
+	db := open(t, dir, sqlite.Full)
+	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a", noon, "")}))
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 3)
+	for _, file := range files {
+		info, err := file.Info()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, file.Name())
+	}
 }
 
 // BenchmarkEnqueue64 compares what 64 callers get with and without fsync.
