@@ -63,12 +63,13 @@ func (c *cluster) printed(k int) bool {
 		return false
 	case k == 2:
 		return c.g[1].n == 6 && (n == 15 || n == 14)
-	case k == 3:
-		return c.g[1].n == 4 && c.g[2].n == 4 && n == 16
-	case k == 4:
-		return c.g[1].n == 4 && c.g[2].n == 4 && c.g[3].n == 4 && n == 19
 	}
-	return false
+	for _, g := range c.g[:k] {
+		if g.n != 4 {
+			return false
+		}
+	}
+	return k >= 2 && c.g[k].n <= 4
 }
 
 // floatCard recognises a card that became a float64: 4.111222233334444e+15.

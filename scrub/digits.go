@@ -88,7 +88,7 @@ func dull(s string, i, end int) int {
 	}
 	sep := s[end]
 	inRow := i > 1 && s[i-1] == sep && s[i-2]-'0' < 10 && joins.has(sep) && sep != '+'
-	if inRow && n != 4 && n < 12 {
+	if inRow && n != 4 && n < 12 && (s[i] != '0' || n < 3) {
 		return end
 	}
 	if n == 4 && isDate(s, i) {

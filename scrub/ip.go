@@ -22,7 +22,7 @@ func (c *cluster) ipv4(s string) (int, bool) {
 		}
 	}
 	end := c.g[3].end
-	if b[0] == 127 || b[0]|b[1]|b[2]|b[3] == 0 || b[0]&b[1]&b[2]&b[3] == 255 {
+	if b[0] == 127 && b[1] == 0 || b[0]|b[1]|b[2]|b[3] == 0 || b[0]&b[1]&b[2]&b[3] == 255 {
 		return 0, false
 	}
 	if end < len(s) && letter.has(s[end]) {

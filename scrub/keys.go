@@ -32,6 +32,9 @@ func (sc *scanner) key(h *head, i int) int {
 	}
 	v.header = h.rule == ruleHeader || h.rule == ruleCookies
 	sc.measure(&v)
+	if holdsKey(s, v.start, v.end) {
+		return i // a private key goes on over many lines
+	}
 	if !sc.denies(h.rule, &v) {
 		return i
 	}

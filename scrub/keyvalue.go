@@ -8,6 +8,7 @@ type value struct {
 	wrap    string // quotes to put around the replacement
 	loose   bool   // after ": ": prose may have a colon too
 	prose   bool   // after "is": only what looks like a credential
+	flag    bool   // after --key and a blank: another flag is no value
 	lineKey bool   // the key is the first thing on its line
 }
 
@@ -46,7 +47,7 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	case r == ',' && quoted:
 		next = skipValueKey(s, skipBlanks(s, next))
 	case i > end && flagKey(s, start):
-		next = i
+		next, v.flag = i, true
 	case i > end && (hasAt(s, i, "is ") || hasAt(s, i, "was ")):
 		next = i + 3
 		v.prose = true
@@ -272,7 +273,7 @@ func (sc *scanner) denies(rule valueRule, v *value) bool {
 		return false
 	case v.quote == 0 && v.wrap == "" && inert.has(text):
 		return false
-	case v.quote == 0 && !v.bracket && !v.brace && hasAt(text, 0, "--"):
+	case v.flag && hasAt(text, 0, "-"):
 		return false
 	case v.loose && v.quote == 0 && !v.bracket && !v.brace && letters(text):
 		end := skipBlanks(s, v.end)

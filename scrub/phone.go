@@ -22,7 +22,8 @@ func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 		}
 		return 0, 0, false
 	case c.inRow:
-		return 0, 0, false
+		k, ok := c.national()
+		return start, c.g[k].end, ok && k >= 2 && c.size(k) >= 10 && c.g[k].sep == ' '
 	case sign == '(' && c.ng >= 2 && (c.g[1].sep == ')' || c.g[1].sep == sepMixed):
 		if k := c.upTo(12); c.g[0].n >= 2 && c.g[0].n <= 5 && c.size(k) >= 9 {
 			return at, c.g[k].end, true
@@ -121,14 +122,14 @@ func (c *cluster) national() (int, bool) {
 	if c.d[1] == 0 {
 		return k, total >= 10 && total <= 16 && c.d[2] != 0 && c.g[0].n <= 5
 	}
-	return k, total >= 9 && total <= 11 && !c.goesOn(k)
+	return k, (total >= 10 || total == 9 && k == 1) && total <= 11 && !c.goesOn(k)
 }
 
 // trunk accepts 10 or 11 digits in one piece with a trunk zero, standing
 // alone like a word. 0123456789 is a row of digits.
 func (c *cluster) trunk(s string) bool {
 	n, end := c.g[0].n, c.g[0].end
-	if c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' || n < 10 || n > 11 ||
+	if c.ng > 2 || c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' || n < 10 || n > 11 ||
 		c.d[0] != 0 || c.d[1] == 0 ||
 		c.d[1] == 1 && c.d[2] == 2 && c.d[3] == 3 {
 		return false

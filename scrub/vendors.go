@@ -254,18 +254,38 @@ func tokenPart(s string, i int) int {
 
 // pem examines BEGIN at i: a private key (RFC 7468 section 10).
 func (sc *scanner) pem(i int) int {
-	s, end := sc.src, i+len("BEGIN")
-	if i < 5 || !hasAt(s, i-5, "-----") {
+	end := keyHeader(sc.src, i-len("-----"))
+	if end == 0 {
 		return i
 	}
-	label := end
-	for label < len(s) && label-end < 80 && s[label] != '-' && s[label] != '\n' {
-		label++
+	return sc.foundRun(span{start: i - len("-----"), end: end, det: detToken}, swallowPEM)
+}
+
+// keyHeader returns the end of the first line of a private key at i, or 0.
+func keyHeader(s string, i int) int {
+	const begin = "-----BEGIN"
+	if !hasAt(s, i, begin) {
+		return 0
 	}
-	if !hasWord(s[end:label], "PRIVATE") || !hasAt(s, label, "-----") {
-		return i
+	label := i + len(begin)
+	end := label
+	for end < len(s) && end-label < 80 && s[end] != '-' && s[end] != '\n' {
+		end++
 	}
-	return sc.foundRun(span{start: i - 5, end: label + 5, det: detToken}, swallowPEM)
+	if !hasWord(s[label:end], "PRIVATE") || !hasAt(s, end, "-----") {
+		return 0
+	}
+	return end + len("-----")
+}
+
+// holdsKey reports whether a private key starts in s[i:end].
+func holdsKey(s string, i, end int) bool {
+	for ; i < end; i++ {
+		if s[i] == '-' && keyHeader(s, i) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func hasWord(label, word string) bool {
