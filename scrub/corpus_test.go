@@ -25,8 +25,8 @@ type sample struct {
 
 type gen struct{ *rand.Rand }
 
-func newGen() gen {
-	return gen{rand.New(rand.NewPCG(corpusSeed, 1))} // #nosec G404 -- reproducible test data
+func newGen(seed uint64) gen {
+	return gen{rand.New(rand.NewPCG(seed, 1))} // #nosec G404 -- reproducible test data
 }
 
 func (g gen) pick(all ...string) string { return all[g.IntN(len(all))] }
@@ -49,9 +49,12 @@ const (
 	b32Set   = upperSet + "234567"
 )
 
-// corpus returns every sample, always the same ones.
-func corpus() []sample {
-	g := newGen()
+// corpus returns every sample of the frozen corpus, always the same ones.
+func corpus() []sample { return corpusOf(corpusSeed) }
+
+// corpusOf returns a corpus of the same kinds from another seed.
+func corpusOf(seed uint64) []sample {
+	g := newGen(seed)
 	var all []sample
 	for _, k := range kinds() {
 		for range k.n {

@@ -27,10 +27,26 @@ const maxTouched = 0.005 // of the negatives
 func TestQuality(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, frozenCorpus, corpusHash(), "the frozen corpus changed")
+	measure(t, corpus())
+}
+
+// TestQualityUnseen measures values and templates that meet in other ways
+// than in the frozen corpus.
+func TestQualityUnseen(t *testing.T) {
+	t.Parallel()
+	var all []sample
+	for seed := range uint64(4) {
+		all = append(all, corpusOf(7000+seed)...)
+	}
+	measure(t, all)
+}
+
+func measure(t *testing.T, all []sample) {
+	t.Helper()
 	s := newScrubber(t, scrub.Config{})
 	total, good := map[string]int{}, map[string]int{}
 	negatives, touched := 0, 0
-	for _, sm := range corpus() {
+	for _, sm := range all {
 		out, rep := s.String(sm.text)
 		if strings.HasPrefix(sm.kind, "negative/") {
 			negatives++
