@@ -68,13 +68,13 @@ func replayClient(url string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, errors.New("REDIS_URL: is not the URL of a Redis Cluster")
 		}
-		options.MaxRetries = -1
+		options.MaxRetries, options.ContextTimeoutEnabled = -1, true
 		return redis.NewClusterClient(options), nil
 	}
 	options, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, errors.New("REDIS_URL: is not the URL of a Redis server")
 	}
-	options.MaxRetries = -1
+	options.MaxRetries, options.ContextTimeoutEnabled = -1, true
 	return redis.NewClient(options), nil
 }
