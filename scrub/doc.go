@@ -32,7 +32,7 @@
 //     all rules and goes too.
 //   - Token: credentials after Bearer, Basic and DPoP, cookies and
 //     Authorization values, JWTs, private keys in PEM, passwords in URLs, and
-//     about 130 vendor formats that name their issuer. "Bearer token
+//     about 140 vendor formats that name their issuer. "Bearer token
 //     required" and a lone base64 cursor stay.
 //   - Secret: the value of a denied key, as key=value, JSON at any depth of
 //     quoting, Go dumps, flags, XML elements, headers. Keys are compared by
