@@ -327,7 +327,6 @@ func tagged(t reflect.Type, depth int) bool {
 		return false
 	}
 	for f := range t.Fields() {
-		f := f
 		if _, ok := f.Tag.Lookup("pii"); ok || f.Anonymous && tagged(f.Type, depth+1) {
 			return true
 		}
