@@ -82,7 +82,6 @@ func TestSchemaDrift(t *testing.T) {
 		require.True(t, ok, "the SDK has a new payload type %s: give it a policy and rebuild it", typ)
 		var fields []string
 		for f := range typ.Fields() {
-			f := f
 			if !f.IsExported() {
 				continue
 			}
