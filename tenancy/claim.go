@@ -21,8 +21,9 @@ func (Claim) GoString() string { return "[unvalidated]" }
 
 // Source is one place where a request names its site.
 type Source struct {
-	name string
-	read func(*http.Request) ([]string, error)
+	name   string
+	read   func(*http.Request) ([]string, error)
+	lookup bool // what it names comes from the caller's data, not from the request
 }
 
 // FromPath reads a wildcard of the ServeMux pattern: "/api/sites/{site_id}/calls".
@@ -54,16 +55,20 @@ func FromHeader(name string) Source {
 }
 
 // FromLookup asks the caller's own data: the site of the call, the export or the
-// key that the request is about. It runs only for a signed-in user. ErrNotMember
-// is 404, any other error 503; an empty id is no claim.
+// key that the request is about. It runs only for a signed-in user, and after all
+// sources that read the request. ErrNotMember is 404, any other error 503; an empty
+// id is no claim. A site other than what the request names is the same 404: the
+// object is not on that site.
 func FromLookup(name string, find func(*http.Request) (string, error)) Source {
 	if find == nil {
 		return Source{name: name}
 	}
-	return source(name, func(r *http.Request) ([]string, error) {
+	s := source(name, func(r *http.Request) ([]string, error) {
 		site, err := find(r)
 		return optional(site), err
 	})
+	s.lookup = true
+	return s
 }
 
 // source is nil-safe: New reports a source without a name or a reader.
@@ -83,7 +88,9 @@ func optional(value string) []string {
 }
 
 // claim reads every source. All that name a site must name the same one: code
-// further in may read any of them.
+// further in may read any of them. New put the lookups last, so what is wrong with
+// the request itself is answered before its object is known; what is wrong after a
+// lookup must not tell somebody else's object from none.
 func (g *Gate) claim(r *http.Request) (Claim, *Rejection) {
 	found := ""
 	for _, s := range g.cfg.Sources {
@@ -97,10 +104,14 @@ func (g *Gate) claim(r *http.Request) (Claim, *Rejection) {
 		if len(values) == 0 {
 			continue
 		}
-		if !g.cfg.ValidSite(values[0]) {
+		valid := g.cfg.ValidSite(values[0])
+		agrees := found == "" || found == values[0]
+		switch {
+		case s.lookup && !(valid && agrees):
+			return Claim{}, refuse(ReasonNotFound, ErrNotMember)
+		case !valid:
 			return Claim{}, refuse(ReasonSiteMalformed, nil)
-		}
-		if found != "" && found != values[0] {
+		case !agrees:
 			return Claim{}, refuse(ReasonSiteConflict, nil)
 		}
 		found = values[0]

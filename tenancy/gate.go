@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ func New(cfg Config) (*Gate, error) {
 		return nil, err
 	}
 	cfg.Sources = slices.Clone(cfg.Sources)
+	slices.SortStableFunc(cfg.Sources, func(a, b Source) int {
+		return cmp.Compare(order(a), order(b))
+	})
 	cfg.StepUp = maps.Clone(cfg.StepUp)
 	g := &Gate{cfg: cfg, can: map[Role]map[string]bool{}, problems: map[Reason]*problem.Problem{}}
 	for role, names := range cfg.Roles {
@@ -43,6 +47,14 @@ func New(cfg Config) (*Gate, error) {
 		g.problems[reason] = reason.problem()
 	}
 	return g, nil
+}
+
+// order puts lookups after what reads the request; see claim.
+func order(s Source) int {
+	if s.lookup {
+		return 1
+	}
+	return 0
 }
 
 // Allows reports whether the table gives a role a permission: the cell of a

@@ -221,39 +221,6 @@ func TestDefaultSiteIDs(t *testing.T) {
 	}
 }
 
-func TestLookupSource(t *testing.T) {
-	t.Parallel()
-	calls := 0
-	g := newGate(t, func(c *tenancy.Config) {
-		c.Sources = []tenancy.Source{
-			tenancy.FromLookup("call", func(r *http.Request) (string, error) {
-				calls++
-				switch r.URL.Query().Get("call") {
-				case "1":
-					return "s1", nil
-				case "2":
-					return "", tenancy.ErrNotMember
-				}
-				return "", errDown
-			}),
-			tenancy.FromQuery("site"),
-		}
-	})
-	for target, want := range map[string]tenancy.Reason{
-		"/?call=1": "", "/?call=1&site=s2": tenancy.ReasonSiteConflict,
-		"/?call=2": tenancy.ReasonNotFound, "/?call=3": tenancy.ReasonUnavailable,
-	} {
-		_, err := tenancy.Check[viewCalls](g, request("rob@a", target))
-		require.Equal(t, want, reason(err), target)
-	}
-	calls = 0
-	_, err := tenancy.Check[viewCalls](g, request("", "/?call=1"))
-	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
-	_, err = tenancy.Check[viewCalls](g, request("@aa", "/?call=1")) // no user, no error
-	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
-	require.Zero(t, calls, "strangers must not cause lookups")
-}
-
 func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
