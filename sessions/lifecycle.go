@@ -21,7 +21,7 @@ type Login struct {
 }
 
 // Start begins a session after the caller has verified who it is. It first ends
-// the session that the client presented, if any, and always issues a new token.
+// what the client presented, as [Manager.Logout] does, and always issues a new token.
 // Call it before the response is started (else [ErrCommitted]). If it fails,
 // nobody is signed in. Errors: [ErrCommitted], [ErrInvalid] and [ErrTooLarge], which
 // leave everything as it was, and [ErrUnavailable], with [ErrFull] as a cause.
@@ -98,9 +98,11 @@ func (m *Manager[T]) Update(ctx context.Context, fn func(*T) error) error {
 }
 
 // Logout ends the session and removes the cookie. It is final: it completes even
-// if the client is gone, and no request that is still running can undo it. On an
-// error the session may be alive, so the cookie stays for another try. Without a
-// session it only removes the cookie.
+// if the client is gone, and no request that is still running can undo it, not by a
+// step-up either. Of several session cookies it ends the sessions of the first eight.
+// On an error the session may be alive, so the cookie stays for another try. Without
+// a session it only removes the cookie; a token that a step-up had replaced before
+// this request looked is none.
 func (m *Manager[T]) Logout(ctx context.Context) error {
 	v, err := m.visit(ctx)
 	if err != nil {
@@ -187,14 +189,25 @@ func (m *Manager[T]) end(ctx context.Context, which Selection) (int, error) {
 	return n, nil
 }
 
-// kill deletes the session that this request presented or started.
+// kill ends the session that this request found, presented or started, by its ID: a
+// step-up elsewhere gives it another key at any moment, but never another ID.
 func (v *visit[T]) kill(ctx context.Context) error {
-	key, ok := v.current()
-	if !ok {
-		return nil
+	if mine := v.own(); mine != (Selection{}) {
+		_, err := v.m.end(ctx, mine)
+		return err
 	}
-	if _, err := v.m.swap(ctx, key, nil); err != nil {
-		return refuse(ReasonUnavailable, err)
+	// Nobody has looked yet, or which of several is the person's cannot be known.
+	for _, key := range tokens(v.r.Header["Cookie"], v.m.cfg.Cookie) {
+		rec, err := v.m.load(ctx, key, Peek)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return refuse(ReasonUnavailable, err)
+		}
+		if _, err := v.m.end(ctx, Selection{User: rec.User, Only: rec.ID}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

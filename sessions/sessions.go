@@ -105,6 +105,25 @@ func (m *Manager[T]) FromContext(ctx context.Context) (Session[T], bool) {
 	return v.proved()
 }
 
+// Recheck asks the store again whether the session of this request is alive, without
+// counting as activity: for streams, where [Manager.Get] would repeat what it found
+// at the beginning. After ErrNoSession, which a step-up in another request causes
+// too, Get and Check agree; after ErrUnavailable nothing has changed.
+func (m *Manager[T]) Recheck(ctx context.Context) error {
+	v, err := m.visit(ctx)
+	if err != nil {
+		return err
+	}
+	rec, rej := v.load(ctx)
+	if rej != nil {
+		return rej
+	}
+	if _, err := m.load(ctx, rec.Key, Peek); err != nil {
+		return v.lost(err)
+	}
+	return nil
+}
+
 // wrap gives the request a visit, once: a Require inside a WrapPassive shares its
 // lookup and stays passive.
 func (m *Manager[T]) wrap(next http.Handler, access Access) http.Handler {

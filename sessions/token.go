@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"iter"
 	"strings"
 )
 
@@ -52,21 +53,43 @@ func parseToken(token string) (Key, bool) {
 // there are, at most 2. net/http keeps duplicates and the order is the client's,
 // so "the first" would be an attacker's choice.
 func findCookie(lines []string, name string) (value string, count int) {
-	for _, line := range lines {
-		for part := range strings.SplitSeq(line, ";") {
-			// As lenient as net/http about blanks and a missing "=": a cookie that
-			// anyone downstream might see counts as a duplicate.
-			got, val, _ := strings.Cut(strings.Trim(part, " \t"), "=")
-			if strings.TrimRight(got, " \t") != name {
-				continue
-			}
-			if count++; count > 1 {
-				return "", count
-			}
-			value = val
+	for val := range cookies(lines, name) {
+		if count++; count > 1 {
+			return "", count
 		}
+		value = val
 	}
 	return value, count
+}
+
+// cookies yields the value of every cookie with exactly this name. It is as lenient
+// as net/http about blanks and a missing "=": a cookie that anyone downstream might
+// see counts as a duplicate.
+func cookies(lines []string, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for part := range strings.SplitSeq(line, ";") {
+				got, value, _ := strings.Cut(strings.Trim(part, " \t"), "=")
+				if strings.TrimRight(got, " \t") == name && !yield(value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// maxTokens bounds what one request can make Logout and Start look up.
+const maxTokens = 8
+
+// tokens returns the keys of the first well-formed tokens among these cookies.
+func tokens(lines []string, name string) []Key {
+	var keys []Key
+	for value := range cookies(lines, name) {
+		if key, ok := parseToken(value); ok && len(keys) < maxTokens {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // validCookieName accepts the token characters of RFC 9110 section 5.6.2.

@@ -25,7 +25,7 @@ type visit[T any] struct {
 	mu     sync.Mutex // held across the one lookup, so that it happens once
 	known  bool       // looked up, started or ended
 	rej    *Rejection // when known: why there is none
-	key    Key        // the live session's, or the one presented
+	mine   Selection  // the session found or started; stays when it is over
 	rec    Record
 	data   T
 	cookie string // Set-Cookie to send; empty for none
@@ -51,14 +51,7 @@ func (v *visit[T]) commit(int) {
 // holds for the request, an outage included: one request sees one truth. The hook
 // runs outside the lock, so it may use the manager.
 func (v *visit[T]) load(ctx context.Context) (Record, *Rejection) {
-	v.mu.Lock()
-	first := !v.known
-	if first {
-		v.known = true
-		v.rej = v.fetch(ctx)
-	}
-	rec, rej := v.rec, v.rej
-	v.mu.Unlock()
+	rec, rej, first := v.lookup(ctx)
 	if hook := v.m.cfg.OnDecision; first && hook != nil {
 		d := Decision{Level: rec.Level}
 		if rej != nil {
@@ -67,6 +60,18 @@ func (v *visit[T]) load(ctx context.Context) (Record, *Rejection) {
 		hook(v.r, d)
 	}
 	return rec, rej
+}
+
+// lookup survives a panic in the store or in the caller's UnmarshalJSON: the lock is
+// released, or commit would wait for it for ever, and the next call asks again.
+func (v *visit[T]) lookup(ctx context.Context) (rec Record, rej *Rejection, first bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.known {
+		v.rej = v.fetch(ctx)
+		v.known, first = true, true
+	}
+	return v.rec, v.rej, first
 }
 
 // session returns a snapshot under the lock: handlers may share the request among
@@ -101,14 +106,15 @@ func (v *visit[T]) fetch(ctx context.Context) *Rejection {
 	if err != nil {
 		return notFoundOr(err)
 	}
+	var zero T
+	v.data = zero // a try before may have panicked half way
 	if err := json.Unmarshal(rec.Data, &v.data); err != nil {
 		// Left in place it would fail on every request until it expires.
-		var zero T
 		v.data = zero
 		_, _ = v.m.swap(context.WithoutCancel(ctx), key, nil)
 		return refuse(ReasonUnreadable, err)
 	}
-	v.key, v.rec = key, rec
+	v.rec, v.mine = rec, Selection{User: rec.User, Only: rec.ID}
 	return nil
 }
 
@@ -128,30 +134,26 @@ func (v *visit[T]) presented() (Key, *Rejection) {
 	return key, nil
 }
 
-// current returns the key to kill at login or logout, if any. The store need not
-// have been asked.
-func (v *visit[T]) current() (Key, bool) {
+// own selects the session that this request has found or started, if any.
+func (v *visit[T]) own() Selection {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.key != (Key{}) {
-		return v.key, true
-	}
-	key, rej := v.presented()
-	return key, rej == nil
+	return v.mine
 }
 
 // adopt makes rec this request's session. An empty cookie keeps the pending one.
 func (v *visit[T]) adopt(rec Record, data T, cookie string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.known, v.rej, v.key, v.rec, v.data = true, nil, rec.Key, rec, data
+	v.known, v.rej, v.rec, v.data = true, nil, rec, data
+	v.mine = Selection{User: rec.User, Only: rec.ID}
 	if cookie != "" {
 		v.cookie = cookie
 	}
 }
 
-// drop makes this request one without a session. The key stays: a second kill of
-// it is harmless, and a kill of nothing would miss it.
+// drop makes this request one without a session. Mine stays: a second kill of it is
+// harmless, and only this token of it may be dead.
 func (v *visit[T]) drop(rej *Rejection, cookie string) *Rejection {
 	var zero T
 	v.mu.Lock()

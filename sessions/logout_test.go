@@ -1,0 +1,203 @@
+package sessions_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/sessions"
+)
+
+// rotating steps the browser up just before the victim's logout reaches the store.
+type rotating struct {
+	sessions.Store
+	before func()
+}
+
+func (s *rotating) End(ctx context.Context, which sessions.Selection) (int, error) {
+	if before := s.before; before != nil {
+		s.before = nil
+		before()
+	}
+	return s.Store.End(ctx, which)
+}
+
+// Logout and login end the session, not the token that it had a moment ago.
+func TestLogoutIsNotUndoneByAStepUp(t *testing.T) {
+	login := sessions.Login{User: "bob", Level: sessions.AAL1}
+	for name, over := range map[string]func(*manager, context.Context) error{
+		"logout": func(m *manager, ctx context.Context) error { return m.Logout(ctx) },
+		"login":  func(m *manager, ctx context.Context) error { return m.Start(ctx, login, cart{}) },
+		"logout, after it was found": func(m *manager, ctx context.Context) error {
+			_, err := m.Get(ctx)
+			require.NoError(t, err)
+			return m.Logout(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &rotating{Store: newMemory(t, sessions.MemoryConfig{})}
+			m := newManager(t, func(c *sessions.Config) { c.Store = store })
+			b := signIn(t, m, "ada")
+			other := *b
+			store.before = func() {
+				other.do(m, func(ctx context.Context) {
+					require.NoError(t, m.StepUp(ctx, sessions.AAL2))
+				})
+			}
+			b.do(m, func(ctx context.Context) { require.NoError(t, over(m, ctx)) })
+			_, err := check(m, &other)
+			require.Equal(t, sessions.ReasonEnded, reason(err))
+		})
+	}
+}
+
+// A request that has lost its token to a step-up still knows whose session it was.
+func TestLogoutAfterTheTokenWasLost(t *testing.T) {
+	m := newManager(t, nil)
+	b := signIn(t, m, "ada")
+	other := *b
+	b.do(m, func(ctx context.Context) {
+		_, err := m.Get(ctx)
+		require.NoError(t, err)
+		other.do(m, func(ctx context.Context) { require.NoError(t, m.StepUp(ctx, sessions.AAL2)) })
+		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrNoSession)
+		require.NoError(t, m.Logout(ctx))
+	})
+	_, err := check(m, &other)
+	require.Equal(t, sessions.ReasonEnded, reason(err))
+}
+
+// What one handler began or renewed, it can end.
+func TestEndingWhatThisRequestBegan(t *testing.T) {
+	login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	start := func(m *manager, ctx context.Context) error { return m.Start(ctx, login, cart{}) }
+	stepUp := func(m *manager, ctx context.Context) error { return m.StepUp(ctx, sessions.AAL2) }
+	logout := func(m *manager, ctx context.Context) error { return m.Logout(ctx) }
+	type steps []func(*manager, context.Context) error
+	for name, tt := range map[string]struct {
+		steps steps
+		left  int
+	}{
+		"start, logout":          {steps{start, logout}, 0},
+		"start, start":           {steps{start, start}, 1},
+		"step-up, logout":        {steps{stepUp, logout}, 0},
+		"step-up, start":         {steps{stepUp, start}, 1},
+		"logout, start":          {steps{logout, start}, 1},
+		"logout, logout":         {steps{logout, logout}, 0},
+		"start, step-up, logout": {steps{start, stepUp, logout}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newManager(t, nil)
+			b := signIn(t, m, "ada")
+			b.do(m, func(ctx context.Context) {
+				for _, step := range tt.steps {
+					require.NoError(t, step(m, ctx))
+				}
+			})
+			list, err := m.List(t.Context(), "ada")
+			require.NoError(t, err)
+			require.Len(t, list, tt.left)
+			_, err = check(m, b)
+			require.Equal(t, tt.left == 1, err == nil, "the browser's cookie is the one left")
+		})
+	}
+}
+
+// Duplicates are refused as sessions, but logging out must not pretend.
+func TestLogoutEndsEveryPresentedSession(t *testing.T) {
+	m := newManager(t, nil)
+	ada, bob := signIn(t, m, "ada"), signIn(t, m, "bob")
+	bad := "__Host-Http-session=x"
+	both := &browser{cookie: strings.Join([]string{bad, ada.cookie, bob.cookie}, "; ")}
+	both.do(m, func(ctx context.Context) {
+		_, err := m.Get(ctx)
+		require.Equal(t, sessions.ReasonDuplicate, reason(err))
+		require.NoError(t, m.Logout(ctx))
+	})
+	for _, b := range []*browser{ada, bob} {
+		_, err := check(m, b)
+		require.Equal(t, sessions.ReasonEnded, reason(err))
+	}
+
+	m, store := newFaulty(t)
+	token := "__Host-Http-session=" + strings.Repeat("A", 44)
+	many := &browser{cookie: strings.Repeat(token+"; ", 100)}
+	many.do(m, func(ctx context.Context) { require.NoError(t, m.Logout(ctx)) })
+	require.Equal(t, 8, store.calls, "no request makes it look up more")
+}
+
+// A stream asks again, past what the request has found already.
+func TestRecheckSeesTheEnd(t *testing.T) {
+	m, store := newFaulty(t)
+	b := signIn(t, m, "ada")
+	b.do(m, func(ctx context.Context) {
+		require.NoError(t, m.Recheck(ctx))
+		store.down = http.ErrServerClosed
+		require.ErrorIs(t, m.Recheck(ctx), sessions.ErrUnavailable)
+		store.down = nil
+		require.NoError(t, m.Recheck(ctx), "an outage ends nothing")
+		_, err := m.EndUser(ctx, "ada")
+		require.NoError(t, err)
+		_, err = m.Get(ctx)
+		require.NoError(t, err, "one request sees one truth, until it asks")
+		require.ErrorIs(t, m.Recheck(ctx), sessions.ErrNoSession)
+		_, err = m.Get(ctx)
+		require.ErrorIs(t, err, sessions.ErrNoSession)
+		require.ErrorIs(t, m.Recheck(ctx), sessions.ErrNoSession)
+	})
+	require.ErrorIs(t, m.Recheck(t.Context()), sessions.ErrUnavailable, "outside Wrap")
+}
+
+// touchy panics the first time it is read.
+type touchy struct{ N int }
+
+var errTouchy = http.ErrAbortHandler
+
+func (c *touchy) UnmarshalJSON(data []byte) error {
+	type plain touchy
+	if err := json.Unmarshal(data, (*plain)(c)); err != nil {
+		return err
+	}
+	if c.N == 7 {
+		panic(errTouchy)
+	}
+	return nil
+}
+
+// A panic under the lock must not hang the response of whoever recovers it.
+func TestAPanicWhileLookingUp(t *testing.T) {
+	m, err := sessions.New[touchy](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})
+	require.NoError(t, err)
+	b := &browser{}
+	w := httptest.NewRecorder()
+	m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		require.NoError(t, m.Start(r.Context(), login, touchy{N: 7}))
+	})).ServeHTTP(w, b.request())
+	b.take(w.Result())
+
+	h := m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.PanicsWithValue(t, errTouchy, func() { _, _ = m.Get(r.Context()) })
+		_, ok := m.FromContext(r.Context())
+		require.False(t, ok, "nothing was found")
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	done := make(chan int, 1)
+	go func() {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, b.request())
+		done <- w.Code
+	}()
+	select {
+	case code := <-done:
+		require.Equal(t, http.StatusTeapot, code)
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "the response hangs")
+	}
+}
