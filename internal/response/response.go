@@ -10,14 +10,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 )
 
 // Writer calls a function once, just before the response header is sent.
-// Like any http.ResponseWriter it belongs to one goroutine.
+// Like any http.ResponseWriter it belongs to one goroutine, except for Committed: a
+// handler that http.TimeoutHandler has given up asks while the answer is written.
 type Writer struct {
 	rw        http.ResponseWriter
 	before    func(status int)
-	committed bool
+	committed atomic.Bool
 }
 
 var _ interface {
@@ -34,16 +36,14 @@ func New(w http.ResponseWriter, before func(status int)) *Writer {
 }
 
 // Committed reports whether the header has been sent, or is about to be.
-func (w *Writer) Committed() bool { return w.committed }
+func (w *Writer) Committed() bool { return w.committed.Load() }
 
 // Commit runs the function if it has not run yet. Callers invoke it after the
 // handler returns, because a handler that writes nothing answers 200.
 func (w *Writer) Commit(status int) {
-	if w.committed {
-		return
+	if w.committed.CompareAndSwap(false, true) {
+		w.before(status)
 	}
-	w.committed = true
-	w.before(status)
 }
 
 // Header returns the header map of the wrapped writer.
@@ -118,7 +118,7 @@ const sniffLen = 512
 // fails at once, leaves the status to the handler.
 func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	var first int64
-	if !w.committed {
+	if !w.committed.Load() {
 		var err error
 		first, err = io.Copy(struct{ io.Writer }{w}, io.LimitReader(src, sniffLen))
 		if err != nil || first < sniffLen {
