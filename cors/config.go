@@ -81,7 +81,9 @@ type Config struct {
 	// over one ("https://*.github.io") are refused: anybody can get a name
 	// there. Required with patterns. publicsuffix.PublicSuffix of
 	// golang.org/x/net fits; so does a function that knows your own domains.
-	// Its second result is ignored.
+	// Its second result is ignored. It is asked about the base and about a
+	// name below it; that the base has suffixes further down ("*.amazonaws.com"
+	// covers every bucket) it cannot tell.
 	PublicSuffix func(domain string) (suffix string, icann bool)
 
 	// DangerouslyAllowInsecureOrigins admits http:// entries beyond loopback.

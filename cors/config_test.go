@@ -65,6 +65,8 @@ func TestNewOriginProblems(t *testing.T) {
 		"https://*.com.":                  "public suffix",
 		"https://*.com:8443":              "public suffix",
 		"https://*.github.io":             "public suffix",
+		"https://*.kawasaki.jp":           "public suffix", // the rule is "*.kawasaki.jp"
+		"https://*.shop.kawasaki.jp":      "public suffix",
 		"http://*.example.com":            "use https",
 		"https://" + longHost(254):        "is not an origin",
 		strings.Repeat("h", 400) + "://a": "is not an origin",
@@ -76,6 +78,9 @@ func TestNewOriginProblems(t *testing.T) {
 				PublicSuffix: func(domain string) (string, bool) {
 					if domain == "github.io" {
 						return domain, false
+					}
+					if below, ok := strings.CutSuffix(domain, ".kawasaki.jp"); ok {
+						return below[strings.LastIndexByte(below, '.')+1:] + ".kawasaki.jp", true
 					}
 					return lastLabel(domain)
 				},

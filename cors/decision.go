@@ -2,8 +2,9 @@ package cors
 
 import "net/http"
 
-// Decision is what the gate makes of one request. Comparing Reason is enough
-// to tell all outcomes apart; the booleans spare the switch.
+// Decision is what the gate makes of one request. Reason says why; what happens
+// depends on the booleans too: a listed origin's preflight is answered, its
+// request is passed on, and ReportOnly passes on what is refused.
 type Decision struct {
 	Allowed    bool   // the rules allow it
 	Preflight  bool   // it is a preflight, which the gate answers if allowed

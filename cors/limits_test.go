@@ -2,6 +2,7 @@ package cors_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +113,25 @@ func TestPreflightPadding(t *testing.T) {
 		{"\u00a0x-a", cors.ReasonHeaderNotListed},
 	} {
 		require.Equal(t, test.want, gate.Check(newPreflight(app, test.names)).Reason, "%q", test.names)
+	}
+}
+
+// TestLongOriginsCostNothing: the length is checked before anything else hashes
+// the value or asks for the tenant.
+func TestLongOriginsCostNothing(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	gate, err := cors.New(cors.Config{
+		Origins: []string{"https://a.test"},
+		Tenants: map[string][]string{"t": {"https://b.test"}},
+		Tenant:  func(*http.Request) string { asked++; return "t" },
+	})
+	require.NoError(t, err)
+	for origin, want := range map[string]int{"https://" + longHost(253): 1, longHost(331): 0} {
+		asked = 0
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Origin", origin)
+		gate.Check(r)
+		require.Equal(t, want, asked, "%d bytes", len(origin))
 	}
 }

@@ -111,8 +111,10 @@ func (c *compiler) objection(o origin) string {
 			return "needs PublicSuffix, to tell whether strangers can register below it"
 		}
 		base = strings.TrimSuffix(base, ".") // lists of suffixes do not know "com."
-		if suffix, _ := c.PublicSuffix(base); suffix == base {
-			return "is a public suffix: strangers can register below it; name the origins"
+		for _, name := range []string{base, "x." + base} { // "*.kawasaki.jp" is a rule too
+			if suffix, _ := c.PublicSuffix(name); suffix == name {
+				return "is a public suffix: strangers can register below it; name the origins"
+			}
 		}
 	}
 	return ""
