@@ -74,12 +74,14 @@ func (s *sender) count() int {
 	return len(s.acked)
 }
 
-// labels reads what is stored, and how often, and what still waits.
+// labels reads what still waits, and then what is stored, and how often. In
+// this order: what is on its way between the two reads is counted as waiting.
 func labels(t testing.TB, dir string) (stored map[string]int, waiting int) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(dir, "sallyport.db"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM queue`).Scan(&waiting))
 	rows, err := db.QueryContext(t.Context(), `SELECT label, count(*) FROM events GROUP BY label`)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
@@ -91,7 +93,6 @@ func labels(t testing.TB, dir string) (stored map[string]int, waiting int) {
 		stored[label] = n
 	}
 	require.NoError(t, rows.Err())
-	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM queue`).Scan(&waiting))
 	return stored, waiting
 }
 
