@@ -111,7 +111,8 @@ func (c *compiler) objection(o origin) string {
 			return "needs PublicSuffix, to tell whether strangers can register below it"
 		}
 		base = strings.TrimSuffix(base, ".") // lists of suffixes do not know "com."
-		for _, name := range []string{base, "x." + base} { // "*.kawasaki.jp" is a rule too
+		// Rules such as "*.kawasaki.jp" show one label further down only.
+		for _, name := range []string{base, "x." + base} {
 			if suffix, _ := c.PublicSuffix(name); suffix == name {
 				return "is a public suffix: strangers can register below it; name the origins"
 			}
