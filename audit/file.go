@@ -88,30 +88,45 @@ func (p *position) next(in *bufio.Reader) ([]byte, error) {
 	if errors.Is(err, io.EOF) && len(line) == 0 {
 		return nil, io.EOF
 	}
-	long := errors.Is(err, bufio.ErrBufferFull)
+	begun, long := err != nil && p.begins(line), errors.Is(err, bufio.ErrBufferFull)
 	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = in.ReadSlice('\n') // only its end matters: is it torn?
+		line, err = in.ReadSlice('\n') // too long for a line: only zeros explain it
+		begun = begun && len(bytes.TrimRight(line, "\x00")) == 0
 	}
-	torn := errors.Is(err, io.EOF)
-	if err != nil && !torn {
+	ended := err == nil
+	if !ended && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	bad := &CorruptError{Index: p.head.size, Offset: p.offset, Torn: torn}
+	bad := &CorruptError{Index: p.head.size, Offset: p.offset, Torn: !ended && begun}
 	if long {
 		return nil, bad
 	}
-	_, rest, _ := bytes.Cut(line, []byte(" "))
+	body, last := line[:len(line)-1], line[len(line)-1]
+	_, rest, _ := bytes.Cut(body, []byte(" "))
 	_, entry, _ := bytes.Cut(rest, []byte(" "))
-	entry = bytes.TrimSuffix(entry, []byte("\n"))
 	next := p.head.Append(entry)
 	// Writing the line again and comparing leaves no second spelling, and needs no
 	// other check: a line that is torn or lacks a part differs.
 	p.line = appendLine(p.line[:0], next.Tree(), entry)
-	if !bytes.Equal(p.line, line) {
+	if !bytes.Equal(p.line[:len(p.line)-1], body) {
+		return nil, bad
+	}
+	if last != '\n' { // all of it but the line feed: changed, unless never written
+		bad.Torn = bad.Torn && last == 0
 		return nil, bad
 	}
 	p.head, p.offset = next, p.offset+int64(len(line))
 	return entry, nil
+}
+
+// begins reports whether tail is what a crash leaves of the next line: a beginning
+// of it, or the zeros of a file that grew before its data was written. Anything else
+// without an end, such as another program's file, was never ours to cut off.
+func (p *position) begins(tail []byte) bool {
+	tail = bytes.TrimRight(tail, "\x00")
+	start := append(strconv.AppendInt(nil, p.head.size, 10), ' ')
+	n := min(len(tail), len(start))
+	return bytes.Equal(tail[:n], start[:n])
 }
 
 // recovery is what is left of a file after a crash.
@@ -122,8 +137,8 @@ type recovery struct {
 }
 
 // recoverFile reads a file up to its good end. Damage before the last line, or a
-// last line that has its end and is wrong, is an error: cutting it off could drop
-// what was acknowledged.
+// last line that has its end and is wrong, or does not begin as the next one would,
+// is an error: cutting it off could drop what was acknowledged.
 func recoverFile(f io.Reader) (recovery, error) {
 	var at position
 	counted := &counter{r: f} // at the end of the file: its size

@@ -165,11 +165,24 @@ func TestOpeningADamagedFile(t *testing.T) {
 		data []byte
 		torn int64 // -1: refused
 	}{
-		"whole":                  {whole, 0},
-		"empty":                  {nil, 0},
-		"last line cut":          {whole[:len(whole)-1], int64(len(lines[2]) - 1)},
-		"one byte of it":         {append(bytes.Clone(two), '2'), 1},
-		"zeros after it":         {append(bytes.Clone(two), zeros...), int64(len(zeros))},
+		"whole":          {whole, 0},
+		"empty":          {nil, 0},
+		"last line cut":  {whole[:len(whole)-1], int64(len(lines[2]) - 1)},
+		"one byte of it": {append(bytes.Clone(two), '2'), 1},
+		"zeros after it": {append(bytes.Clone(two), zeros...), int64(len(zeros))},
+		"half of it, then zeros": {
+			slices.Concat(two, lines[2][:50], zeros), int64(50 + len(zeros)),
+		},
+		"its line feed is zero": {
+			slices.Concat(two, lines[2][:len(lines[2])-1], []byte{0}), int64(len(lines[2])),
+		},
+		"its line feed changed": {
+			slices.Concat(two, lines[2][:len(lines[2])-1], []byte{'\n' ^ 1}), -1,
+		},
+		"another index":          {append(bytes.Clone(two), "3 abc"...), -1},
+		"half of it, then more":  {slices.Concat(two, lines[2][:50], zeros, []byte("x")), -1},
+		"another program's file": {[]byte("DATABASE_URL=postgres://localhost"), -1},
+		"another long file":      {bytes.Repeat([]byte("x"), 200_000), -1},
 		"first line changed":     {bytes.Replace(whole, []byte("ada"), []byte("eve"), 1), -1},
 		"last line changed":      {slices.Concat(two, eve), -1},
 		"a line removed":         {slices.Concat(lines[0], lines[2]), -1},
