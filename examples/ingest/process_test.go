@@ -49,7 +49,8 @@ func TestMain(m *testing.M) {
 type process struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	done chan error
+	done chan struct{} // closed when it has ended
+	err  error         // how, once done
 	dir  string
 
 	URL     string // of the API
@@ -94,19 +95,20 @@ func start(t testing.TB, dir string, env ...string) *process {
 	t.Helper()
 	binary, err := built()
 	require.NoError(t, err)
-	p := &process{t: t, dir: dir, done: make(chan error, 1), out: &output{lines: make(chan string, 100)}}
+	p := &process{t: t, dir: dir, done: make(chan struct{}), out: &output{lines: make(chan string, 100)}}
 	p.cmd = exec.Command(binary) // #nosec G204 -- the binary under test
 	p.cmd.Env = append(append(os.Environ(), "LISTEN_ADDR=127.0.0.1:0", "DATA_DIR="+dir,
 		"RATE_PER_MINUTE=1000000"), env...)
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
-	p.cmd.Stderr = os.Stderr
+	p.cmd.Stderr = t.Output() // shown when the test fails
 	require.NoError(t, p.cmd.Start())
 	go func() {
 		p.out.collect(stdout)
-		p.done <- p.cmd.Wait()
+		p.err = p.cmd.Wait()
+		close(p.done)
 	}()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	t.Cleanup(p.kill)
 
 	p.await(!slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "SITES_FILE=") }))
 	return p
@@ -134,8 +136,7 @@ func (p *process) await(demo bool) {
 
 // kill ends the process as a power cut would end it, and waits.
 func (p *process) kill() {
-	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Kill())
+	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.done
 }
 
@@ -144,8 +145,8 @@ func (p *process) stop() {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
 	select {
-	case err := <-p.done:
-		require.NoError(p.t, err, "graceful stop:\n%s", p.out)
+	case <-p.done:
+		require.NoError(p.t, p.err, "graceful stop:\n%s", p.out)
 	case <-time.After(30 * time.Second):
 		require.FailNow(p.t, "the server does not stop", p.out.String())
 	}
