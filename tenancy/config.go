@@ -56,8 +56,9 @@ type Config struct {
 	Roles map[Role][]string
 
 	// StepUp lists permissions that need a second factor whatever the role, with
-	// the greatest age of the authentication; 0 accepts any age. RoleAdmin and
-	// RoleSuperadmin need the second factor for everything.
+	// the greatest age of the authentication; 0 accepts any age. An AuthTime more
+	// than a minute ahead is too old. RoleAdmin and RoleSuperadmin need the second
+	// factor for everything.
 	StepUp map[string]time.Duration
 
 	// ValidSite tells what can be a site id. Default: 1 to 64 of A-Z a-z 0-9 - _.
@@ -67,7 +68,8 @@ type Config struct {
 	// hour.
 	GrantTTL time.Duration
 
-	// Timeout bounds the membership lookup. Default 2 s, at most a minute.
+	// Timeout bounds Identify, the lookups and Member together: it ends the context
+	// that they get. Default 2 s, at most a minute.
 	Timeout time.Duration
 
 	// OnDecision, if set, is called once per decision, allow and refuse, after it.
@@ -82,7 +84,7 @@ type Config struct {
 type Decision struct {
 	Reason     Reason // empty: granted
 	Permission string
-	Role       Role
+	Role       Role // empty unless it has the permission
 	User, Site string
 	Err        error // the cause of a refusal; tells ErrNotMember from ErrForbidden
 }

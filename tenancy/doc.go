@@ -28,7 +28,9 @@
 // # Not guaranteed
 //
 //   - A grant proves access when it was made, and expires (Config.GrantTTL); it does
-//     not notice a revocation before that. Long streams must ask again.
+//     not notice a revocation before that. Long streams must ask again, and ask the
+//     session first: one that looks once per request, as package sessions does,
+//     needs its Recheck before a second [Check] of the same request means anything.
 //   - Equal bytes are not equal time: a membership function that answers faster for
 //     sites that do not exist tells so. One indexed query for both is enough.
 //   - Nothing here stops a query without the grant's site in it. Row level security

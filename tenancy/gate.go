@@ -82,7 +82,9 @@ func Authorize[P Permission](
 	if g == nil || g.can == nil {
 		return Grant[P]{}, refuse(ReasonUnavailable, errZero)
 	}
-	proof, rej := g.authorize(ctx, who, claim, name[P]())
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
+	defer cancel()
+	proof, rej := g.authorize(ctx, who, claim, &Decision{Permission: name[P]()})
 	if rej != nil {
 		return Grant[P]{}, rej
 	}
@@ -95,12 +97,12 @@ func Route[P Permission](
 	g *Gate, h func(http.ResponseWriter, *http.Request, Grant[P]),
 ) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		grant, err := Check[P](g, r)
-		if rej, refused := errors.AsType[*Rejection](err); refused {
+		proof, rej := g.check(r, name[P]())
+		if rej != nil {
 			g.reject(w, r, rej)
 			return
 		}
-		h(w, r, grant)
+		h(w, r, Grant[P]{proof: proof})
 	})
 }
 
@@ -127,7 +129,10 @@ func (g *Gate) check(r *http.Request, permission string) (*proof, *Rejection) {
 		return nil, refuse(ReasonUnavailable, errZero)
 	}
 	d := Decision{Permission: permission}
-	proof, rej := g.decide(r, &d)
+	// A lookup that hangs would hold the request and its connection.
+	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
+	defer cancel()
+	proof, rej := g.decide(r.WithContext(ctx), &d)
 	if rej != nil {
 		d.Reason, d.Err = rej.Reason, rej.Err
 	}
@@ -155,18 +160,13 @@ func (g *Gate) decide(r *http.Request, d *Decision) (*proof, *Rejection) {
 		return nil, rej
 	}
 	d.Site = claim.site
-	proof, rej := g.authorize(r.Context(), who, claim, d.Permission)
-	if rej != nil {
-		return nil, rej
-	}
-	d.Role = proof.role
-	return proof, nil
+	return g.authorize(r.Context(), who, claim, d)
 }
 
 // authorize is the decision once it is known who asks for which site. It repeats
 // the checks of its arguments: outside HTTP nobody has made them.
 func (g *Gate) authorize(
-	ctx context.Context, who Principal, claim Claim, permission string,
+	ctx context.Context, who Principal, claim Claim, d *Decision,
 ) (*proof, *Rejection) {
 	if !who.proved() {
 		return nil, refuse(ReasonIdentityRequired, nil)
@@ -174,9 +174,6 @@ func (g *Gate) authorize(
 	if !g.cfg.ValidSite(claim.site) {
 		return nil, refuse(ReasonSiteMalformed, nil)
 	}
-	// A membership lookup that hangs would hold the request and its connection.
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
-	defer cancel()
 	role, err := g.cfg.Member(ctx, who.User, claim.site)
 	if err != nil && !errors.Is(err, ErrNotMember) {
 		return nil, refuse(ReasonUnavailable, err)
@@ -184,18 +181,22 @@ func (g *Gate) authorize(
 	if err != nil || role == "" { // 404 and not 403: the site's existence is not theirs
 		return nil, refuse(ReasonNotFound, ErrNotMember)
 	}
-	if !g.Allows(role, permission) {
+	if !g.Allows(role, d.Permission) {
 		return nil, refuse(ReasonNotFound, ErrForbidden)
 	}
+	d.Role = role
 	now := time.Now()
-	if rej := g.stepUp(who, role, permission, now); rej != nil {
+	if rej := g.stepUp(who, role, d.Permission, now); rej != nil {
 		return nil, rej
 	}
 	return &proof{
-		permission: permission, user: who.User, site: claim.site, role: role,
-		expires: now.Add(g.cfg.GrantTTL),
+		permission: d.Permission, user: who.User, site: claim.site, role: role,
+		made: now, ttl: g.cfg.GrantTTL,
 	}, nil
 }
+
+// maxSkew is how far ahead the clock may be that AuthTime was taken from.
+const maxSkew = time.Minute
 
 // stepUp refuses when the factors are too few or too long ago. It comes after the
 // permission: what a user may not do at all, no second factor helps with.
@@ -204,7 +205,8 @@ func (g *Gate) stepUp(who Principal, role Role, permission string, now time.Time
 	if !listed && role != RoleAdmin && role != RoleSuperadmin {
 		return nil
 	}
-	tooOld := maxAge > 0 && now.Sub(who.AuthTime) > maxAge
+	age := elapsed(who.AuthTime, now)
+	tooOld := maxAge > 0 && (age > maxAge || age < -maxSkew) // the future is fresh for ever
 	if who.Level >= twoFactor && !tooOld {
 		return nil
 	}

@@ -25,7 +25,8 @@ type proof struct {
 	permission string
 	user, site string
 	role       Role
-	expires    time.Time
+	made       time.Time
+	ttl        time.Duration
 }
 
 // Check returns nil while the grant proves access, else ErrNoGrant or ErrExpired.
@@ -33,10 +34,16 @@ func (g Grant[P]) Check() error {
 	if g.proof == nil {
 		return ErrNoGrant
 	}
-	if !time.Now().Before(g.proof.expires) {
+	if elapsed(g.proof.made, time.Now()) >= g.proof.ttl {
 		return ErrExpired
 	}
 	return nil
+}
+
+// elapsed takes the longer of two measures. The monotonic clock stands still while
+// a machine sleeps, the wall clock can be set back: neither may prolong a proof.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
 // Site returns the site, or "", which is no site, when Check fails.
