@@ -67,11 +67,12 @@ func NewClientAddr(cfg ClientAddrConfig) (*ClientAddr, error) {
 		bad("TrustedProxies", "", "want at most 1000")
 	}
 	for _, p := range cfg.TrustedProxies {
-		if !p.IsValid() || p.Bits() == 0 {
+		network := unmapPrefix(p.Masked()) // ::ffff:0:0/96 is 0.0.0.0/0
+		if !network.IsValid() || network.Bits() == 0 {
 			bad("TrustedProxies", p.String(), "want a network smaller than the whole internet")
 			continue
 		}
-		c.trusted = append(c.trusted, unmapPrefix(p.Masked()))
+		c.trusted = append(c.trusted, network)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

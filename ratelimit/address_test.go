@@ -55,6 +55,12 @@ func TestClientAddr(t *testing.T) {
 			[]string{"198.51.100.7"},
 			"198.51.100.7",
 		},
+		// Split at the comma inside the quoted host, the client would choose.
+		"escaped quote moves no cut": {
+			fwd, "10.0.0.1:1", fwd,
+			[]string{`for=198.51.100.7;host="x\", for=6.6.6.6;host=\"y"`},
+			bad,
+		},
 		"trusted peer, no header": {xff, "10.0.0.1:1", xff, nil, "10.0.0.1"},
 		"trusted as mapped": {
 			xff, "192.0.2.9:1", xff,
@@ -205,6 +211,9 @@ func TestClientAddrConfig(t *testing.T) {
 		"two problems": {ratelimit.ClientAddrConfig{
 			Header: "X Real", TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0")},
 		}, []string{"Header", "TrustedProxies", "0.0.0.0/0"}},
+		"the whole internet, mapped": {ratelimit.ClientAddrConfig{
+			Header: "X-Real-IP", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("::ffff:0:0/96")},
+		}, []string{"TrustedProxies", "::ffff:0.0.0.0/96"}},
 		"too many": {ratelimit.ClientAddrConfig{
 			Header: "X-Real-IP", TrustedProxies: make([]netip.Prefix, 1001),
 		}, []string{"at most 1000"}},

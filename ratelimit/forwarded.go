@@ -76,9 +76,10 @@ func cutComma(s string) (rest, last string, more bool) {
 	return s[:i], s[i+1:], true
 }
 
-// cutElement is cutComma for values that may be quoted. Inside a quoted node
-// there is never a comma or an escape (RFC 7239 section 6), so the quotes of
-// the last element can be matched from the right.
+// cutElement is cutComma for values that may be quoted. Without escapes, the
+// quotes of the last element can be matched from the right. An escaped quote
+// would be matched wrongly, and could move the cut into a text that the client
+// chose: parseFor refuses the escape, which is then always in the element.
 func cutElement(s string) (rest, last string, more bool) {
 	quoted := false
 	for i := len(s) - 1; i >= 0; i-- {
@@ -97,6 +98,9 @@ func cutElement(s string) (rest, last string, more bool) {
 // parseFor returns the address in the element's one "for" parameter. Unknown
 // and obfuscated identifiers (section 6.2, 6.3) name nobody and are refused.
 func parseFor(element string) (netip.Addr, error) {
+	if strings.Contains(element, `\`) {
+		return netip.Addr{}, errForwarded // no node needs one (section 6); see cutElement
+	}
 	var node string
 	found := 0
 	for more := true; more; {

@@ -48,8 +48,11 @@ func refHost(s string) (netip.Addr, bool) {
 }
 
 func refFor(s string) (netip.Addr, bool) {
+	if strings.Contains(s, `\`) {
+		return netip.Addr{}, false
+	}
 	var nodes []string
-	for _, pair := range strings.Split(s, ";") {
+	for pair := range strings.SplitSeq(s, ";") {
 		name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
 		if !ok {
 			return netip.Addr{}, false
@@ -122,7 +125,8 @@ func FuzzForwarding(f *testing.F) {
 		"", ",", "198.51.100.7", "1.1.1.1, 198.51.100.7", "198.51.100.7, 10.9.9.9", "10.1.1.1",
 		"[2001:db8::1]:80", "[::ffff:10.0.0.1]", "1.2.3.4:99999", "fe80::1%eth0, 10.0.0.1", "[1.2.3.4]:1",
 		"for=198.51.100.7", `for="[2001:db8::1]:80";proto=https, for=10.2.2.2`, "for=_x", "for=unknown",
-		`for=1.1.1.1;x="a,b", for=10.2.2.2`, `for="1.1.1.1`, `for=";for="`, "for=1.1.1.1;for=2.2.2.2",
+		`for=1.1.1.1;x="a,b", for=10.2.2.2`, `for="1.1.1.1`, `for=";for="`,
+		`for=10.2.2.2;host="x\", for=6.6.6.6;host=\"y"`, "for=1.1.1.1;for=2.2.2.2",
 	} {
 		f.Add(seed, "10.3.3.3", true)
 		f.Add(seed, "", false)
