@@ -81,8 +81,9 @@ func (l *Limiter) acquire(ctx context.Context, f InFlight) (func(), Decision) {
 
 // hold renews the place until it is released or ctx ends.
 func hold(ctx context.Context, s Store, p Policy, token string, f InFlight) func() {
-	done := make(chan struct{})
+	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(stopped)
 		tick := time.NewTicker(f.Lease / 3)
 		defer tick.Stop()
 		for {
@@ -100,6 +101,7 @@ func hold(ctx context.Context, s Store, p Policy, token string, f InFlight) func
 	}()
 	return sync.OnceFunc(func() {
 		close(done)
+		<-stopped // a renewal under way would take the place again
 		// The place is given back even when the request was cancelled. If the
 		// store cannot be reached, the lease runs out.
 		_ = s.Leave(context.WithoutCancel(ctx), p, token)
@@ -138,7 +140,7 @@ func (m *Memory) Enter(
 		return false, nil
 	}
 	if holders == nil {
-		if len(f.held) >= f.max {
+		if f.sweep(now); len(f.held) >= f.max {
 			return false, nil
 		}
 		holders = make(map[string]time.Time)
@@ -146,6 +148,27 @@ func (m *Memory) Enter(
 	}
 	holders[token] = now.Add(lease)
 	return true, nil
+}
+
+// sweep drops a few keys whose holders have all expired, when there is no room
+// for another. A map is walked from a random place, so calls add up.
+func (f *flights) sweep(now time.Time) {
+	if len(f.held) < f.max {
+		return
+	}
+	looked := 0
+	for id, holders := range f.held {
+		live := false
+		for _, expiry := range holders {
+			live = live || now.Before(expiry)
+		}
+		if !live {
+			delete(f.held, id)
+		}
+		if looked++; looked == 16 {
+			return
+		}
+	}
 }
 
 // Leave implements Store.

@@ -72,3 +72,33 @@ func TestAcquireRefusals(t *testing.T) {
 	_, d := out.Acquire(t.Context(), f)
 	require.Equal(t, ratelimit.ReasonInFlight, d.Reason, "bounded here, if nowhere else")
 }
+
+// slowStore takes its time to renew a place.
+type slowStore struct{ ratelimit.Store }
+
+func (s slowStore) Enter(
+	ctx context.Context, p ratelimit.Policy, token string, limit int, lease time.Duration,
+) (bool, error) {
+	time.Sleep(500 * time.Millisecond)
+	return s.Store.Enter(ctx, p, token, limit, lease)
+}
+
+// A renewal under way must not take the place again after it was given back.
+func TestReleaseDuringRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimit.Config{Store: slowStore{ratelimit.NewMemory(0)}})
+		f := ratelimit.InFlight{
+			Name: "export", Key: ratelimit.TextKey("site"), Max: 1, Lease: 3 * time.Second,
+		}
+		release, d := l.Acquire(t.Context(), f)
+		require.True(t, d.Allowed)
+		time.Sleep(1100 * time.Millisecond)
+		release()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		release, d = l.Acquire(t.Context(), f)
+		require.True(t, d.Allowed, "the renewal came after the release")
+		release()
+	})
+}

@@ -117,6 +117,8 @@ func (m *Memory) Take(_ context.Context, policies []Policy, results []Result) er
 		buckets[i] = m.bucket(ids[i], p.Name, now)
 		busy[i] = buckets[i].busy(t, now, &p.Limit, charges[i])
 		results[i].Fits = charges[i].fits(busy[i]) && buckets[i].allows(t, charges[i])
+		// A full bucket may be forgotten, but not for a policy beside it.
+		buckets[i].fullAt = max(buckets[i].fullAt, now+1)
 	}
 	admit := admits(policies, results)
 	for i := range policies {

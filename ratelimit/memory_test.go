@@ -240,3 +240,33 @@ func TestMemoryTurnsAwayTooManyHeldKeys(t *testing.T) {
 		require.Equal(t, want, got, "key %d", i)
 	}
 }
+
+// Of two policies decided together, the second must not push out the bucket of
+// the first, which is full until it is charged: its charge would be lost.
+func TestMemoryKeepsBucketsOfOneDecision(t *testing.T) {
+	t.Parallel()
+	for i := range 500 { // places for one key per shard: one pair in 64 meets in one
+		m := ratelimit.NewMemory(64)
+		p := []ratelimit.Policy{perHour("a", numbered(i), 1), perHour("b", numbered(i), 1)}
+		results := make([]ratelimit.Result, 2)
+		require.NoError(t, m.Take(t.Context(), p, results))
+		require.True(t, results[0].Fits && results[1].Fits)
+		require.False(t, takeOne(t, m, p[0]).Fits, "pair %d: the charge was lost", i)
+	}
+}
+
+// Holders that expired hold nothing: without their Leave, other keys get in.
+func TestMemoryForgetsExpiredHolders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := ratelimit.NewMemory(10)
+		for i := range 30 {
+			entered, err := m.Enter(t.Context(), perHour("a", numbered(i), 1), "token", 1, time.Minute)
+			require.NoError(t, err)
+			require.True(t, entered, "key %d", i)
+			if i%10 == 9 {
+				time.Sleep(time.Minute)
+			}
+		}
+	})
+}

@@ -11,6 +11,7 @@ const outageRetry = 5 * time.Second
 
 // ask decides by the store and, if it cannot answer, by OnOutage.
 func (l *Limiter) ask(ctx context.Context, policies []Policy, results []Result) Decision {
+	clear(results) // what a store leaves out refuses; the array was used before
 	err := l.store.Take(ctx, policies, results)
 	if err == nil {
 		l.mirror(policies, results)
@@ -49,7 +50,8 @@ func (l *Limiter) degrade(ctx context.Context, policies []Policy, results []Resu
 func (l *Limiter) share(p *Policy) {
 	n := l.instances
 	burst := (p.Limit.Capacity() + n - 1) / n
-	p.Limit.Window = min(p.Limit.Interval()*time.Duration(n), maxWindow)
+	// The interval is bounded first: the product would overflow.
+	p.Limit.Window = min(p.Limit.Interval(), maxWindow/time.Duration(n)+1) * time.Duration(n)
 	p.Limit.Burst = burst
 	p.Limit.Count = min(p.Limit.Count, 1)
 }

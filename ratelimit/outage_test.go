@@ -124,3 +124,40 @@ func TestOutageNames(t *testing.T) {
 		require.Equal(t, want, o.String())
 	}
 }
+
+// So many instances that a naive product of their number and the interval
+// overflows: the share must stay a share.
+func TestLocalShareOfVeryManyInstances(t *testing.T) {
+	t.Parallel()
+	s := &brokenStore{err: errors.New("down")}
+	l := newLimiter(t, ratelimit.Config{Store: s, Instances: 1 << 30})
+	for i, limit := range []ratelimit.Limit{
+		ratelimit.PerHour(10), {Count: 1, Window: 31 * 24 * time.Hour, Burst: 2}, ratelimit.PerSecond(5),
+	} {
+		p := ratelimit.Policy{
+			Name: "a", Key: numbered(i), Limit: limit, OnOutage: ratelimit.Local,
+		}
+		require.True(t, l.Decide(t.Context(), p).Allowed)
+		for range 20 {
+			require.False(t, l.Decide(t.Context(), p).Allowed, "%+v", limit)
+		}
+	}
+}
+
+// forgetfulStore breaks its contract: it fills in no results.
+type forgetfulStore struct{ ratelimit.Store }
+
+func (forgetfulStore) Take(context.Context, []ratelimit.Policy, []ratelimit.Result) error {
+	return nil
+}
+
+func TestResultsThatAStoreLeavesOutRefuse(t *testing.T) {
+	t.Parallel()
+	good := newLimiter(t, ratelimit.Config{Store: &brokenStore{Store: ratelimit.NewMemory(0)}})
+	bad := newLimiter(t, ratelimit.Config{Store: forgetfulStore{}})
+	p := perHour("a", ratelimit.TextKey("k"), 1000)
+	for range 100 { // they share pooled arrays
+		require.True(t, good.Decide(t.Context(), p).Allowed)
+		require.False(t, bad.Decide(t.Context(), p).Allowed)
+	}
+}
