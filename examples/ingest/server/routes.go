@@ -17,6 +17,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/tenancy"
@@ -33,86 +34,95 @@ func behind(h http.Handler, gates ...gate) http.Handler {
 	return h
 }
 
-// routes builds every gate and says which handler stands behind which. The
-// order is that of docs/ordering.md.
-func (srv *Server) routes(ctx context.Context, own []string, workerURL string) (http.Handler, error) {
+// gates is every gate of the server.
+type gates struct {
+	origin     *cors.Gate
+	address    *ratelimit.ClientAddr
+	limits     *limits
+	calls      *hmacsig.Verifier
+	deliveries *hmacsig.Verifier
+	session    *account.Sessions
+	accounts   *account.Accounts
+	access     *tenancy.Gate
+}
+
+func (srv *Server) newGates(own []string, workerURL string, count counter) (g gates, err error) {
 	s := srv.settings
-	registry := prometheus.NewRegistry()
-	watchQueue(registry, srv.db)
-	count := newCounter(registry)
-	origin, err := newCORS(s, own, count)
-	if err != nil {
-		return nil, err
+	if g.origin, err = newCORS(s, own, count); err != nil {
+		return g, err
 	}
-	address, err := newClientAddr(s)
-	if err != nil {
-		return nil, err
+	if g.address, err = newClientAddr(s); err != nil {
+		return g, err
 	}
 	stores, err := srv.openStores()
 	if err != nil {
-		return nil, err
+		return g, err
 	}
-	limits, err := newLimits(s, stores.limits, count)
-	if err != nil {
-		return nil, err
+	if g.limits, err = newLimits(s, stores.limits, count); err != nil {
+		return g, err
 	}
-	signed, err := newCallVerifier(s, stores.calls, count)
-	if err != nil {
-		return nil, err
+	if g.calls, err = newCallVerifier(s, stores.calls, count); err != nil {
+		return g, err
 	}
-	deliveries, err := newWorkerVerifier(s, workerURL, stores.deliveries, count)
-	if err != nil {
-		return nil, err
+	if g.deliveries, err = newWorkerVerifier(s, workerURL, stores.deliveries, count); err != nil {
+		return g, err
 	}
-	srv.intake, err = srv.newIntake(siteOrigin(s, origin, count), limits)
-	if err != nil {
-		return nil, err
+	if g.session, err = newSessions(count); err != nil {
+		return g, err
 	}
-	session, err := newSessions(count)
-	if err != nil {
-		return nil, err
+	if g.accounts, err = srv.newAccounts(g.session, g.limits.Limiter); err != nil {
+		return g, err
 	}
-	accounts, err := srv.newAccounts(session, limits.Limiter)
-	if err != nil {
-		return nil, err
-	}
+	g.access, err = newAccess(s, g.accounts, srv.db, count)
+	return g, err
+}
 
-	access, err := newAccess(s, accounts, srv.db, count)
+// routes says which handler stands behind which gates. The order is that of
+// docs/ordering.md.
+func (srv *Server) routes(own []string, workerURL string) (http.Handler, error) {
+	registry := prometheus.NewRegistry()
+	watchQueue(registry, srv.db)
+	count := newCounter(registry)
+	g, err := srv.newGates(own, workerURL, count)
 	if err != nil {
 		return nil, err
 	}
-	admin := &calls.Calls{DB: srv.db, Log: srv.log}
+	srv.intake, err = srv.newIntake(siteOrigin(srv.settings, g.origin, count), g.limits)
+	if err != nil {
+		return nil, err
+	}
+	in, admin := srv.intake, &calls.Calls{DB: srv.db, Log: srv.log}
 
 	mux := http.NewServeMux()
-	handle := func(pattern string, h http.Handler, gates ...gate) {
-		mux.Handle(pattern, behind(h, append([]gate{address.Wrap, limits.Wrap}, gates...)...))
+	handle := func(pattern string, h http.Handler, more ...gate) {
+		mux.Handle(pattern, behind(h, append([]gate{g.address.Wrap, g.limits.Wrap}, more...)...))
 	}
-	public := func(pattern string, h http.HandlerFunc, gates ...gate) { handle(pattern, h, gates...) }
-	public("POST /api/sync", srv.intake.Sync)
-	public("POST /api/call-event/v2", srv.intake.Call, signed.Wrap)
+	public := func(pattern string, h http.HandlerFunc, more ...gate) { handle(pattern, h, more...) }
+	public("POST /api/sync", in.Sync)
+	public("POST /api/call-event/v2", in.Call, g.calls.Wrap)
 	public("OPTIONS /api/sync", options)
 	public("OPTIONS /api/call-event/v2", options)
-	public("POST /auth/login", accounts.Login, session.Wrap)
-	public("POST /auth/totp", accounts.TOTP, session.Require)
-	public("POST /auth/logout", accounts.Logout, session.Wrap)
-	public("GET /auth/sessions", accounts.List, session.Require)
-	public("DELETE /auth/sessions/{id}", accounts.End, session.Require)
+	public("POST /auth/login", g.accounts.Login, g.session.Wrap)
+	public("POST /auth/totp", g.accounts.TOTP, g.session.Require)
+	public("POST /auth/logout", g.accounts.Logout, g.session.Wrap)
+	public("GET /auth/sessions", g.accounts.List, g.session.Require)
+	public("DELETE /auth/sessions/{id}", g.accounts.End, g.session.Require)
 
-	handle("GET /api/sites/{site_id}/calls", tenancy.Route(access, admin.List), session.Wrap)
-	handle("GET /api/sites/{site_id}/events", tenancy.Route(access, admin.Events), session.Wrap)
-	handle("POST /api/calls/{id}/seal", tenancy.Route(access, admin.Seal), session.Wrap)
-	handle("POST /api/calls/{id}/junk", tenancy.Route(access, admin.Junk), session.Wrap)
-	handle("POST /api/calls/{id}/undo", tenancy.Route(access, admin.Undo), session.Wrap)
+	handle("GET /api/sites/{site_id}/calls", tenancy.Route(g.access, admin.List), g.session.Wrap)
+	handle("GET /api/sites/{site_id}/events", tenancy.Route(g.access, admin.Events), g.session.Wrap)
+	handle("POST /api/calls/{id}/seal", tenancy.Route(g.access, admin.Seal), g.session.Wrap)
+	handle("POST /api/calls/{id}/junk", tenancy.Route(g.access, admin.Junk), g.session.Wrap)
+	handle("POST /api/calls/{id}/undo", tenancy.Route(g.access, admin.Undo), g.session.Wrap)
 
 	// The queue's deliveries come in bursts from one address, and are refused
 	// by their signature before a byte of the body is read.
 	worker := &delivery.Worker{DB: srv.db, Log: srv.log}
-	mux.Handle("POST /api/sync/worker", behind(worker, deliveries.Wrap))
+	mux.Handle("POST /api/sync/worker", behind(worker, g.deliveries.Wrap))
 	mux.Handle("GET /metrics", metricsHandler(registry))
 	mux.HandleFunc("GET /healthz", srv.healthz)
 	mux.HandleFunc("GET /readyz", srv.readyz)
 	mux.HandleFunc("/", notFound)
-	return behind(mux, srv.harden, origin.Wrap), nil
+	return behind(mux, srv.harden, g.origin.Wrap), nil
 }
 
 // siteOrigin is the second question about an origin, once the site is known: is

@@ -79,7 +79,7 @@ func (srv *Server) open(ctx context.Context, durability sqlite.Durability) error
 	if err := srv.openDispatcher(srv.workerURL(listener.Addr())); err != nil {
 		return err
 	}
-	handler, err := srv.routes(ctx, origins(s, listener.Addr()), srv.dispatcher.URL)
+	handler, err := srv.routes(origins(s, listener.Addr()), srv.dispatcher.URL)
 	if err != nil {
 		return err
 	}
