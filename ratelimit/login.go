@@ -52,8 +52,8 @@ type LoginGuard struct {
 type track struct{ failures, ban, level Policy }
 
 const (
-	maxBanSteps  = 6  // 1, 2, 4, 8, 16, 32 times Ban
-	maxBanFactor = 64 // room for two bans that race
+	maxBanSteps  = 6 // 1, 2, 4, 8, 16, 32 times Ban
+	maxBanFactor = 1 << (maxBanSteps - 1)
 )
 
 // NewLoginGuard returns a guard that keeps its counts in the Limiter's store,
@@ -214,9 +214,14 @@ func (g *LoginGuard) count(ctx context.Context, t track, beside ...Policy) ([]Re
 		d.Reason, d.RetryAfter = ReasonUnavailable, outageRetry
 		return nil, d
 	}
+	if degraded == nil {
+		g.mirror(policies, results)
+	}
 	if banned := results[0].Reset; banned > 0 {
-		if results[1].Fits {
-			g.giveBack(ctx, policies[1:]...)
+		for i := 1; i < len(policies) && results[1].Fits; i++ {
+			if results[i].Fits { // a shadow that was short was not charged
+				g.giveBack(ctx, policies[i])
+			}
 		}
 		d.Reason, d.RetryAfter = ReasonLoginBlocked, banned
 		return nil, d
@@ -229,16 +234,21 @@ func (g *LoginGuard) count(ctx context.Context, t track, beside ...Policy) ([]Re
 	return results[1:], d
 }
 
-// punish bans the key of a track and returns for how long.
+// punish bans the key of a track, unless it is banned already, and returns for
+// how long. Failures that end at the same time are one ban: the longest is
+// taken first, which fits into an untouched bucket only, and what is too much of
+// it then given back.
 func (g *LoginGuard) punish(ctx context.Context, t track) time.Duration {
-	var results [1]Result
-	if _, err := g.take(ctx, []Policy{t.level}, results[:]); err != nil {
+	var results [2]Result
+	t.ban.Cost = maxBanFactor
+	if _, err := g.take(ctx, []Policy{t.ban, t.level}, results[:]); err != nil {
 		return outageRetry
 	}
-	steps := max(maxBanSteps-results[0].Remaining, 1)
-	t.ban.Cost = 1 << (steps - 1)
-	if _, err := g.take(ctx, []Policy{t.ban}, results[:]); err != nil {
-		return outageRetry
+	if steps := max(maxBanSteps-results[1].Remaining, 1); results[0].Fits && steps < maxBanSteps {
+		t.ban.Cost = 1<<(steps-1) - maxBanFactor
+		if _, err := g.take(ctx, []Policy{t.ban}, results[:1]); err != nil {
+			return outageRetry
+		}
 	}
 	return results[0].Reset
 }
@@ -275,6 +285,7 @@ func (a *Attempt) Wait(ctx context.Context) error {
 // owns one account must not earn guesses on others with it.
 func (a *Attempt) Succeed(ctx context.Context) error {
 	g := a.guard
+	ctx = context.WithoutCancel(ctx) // it counts for a client that has left, too
 	g.giveBack(ctx, a.address.failures)
 	local := []Policy{a.pair.failures, a.pair.ban, a.pair.level, a.account}
 	if g.limiter.local != g.limiter.memory {
@@ -287,6 +298,7 @@ func (a *Attempt) Succeed(ctx context.Context) error {
 // call that is missing, or that an outage swallows, costs only the ban's start
 // at this failure instead of at the next.
 func (a *Attempt) Fail(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // who hangs up early is banned all the same
 	for _, t := range [...]track{a.pair, a.address} {
 		look := t.failures
 		look.Cost = 0
@@ -298,12 +310,10 @@ func (a *Attempt) Fail(ctx context.Context) {
 	}
 }
 
-func (g *LoginGuard) giveBack(ctx context.Context, policies ...Policy) {
-	for i := range policies {
-		policies[i].Cost = -policies[i].Cost
-	}
+func (g *LoginGuard) giveBack(ctx context.Context, p Policy) {
+	p.Cost = -p.Cost
 	// Should this be lost, one failure too many is counted for a while.
-	_, _ = g.take(ctx, policies, make([]Result, len(policies)))
+	_, _ = g.take(context.WithoutCancel(ctx), []Policy{p}, make([]Result, 1))
 }
 
 // take asks the store and, if it cannot answer, does as OnOutage says. The
@@ -324,7 +334,20 @@ func (g *LoginGuard) take(
 		}
 		return err, nil
 	}
-	// The counts of this process alone. They are not divided by the number of
-	// instances: a fifth of five failures would ban everybody at once.
+	// The mirror of this process. It is not divided by the number of instances: a
+	// fifth of five failures would ban everybody at once.
 	return err, l.local.Take(ctx, policies, results)
+}
+
+// mirror keeps this process's buckets no fuller than the store's, so that a ban
+// or a count that it has seen outlives the store.
+func (g *LoginGuard) mirror(policies []Policy, results []Result) {
+	if g.outage != Local || g.limiter.memory != nil {
+		return
+	}
+	for i := range policies {
+		c := policies[i].charge()
+		used := float64(results[i].Reset) / float64(c.interval)
+		g.limiter.local.lower(&policies[i], float64(c.capacity)-used)
+	}
 }

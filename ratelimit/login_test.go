@@ -284,3 +284,78 @@ func TestLoginGuardZeroAndConfig(t *testing.T) {
 		require.ErrorContains(t, err, "ratelimit: "+field)
 	}
 }
+
+// Failures that end at the same time are one ban, not one ban each.
+func TestLoginGuardParallelFailuresAreOneBan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, ratelimit.LoginConfig{})
+		var attempts []*ratelimit.Attempt
+		for range 5 {
+			a, err := g.Begin(t.Context(), home, "a")
+			require.NoError(t, err)
+			attempts = append(attempts, a)
+		}
+		for _, a := range attempts {
+			a.Fail(t.Context())
+		}
+		require.InDelta(t, 30*time.Minute, fail(t, g, home, "a").RetryAfter, float64(time.Minute))
+	})
+}
+
+// Whoever hangs up before the answer is counted, banned and forgiven like others.
+func TestLoginGuardOutlivesTheConnection(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, ratelimit.Config{Store: politeStore{ratelimit.NewMemory(0)}})
+	g, err := ratelimit.NewLoginGuard(l, ratelimit.LoginConfig{Failures: 1, AddressFailures: 5})
+	require.NoError(t, err)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		a, err := g.Begin(ctx, home, "mine")
+		require.NoError(t, err)
+		cancel()
+		require.NoError(t, a.Succeed(ctx))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	a, err := g.Begin(ctx, home, "victim")
+	require.NoError(t, err)
+	cancel()
+	a.Fail(ctx)
+	r := fail(t, g, home, "victim")
+	require.NotNil(t, r)
+	require.Less(t, r.RetryAfter, 30*time.Minute, "the ban began with the failure")
+}
+
+// politeStore does nothing for a caller that has gone.
+type politeStore struct{ ratelimit.Store }
+
+func (s politeStore) Take(ctx context.Context, p []ratelimit.Policy, r []ratelimit.Result) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Store.Take(ctx, p, r)
+}
+
+// An outage of the store sets nobody free whom this process knows.
+func TestLoginGuardLocalRemembersBans(t *testing.T) {
+	t.Parallel()
+	s := &brokenStore{Store: ratelimit.NewMemory(0)}
+	l := newLimiter(t, ratelimit.Config{Store: s, Instances: 4})
+	g, err := ratelimit.NewLoginGuard(l, ratelimit.LoginConfig{OnOutage: ratelimit.Local})
+	require.NoError(t, err)
+	for range 5 {
+		require.Nil(t, fail(t, g, home, "banned"))
+	}
+	require.NotNil(t, fail(t, g, home, "banned"))
+	for range 3 {
+		require.Nil(t, fail(t, g, home, "tried"))
+	}
+	s.err = errors.New("down")
+	require.NotNil(t, fail(t, g, home, "banned"), "the outage lifted a ban")
+	left := 0
+	for fail(t, g, home, "tried") == nil {
+		left++
+	}
+	require.Equal(t, 2, left, "the outage forgot failures")
+	require.Nil(t, fail(t, g, home, "new"))
+}
