@@ -57,14 +57,17 @@
 //   - Secrecy: nothing is encrypted. Use TLS.
 //   - Headers that a scheme does not sign. OpsMantik, Stripe, GitHub, Slack
 //     and Standard Webhooks sign neither method, path, host nor other headers:
-//     a message for one endpoint verifies at another that shares its secret
-//     and scheme. RFC9421 signs all but other headers.
+//     a message for one endpoint verifies at another that shares its secret,
+//     in whichever body-only scheme; never use one secret for two. RFC9421
+//     signs all but other headers.
 //   - A secret in a browser (data-ops-secret) is everybody's: it stops no
 //     forger. Production pages sign on a first-party server.
 //   - Replays after the window, for GitHub, which signs no time; replays after
-//     a restart, with MemoryReplay; and replays of a message that carries two
-//     signatures, if the key it was first seen under is removed while the
-//     message is in its window.
+//     a restart, with MemoryReplay; and, in schemes that allow several
+//     signatures and sign no nonce (Stripe), one replay of each message in
+//     its window whenever the first active key changes: a key put in front,
+//     removed, or reaching its NotBefore or NotAfter. Put a new key behind
+//     the old one and move it up when no sender uses the old one.
 //   - That timing shows nothing of the network call behind a KeySource, or of
 //     a cache miss; the number of MACs is what is equal.
 //

@@ -10,8 +10,8 @@ import (
 type ReplayEntry struct {
 	// KeyID is whose message it is, so that tenants never collide.
 	KeyID string
-	// ID is the decoded MAC, or a SHA-256 of the scheme and the signed nonce:
-	// never a header's text, which has several spellings.
+	// ID is the decoded MAC that matched, or a SHA-256 of the scheme and the
+	// signed nonce: never a header's text, which has several spellings.
 	ID [sha256.Size]byte
 	// At is the moment of the decision, and Until the first moment at which
 	// the message can no longer be accepted.

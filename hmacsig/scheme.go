@@ -50,6 +50,11 @@ type Scheme struct {
 	// when (GitHub) or because Open checks it. Without Message.Expires the
 	// replay entry lives for MaxAge.
 	Untimed bool
+	// Several: a request may carry several signatures, as senders do that
+	// rotate keys (Stripe, Standard Webhooks). Without it a second one is
+	// malformed. Without Message.Nonce such a message is known by its MAC under
+	// the first active key, so it can be replayed once when that key changes.
+	Several bool
 	// Coverage says whether the body or its digest is signed.
 	Coverage Coverage
 	// Status answers a request that fails to prove its origin. Zero: 401.

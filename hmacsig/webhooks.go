@@ -27,6 +27,7 @@ import (
 func StandardWebhooks() Scheme {
 	return Scheme{
 		Name:     "standard-webhooks",
+		Several:  true,
 		MaxAge:   300 * time.Second,
 		MaxAhead: 300 * time.Second,
 		Read:     readStandardWebhooks,
@@ -72,10 +73,14 @@ func readStandardWebhooks(r *http.Request, m *Message) error {
 // One t, at least one v1; other schemes are passed over, as Stripe's
 // documentation asks, so that nobody can choose a weaker one. The window is 5
 // minutes, and also 5 minutes ahead, where Stripe's own libraries have no
-// bound. The event's id is in the body, beyond what a signature can see.
+// bound. The event's id is in the body, beyond what a signature can see, and a
+// message may carry several signatures: put a new key behind the one in use,
+// or deduplicate by the event's id, because a change of the first active key
+// lets each message of the last minutes in once more.
 func Stripe() Scheme {
 	return Scheme{
 		Name:     "stripe",
+		Several:  true,
 		MaxAge:   300 * time.Second,
 		MaxAhead: 300 * time.Second,
 		Read:     readStripe,
