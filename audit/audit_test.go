@@ -238,6 +238,9 @@ func TestVerifyFindsEveryChange(t *testing.T) {
 	t.Parallel()
 	entries, head := chain(t, 9)
 	require.NoError(t, audit.Verify(all(entries), head.Tree()))
+	lie := head.Tree() // the right root under a wrong size
+	lie.N++
+	require.ErrorIs(t, audit.Verify(all(entries), lie), audit.ErrTampered)
 	require.NoError(t, audit.Verify(all(nil), audit.Head{}.Tree()))
 	changed := func(name string, now [][]byte) {
 		require.ErrorIs(t, audit.Verify(all(now), head.Tree()), audit.ErrTampered, name)

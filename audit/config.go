@@ -20,8 +20,9 @@ type Config struct {
 	// to 65536. When it is full, Append waits.
 	Queue int
 
-	// OnCommit, if set, is called after each write to disk, by the goroutine that
-	// writes: how many records shared it, and whether it failed.
+	// OnCommit, if set, is called after each batch, by the goroutine that writes: how
+	// many records were in it, and why they failed. A log that broke writes nothing,
+	// and still calls it for what it refuses.
 	OnCommit func(records int, err error)
 }
 

@@ -20,7 +20,7 @@
 //     when the file is new. Many appenders share one fsync. A failed write or fsync
 //     breaks the log for good: nothing is retried on a file in an unknown state.
 //   - A last line that a crash cut short was never acknowledged. [New] removes it and
-//     says so ([Log.Torn]); any other damage is an error.
+//     says so ([Log.Torn]); any other damage, and a file that is not a log, is an error.
 //   - An entry is one line of printable text, at most [MaxEntry] bytes: control and
 //     format characters, U+0085, U+2028 and direction marks are escaped.
 //   - Fields are written only if their class allows it; an unclassified value is
@@ -32,8 +32,9 @@
 //     kept beside it. It is tamper-evident from the moment a tree head has left their
 //     reach: send [Log.Head] somewhere else, regularly.
 //   - Times are the caller's clock; the order is that of the index.
-//   - One process per file: a second one would fork the tree, which the next New
-//     reports as damage.
+//   - One [Log] per file: a second one would fork the tree. New locks the file
+//     (flock) and refuses with [ErrLocked], on Linux, macOS and the BSDs; elsewhere,
+//     and on network file systems without locks, only the next New finds the damage.
 //   - fsync is as good as the disk below it.
 //   - A [Head] inside a transaction serialises the transactions that append. That
 //     suits a database with one writer, such as SQLite.
@@ -44,8 +45,10 @@
 //
 // # Memory
 //
-// A log holds [Config.Queue] waiting entries at most, 32 bytes for each bit of its
-// size, and two buffers of up to a megabyte.
+// A log holds [Config.Queue] waiting entries at most, the one entry of each call
+// that waits to queue, and 32 bytes for each bit of its size. A batch ends at a
+// megabyte of entries and its last one; with its lines and receipts it takes a few
+// megabytes.
 //
 // # Format
 //

@@ -17,6 +17,9 @@ var (
 	ErrClosed = errors.New("audit: log closed")
 	// ErrUnknown: the caller stopped waiting; the record may have been written.
 	ErrUnknown = errors.New("audit: outcome unknown")
+	// ErrLocked: another Log, here or in another process, has the file open. Close
+	// it, or give each its own file.
+	ErrLocked = errors.New("audit: file is open in another log; close it or use another path")
 	// ErrBroken: a write or fsync failed, now or earlier. The record may have been
 	// written. Close the log, find the cause, and open the file again.
 	ErrBroken = errors.New("audit: log broken")

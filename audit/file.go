@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"os"
@@ -34,10 +35,17 @@ type filesystem interface {
 // disk is the real one.
 type disk struct{}
 
-// Open opens or creates a file that only its owner can read.
+// Open opens or creates a file that only its owner can read, and locks it.
 func (disk) Open(path string) (file, error) {
 	// #nosec G304 -- the path is the operator's setting
-	return os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return f, nil
 }
 
 // SyncDir makes the file's own entry durable: fsync of a new file is not enough.

@@ -26,7 +26,8 @@ type Log struct {
 	file     file
 	torn     int64
 	onCommit func(int, error)
-	done     chan struct{} // closed when the writer has ended
+	done     chan struct{} // closed when the writer has ended and closed the file
+	closing  error         // of the file; read after done
 
 	gate   sync.RWMutex // read-held while queueing, so that Close can close queue
 	closed bool
@@ -51,7 +52,7 @@ type result struct {
 // New opens or creates the log file, checks every line of it, and starts the one
 // goroutine that writes. Checking reads the whole file, over a hundred thousand
 // lines a second. A *[CorruptError] means damage that a crash cannot
-// explain; the file is left as it is.
+// explain; the file is left as it is. [ErrLocked] means that it is open already.
 func New(cfg Config) (*Log, error) { return open(disk{}, cfg) }
 
 // open is New on any file system.
@@ -151,19 +152,21 @@ func (l *Log) Err() error {
 // Torn returns how many bytes of an unacknowledged last line New removed.
 func (l *Log) Torn() int64 { return l.torn }
 
-// Close writes what is queued, waits for it, and closes the file. Later calls of
-// Append return [ErrClosed].
+// Close writes what is queued, waits for it, and closes the file. Every call waits
+// and returns the same, so OnCommit must not make one. Later calls of Append return
+// [ErrClosed].
 func (l *Log) Close() error {
-	l.gate.Lock()
-	if l.closed || l.queue == nil {
-		l.gate.Unlock()
+	if l.queue == nil {
 		return nil
 	}
-	l.closed = true
-	close(l.queue)
+	l.gate.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.queue)
+	}
 	l.gate.Unlock()
 	<-l.done
-	return errors.Join(l.Err(), l.file.Close())
+	return errors.Join(l.Err(), l.closing)
 }
 
 // write is the one writer: it takes all that waits, writes it at once, syncs once.
@@ -175,6 +178,7 @@ func (l *Log) write() {
 		l.commit(batch)
 		clear(batch) // release the entries
 	}
+	l.closing = l.file.Close()
 }
 
 // collect adds what is waiting. The appenders of the last batch are being woken

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -245,4 +246,26 @@ func TestLogRefusals(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = audit.New(audit.Config{Path: t.TempDir()})
 	require.Error(t, err, "a directory")
+}
+
+// Whoever calls Close learns how it ended, and not before it did.
+func TestEveryCloseWaitsAndReports(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		finish, failed := make(chan struct{}), errors.New("close failed")
+		disk := &sim{ops: -1, onClose: func() error { <-finish; return failed }}
+		log, err := audit.NewOn(disk, audit.Config{Path: "log"})
+		require.NoError(t, err)
+		results := make(chan error, 2)
+		for range cap(results) {
+			go func() { results <- log.Close() }()
+		}
+		synctest.Wait()
+		require.Empty(t, results, "the file is still being closed")
+		close(finish)
+		for range cap(results) {
+			require.ErrorIs(t, <-results, failed)
+		}
+		require.ErrorIs(t, log.Close(), failed)
+	})
 }

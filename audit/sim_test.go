@@ -30,6 +30,7 @@ type sim struct {
 	failing error  // of the next Sync
 	unread  error  // of every Read
 	syncs   int
+	onClose func() error
 }
 
 func (s *sim) Open(string) (audit.File, error) { return &simFile{s: s}, nil }
@@ -104,7 +105,12 @@ func (f *simFile) Sync() error {
 	})
 }
 
-func (f *simFile) Close() error { return nil }
+func (f *simFile) Close() error {
+	if f.s.onClose != nil {
+		return f.s.onClose()
+	}
+	return nil
+}
 
 // hammer appends from several goroutines until something fails, and returns what
 // was acknowledged.
