@@ -44,6 +44,14 @@ func (v *Verifier) claim(r *http.Request, p *Proof) *Rejection {
 	if v.cfg.Replay == nil {
 		return nil
 	}
+	if v.cfg.Scheme.Coverage == SignsDigest && !v.cfg.DangerouslyStreamBody {
+		// The body came after the time was checked, as slowly as its sender
+		// liked: by now the record of the same message may be gone.
+		p.Replay.At = time.Now()
+		if !p.Replay.At.Before(p.Replay.Until) {
+			return v.refuse(ReasonExpired, nil)
+		}
+	}
 	state, err := v.cfg.Replay.Claim(r.Context(), p.Replay)
 	switch {
 	case errors.Is(err, ErrReplayFull):

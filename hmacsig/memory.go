@@ -11,6 +11,9 @@ const (
 	memoryShards   = 16
 	defaultEntries = 1 << 17
 	maxEntries     = 1 << 28
+	// grace is how many seconds entries live on: a claim is decided a moment
+	// before it is made, and others may sweep in between.
+	grace = 10
 	// Slot states. A slot is empty (until 0), dead (its time is over, or it
 	// was released), pending or confirmed.
 	slotPending   = 1
@@ -52,8 +55,9 @@ type slot struct {
 
 // NewMemoryReplay makes a store of at most entries live messages, 131072 if
 // entries is 0. The cap is divided evenly over 16 shards, so the first refusal
-// can come a few percent early. At 1,000 requests a second and a window of 360
-// seconds, 360,000 entries are live.
+// can come a few percent early. An entry lives for 10 seconds more than its
+// message: at 1,000 requests a second and a window of 360 seconds, 370,000 are
+// live.
 func NewMemoryReplay(entries int) *MemoryReplay {
 	if entries <= 0 {
 		entries = defaultEntries
@@ -88,7 +92,7 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 			s.used++
 		}
 	}
-	until := clampSecond(e.Until.Unix() - 1)
+	until := clampSecond(e.Until.Unix() - 1 + grace)
 	s.slots[free] = slot{hi: hi, lo: lo, until: until, state: slotPending}
 	s.sweep = min(s.sweep, until)
 	return Claimed, nil

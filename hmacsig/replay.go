@@ -46,7 +46,8 @@ const (
 // by itself. A store that is full returns ErrReplayFull and must never drop a
 // live entry. The package storetest checks all of this.
 type ReplayStore interface {
-	// Claim takes a message until e.Until, if nobody has it.
+	// Claim takes a message until e.Until, if nobody has it. Keep entries a few
+	// seconds longer: the decision at e.At takes a moment to get here.
 	Claim(ctx context.Context, e ReplayEntry) (ClaimState, error)
 	// Confirm makes the caller's claim final: from now on Replayed. It and
 	// Release get the entry just as it was claimed.

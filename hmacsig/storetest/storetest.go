@@ -18,8 +18,8 @@ import (
 )
 
 // Run checks a store. Make returns a store of at least 10,000 entries; it is
-// called once per part. The suite takes about a second of real time, because
-// one part waits for an entry to expire.
+// called once per part. The suite takes a few seconds of real time, because two
+// parts wait for an entry to expire.
 func Run(t *testing.T, make func(t *testing.T) hmacsig.ReplayStore) {
 	t.Helper()
 	for _, part := range []struct {
@@ -33,7 +33,8 @@ func Run(t *testing.T, make func(t *testing.T) hmacsig.ReplayStore) {
 		{"tenants and messages are apart", apart},
 		{"one of many claims wins", race},
 		{"one holder at a time", handOver},
-		{"an entry lives to its end and not beyond", expiry},
+		{"an entry lives to its end", expiry},
+		{"a claim may arrive a moment late", late},
 		{"a cancelled context does not accept", cancelled},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, make(t)) })
@@ -188,6 +189,28 @@ func expiry(t *testing.T, s hmacsig.ReplayStore) {
 		if state != hmacsig.Replayed && time.Now().Before(e.Until) {
 			t.Fatalf("%v before its end: got state %d, want Replayed", e.Until.Sub(now), state)
 		}
+	}
+}
+
+// late makes a claim that was decided just before the end of its message and
+// arrives just after, when others have been there.
+func late(t *testing.T, s hmacsig.ReplayStore) {
+	e := entry()
+	e.Until = e.At.Truncate(time.Second).Add(2 * time.Second)
+	want(t, s, &e, hmacsig.Claimed)
+	must(t, s.Confirm(t.Context(), e))
+	timer := time.NewTimer(time.Until(e.Until.Add(time.Second)))
+	defer timer.Stop()
+	<-timer.C
+	for range 1000 {
+		other := entry()
+		want(t, s, &other, hmacsig.Claimed)
+	}
+	e.At = e.Until.Add(-time.Millisecond)
+	state, err := s.Claim(t.Context(), e)
+	must(t, err)
+	if state != hmacsig.Replayed {
+		t.Fatalf("decided before its end: got state %d, want Replayed", state)
 	}
 }
 
