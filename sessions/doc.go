@@ -19,7 +19,8 @@
 //     session back. [Manager.Update] is a compare-and-swap on a session that still
 //     lives, and it is the only way to write, so no update is lost either.
 //   - The cookie is HttpOnly, Secure, SameSite=Strict, Path=/, without a Domain; a
-//     response that consulted the session is never stored by a cache.
+//     response that consulted the session inside [Manager.Wrap] is never stored by a
+//     cache. [Manager.Check] without Wrap has no response to mark: do it yourself.
 //   - The cookie changes only when Start, StepUp or Logout say so. A slow request
 //     with a dead token never clears or replaces the browser's newer one.
 //   - A store that is down is never mistaken for "no session", and does not
@@ -29,6 +30,8 @@
 //
 //   - A stolen cookie works until it expires or is ended: nothing binds it to a
 //     device. Changes of address are a signal for the caller, not a reason to kill.
+//   - One request sees one truth: what ended meanwhile is noticed by writes, by the
+//     next request, and by [Manager.Recheck], which long streams should call.
 //   - Only requests that use the session count as activity; requests through
 //     [Manager.WrapPassive] (polling, event streams) never do.
 //   - SameSite=Strict withholds the cookie on a navigation from another site: links
@@ -87,5 +90,7 @@
 //
 // An error is a *[Rejection] that matches [ErrNoSession] (sign in) or
 // [ErrUnavailable] (try again), or one of [ErrCommitted], [ErrTooLarge] and
-// [ErrInvalid], which are mistakes of the program.
+// [ErrInvalid], or of encoding/json about a T, which are mistakes of the program.
+// Update also returns what its function does, and [ErrConflict] if a thousand other
+// writes came first; StepUp shares that one.
 package sessions

@@ -5,14 +5,25 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/sessions"
 )
+
+// clocks returns a time that lies back by these amounts on either clock. No call of
+// package time makes one: only a machine that slept, or somebody who set its clock.
+func clocks(wall, monotonic time.Duration) time.Time {
+	t := time.Now().Add(-wall)
+	ext, _ := reflect.TypeFor[time.Time]().FieldByName("ext") // the monotonic reading
+	*(*int64)(unsafe.Add(unsafe.Pointer(&t), ext.Offset)) -= int64(monotonic - wall)
+	return t
+}
 
 // rotating steps the browser up just before the victim's logout reaches the store.
 type rotating struct {
@@ -152,6 +163,46 @@ func TestRecheckSeesTheEnd(t *testing.T) {
 		require.ErrorIs(t, m.Recheck(ctx), sessions.ErrNoSession)
 	})
 	require.ErrorIs(t, m.Recheck(t.Context()), sessions.ErrUnavailable, "outside Wrap")
+}
+
+// seeing tells what became of the context of a delete.
+type seeing struct {
+	sessions.Store
+	deleted []error
+}
+
+func (s *seeing) Swap(
+	ctx context.Context, old sessions.Key, next *sessions.Record,
+) (sessions.Record, error) {
+	if next == nil {
+		s.deleted = append(s.deleted, ctx.Err())
+	}
+	return s.Store.Swap(ctx, old, next)
+}
+
+// Destroying an undecodable record does not stop because the client went away.
+func TestDestroyingOutlivesTheRequest(t *testing.T) {
+	store := &seeing{Store: newMemory(t, sessions.MemoryConfig{})}
+	m := newManager(t, func(c *sessions.Config) { c.Store = store })
+	b := signIn(t, m, "ada")
+	strict, err := sessions.New[string](sessions.Config{Store: store})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = strict.Check(b.request().WithContext(ctx))
+	require.Equal(t, sessions.ReasonUnreadable, reason(err))
+	require.Equal(t, []error{nil}, store.deleted)
+}
+
+// MaxData itself fits; a byte more does not.
+func TestMaxDataIsExact(t *testing.T) {
+	login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	for size, want := range map[int]error{len(`{"N":0}`): nil, len(`{"N":0}`) - 1: sessions.ErrTooLarge} {
+		m := newManager(t, func(c *sessions.Config) { c.MaxData = size })
+		(&browser{}).do(m, func(ctx context.Context) {
+			require.ErrorIs(t, m.Start(ctx, login, cart{}), want)
+		})
+	}
 }
 
 // touchy panics the first time it is read.

@@ -18,7 +18,8 @@ type MemoryConfig struct {
 	MaxSessions int
 
 	// MaxPerUser is the most sessions of one user. Default 64. One more ends the
-	// least recently used of that user, so no account can fill the store.
+	// least recently used live one of that user, if none is over already, so no
+	// account can fill the store.
 	MaxPerUser int
 }
 
@@ -179,7 +180,7 @@ func (s *Memory) create(rec *Record, now time.Time) error {
 		s.expire(probesFull, now)
 	}
 	if len(s.users[rec.User]) >= s.perUser {
-		s.remove(leastRecent(s.users[rec.User]))
+		s.remove(leastRecent(s.users[rec.User], now))
 	}
 	if len(s.records) >= s.max {
 		return ErrFull
@@ -224,10 +225,14 @@ func (s *Memory) remove(rec *Record) {
 	}
 }
 
-// leastRecent walks at most MaxPerUser records.
-func leastRecent(records map[Key]*Record) *Record {
+// leastRecent walks at most MaxPerUser records. One that is over goes first, however
+// recently it was used: limits differ from record to record.
+func leastRecent(records map[Key]*Record, now time.Time) *Record {
 	var oldest *Record
 	for _, rec := range records {
+		if !rec.Live(now) {
+			return rec
+		}
 		if oldest == nil || rec.Seen.Before(oldest.Seen) {
 			oldest = rec
 		}

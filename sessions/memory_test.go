@@ -97,6 +97,32 @@ func TestMemoryEndsTheLeastRecentOfAUser(t *testing.T) {
 	})
 }
 
+// What is over makes room before anything that is alive, even if it was used last.
+func TestMemoryEndsWhatIsOverFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // the walk begins anywhere
+			s := newMemory(t, sessions.MemoryConfig{MaxPerUser: 2})
+			long, short := record("ada", 1), record("ada", 2)
+			short.Idle = time.Second
+			for i := range byte(200) { // so that expiry in passing misses it mostly
+				other := record("bob"+strconv.Itoa(int(i)), i)
+				other.Key.Hash[1] = 1
+				_, err := s.Swap(t.Context(), sessions.Key{}, other)
+				require.NoError(t, err)
+			}
+			for _, rec := range []*sessions.Record{long, short} {
+				_, err := s.Swap(t.Context(), sessions.Key{}, rec)
+				require.NoError(t, err)
+				time.Sleep(time.Second)
+			}
+			_, err := s.Swap(t.Context(), sessions.Key{}, record("ada", 3))
+			require.NoError(t, err)
+			_, err = s.Load(t.Context(), long.Key, sessions.Use)
+			require.NoError(t, err)
+		}
+	})
+}
+
 // A table under steady churn must hold about as many records as are alive.
 func TestMemoryForgetsWithoutASweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

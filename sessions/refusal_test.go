@@ -341,8 +341,12 @@ func TestClocksThatStandStill(t *testing.T) {
 	require.True(t, rec.Live(wall.Add(time.Minute-1)))
 	require.False(t, rec.Live(wall.Add(time.Minute)))
 	now := time.Now()
-	rec.Seen, rec.Started = now.Round(0).Add(-time.Minute), now
-	require.False(t, rec.Live(now), "by the wall clock a minute has passed")
+	rec.Seen, rec.Started = now, now
+	require.True(t, rec.Live(now))
+	rec.Seen = clocks(time.Minute, 0)
+	require.False(t, rec.Live(now.Add(time.Second)), "by the wall clock a minute has passed")
+	rec.Seen = clocks(0, time.Minute)
+	require.False(t, rec.Live(now.Add(time.Second)), "by the monotonic clock it has")
 }
 
 // contended loses every swap, and may hold something else at the next look.
