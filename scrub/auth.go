@@ -1,12 +1,17 @@
 package scrub
 
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
 // scheme examines the name of an HTTP authentication scheme (RFC 9110
 // section 11.4) and the credentials after it. "Bearer token required" and
 // "basic authentication" are prose: without an Authorization header in front
 // a credential must look like one.
 func (sc *scanner) scheme(name string, i int) int {
 	s := sc.src
-	if i > 0 && (letter.has(s[i-1]) && !escapedBefore(s, i) || s[i-1] >= 0x80) {
+	if i > 0 && (letter.has(s[i-1]) && !escapedBefore(s, i) || letterBefore(s, i)) {
 		return i
 	}
 	start := schemeGap(s, i+len(name))
@@ -22,6 +27,16 @@ func (sc *scanner) scheme(name string, i int) int {
 		return i
 	}
 	return sc.foundRun(span{start: start, end: end, det: detToken}, swallowToken)
+}
+
+// letterBefore reports whether a letter outside ASCII stands before i. Quotes
+// and dashes outside ASCII are no part of a word: «Bearer ...».
+func letterBefore(s string, i int) bool {
+	if s[i-1] < utf8.RuneSelf {
+		return false
+	}
+	r, _ := utf8.DecodeLastRuneInString(s[:i])
+	return unicode.IsLetter(r) && !unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
 }
 
 // escapedBefore reports whether the letter before i belongs to an escape.

@@ -60,7 +60,7 @@ func (s *Scrubber) underKey(key, text string, rep *Report) string {
 		rep.counts[h.det]++
 		return string(s.replacement(nil, h.det, text))
 	}
-	sc := scanner{s: s, text: text, rep: *rep, labels: labelled(key, len(key), phoneWords)}
+	sc := scanner{s: s, text: text, rep: *rep, labels: phoneLabel(key, len(key))}
 	sc.scan(0, len(text))
 	if sc.done > 0 || sc.held {
 		sc.finish()

@@ -46,6 +46,10 @@ func (sc *scanner) emailLocal(i int) int {
 	start, first := i, i
 	for n := 0; start > floor && n < maxLocalUnits; n++ {
 		r, w := unitBefore(s, start)
+		if r == '=' && verp(s, start-w, i) {
+			start -= w
+			continue
+		}
 		if start-w < floor || !localRune(r) || (unspaced(r) && !dense) {
 			break
 		}
@@ -59,6 +63,22 @@ func (sc *scanner) emailLocal(i int) int {
 		first++
 	}
 	return first
+}
+
+// verp reports whether the = at eq is part of the local part that ends at at:
+// a bounce address holds the recipient's own, bounces+17-ann=a.test@b.test
+// (variable envelope return path). Elsewhere = ends a key.
+func verp(s string, eq, at int) bool {
+	dotted := false
+	for i := eq + 1; i < at; i++ {
+		dotted = dotted || s[i] == '.'
+	}
+	for i := eq - 1; dotted && i >= 0 && eq-i < maxKeyBytes && localChar.has(s[i]); i-- {
+		if s[i] == '+' {
+			return true
+		}
+	}
+	return false
 }
 
 var escapeLetter = bytesOf("nrtbfv")

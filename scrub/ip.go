@@ -38,6 +38,10 @@ func versioned(s string, i int) bool {
 	switch c := s[i-1]; {
 	case c == '.' || lower(c) == 'v':
 		return true
+	case c == '-' && i > 1 && letter.has(s[i-2]):
+		// /opt/app-1.2.3.4 is a release; few of them reach ten, and
+		// few public addresses below that are glued to a name.
+		return i+1 < len(s) && !digit.has(s[i+1])
 	case c == '/':
 		return i > 1 && alnum.has(s[i-2]) && !hasAt(s, i-2, "//")
 	}

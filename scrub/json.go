@@ -178,7 +178,7 @@ func (j *jsonPass) number(i int, key string) int {
 	if j.skip {
 		return end
 	}
-	sc := scanner{s: j.s, text: j.src[i:end], rep: j.rep, labels: labelled(key, len(key), phoneWords)}
+	sc := scanner{s: j.s, text: j.src[i:end], rep: j.rep, labels: phoneLabel(key, len(key))}
 	sc.scan(0, end-i)
 	if sc.rep.Total() > j.rep.Total() || sc.held {
 		sc.finish()
@@ -205,7 +205,7 @@ func (j *jsonPass) text(i, end, depth int, key string) {
 			return
 		}
 	}
-	sc := scanner{s: j.s, text: plain, rep: j.rep, labels: labelled(key, len(key), phoneWords)}
+	sc := scanner{s: j.s, text: plain, rep: j.rep, labels: phoneLabel(key, len(key))}
 	sc.scan(0, len(plain))
 	if sc.done > 0 || sc.held {
 		sc.finish()

@@ -27,6 +27,7 @@ const (
 // adds to it; nothing takes away from it.
 var heads = [...]head{
 	{"password", "", ruleAny, detSecret},
+	{"passwords", "", ruleOpaque, detSecret},
 	{"passwd", "", ruleAny, detSecret},
 	{"passphrase", "", ruleAny, detSecret},
 	{"passcode", "", ruleAny, detSecret},
@@ -91,7 +92,7 @@ const countWords = " has is max min num show use uses require requires needs pub
 
 // gluedWords may be written together with a head: accesstoken, dbpassword.
 const gluedWords = " access auth refresh id csrf xsrf session api app client user db new old my" +
-	" bearer root admin shared secret "
+	" bearer root admin shared secret pg mysql db redis smtp sql ftp ssh ldap "
 
 // listed reports whether word, lower or upper case, is in a list of words
 // each of which has a blank on both sides.

@@ -44,6 +44,14 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	case r == '-' && hasAt(s, i, "->"):
 		next = i + 2
 	case r == '>' && start > 0 && s[start-1] == '<':
+	case quoted && (r == '\n' || r == '\r'):
+		if next = formPart(s, start, i); next == 0 {
+			return v, false
+		}
+	case quoted && i > end+1 && foldAt(s, i, "value=") && i+6 < len(s):
+		next = i + len("value=") // <add key="password" value="x"/>
+	case !quoted && i > end && s[i] == '\'' && foldAt(s, end-8, "password"):
+		next, v.prose = i, true // ALTER USER app PASSWORD 'x'
 	case r == ',' && quoted:
 		next = skipValueKey(s, skipBlanks(s, next))
 	case i > end && flagKey(s, start):
@@ -58,20 +66,6 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	body := skipBlanks(s, next)
 	v.loose = v.loose && body > next
 	return v, sc.open(&v, body, quoted)
-}
-
-// skipValueKey passes over "value": in {"name":"password","value":"x"}.
-func skipValueKey(s string, i int) int {
-	j, quoted := skipQuote(s, i)
-	if !quoted || !foldAt(s, j, "value") {
-		return i
-	}
-	if j, quoted = skipQuote(s, j+5); quoted {
-		if j = skipBlanks(s, j); j < len(s) && s[j] == ':' {
-			return skipBlanks(s, j+1)
-		}
-	}
-	return i
 }
 
 // flagKey reports whether the key is a command line flag: --password x.
@@ -130,6 +124,9 @@ func (sc *scanner) open(v *value, i int, quotedKey bool) bool {
 	v.start = i
 	if i >= len(s) || s[i] == '{' && quotedKey {
 		return false
+	}
+	if q := wrapped(s, i); q > 0 && !v.bracket && !v.brace {
+		i, v.start = q, q
 	}
 	j, quoted := skipQuote(s, i)
 	switch {

@@ -14,6 +14,10 @@ func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 	if c.fraction(s) || c.hexBlob(s) || start > 1 && s[start-1] == ':' && digit.has(s[start-2]) {
 		return 0, 0, false // also not after 12:34:
 	}
+	if start > 2 && (s[start-1] == '+' || s[start-1] == '-') && lower(s[start-2]) == 'e' &&
+		digit.has(s[start-3]) {
+		return 0, 0, false // the exponent of 1.7e+09
+	}
 	sign, at := signBefore(s, start)
 	switch {
 	case sign == '+':
@@ -32,13 +36,13 @@ func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 	if k, ok := c.northAmerican(); ok {
 		return start, c.g[k].end, true
 	}
-	if k, ok := c.national(); ok {
+	if k, ok := c.national(); ok && !hexLetter(s, c.g[k].end) {
 		return start, c.g[k].end, true
 	}
 	if c.trunk(s) {
 		return start, c.g[0].end, true
 	}
-	if k := c.upTo(15); c.size(k) >= 7 && (named || labelled(s, start, phoneWords)) {
+	if k := c.upTo(15); c.size(k) >= 7 && (named || phoneLabel(s, start)) {
 		return start, c.g[k].end, true
 	}
 	return 0, 0, false
@@ -108,7 +112,8 @@ func (c *cluster) national() (int, bool) {
 		return 0, false
 	}
 	k := 1
-	for k+1 < c.ng && c.g[k+1].sep == c.g[min(2, k+1)].sep && c.size(k+1) <= 16 {
+	for k+1 < c.ng && c.g[k+1].sep == c.g[min(2, k+1)].sep && c.size(k+1) <= 16 &&
+		(c.g[k+1].sep == ' ' || c.g[k+1].sep == '-' || c.g[k+1].sep == '.') {
 		k++
 	}
 	for i := 1; i <= k; i++ {
@@ -119,10 +124,17 @@ func (c *cluster) national() (int, bool) {
 		}
 	}
 	total := c.size(k)
-	if c.d[1] == 0 {
-		return k, total >= 10 && total <= 16 && c.d[2] != 0 && c.g[0].n <= 5
+	if k == 1 && c.g[0].n == 5 && c.g[1].n == 4 && c.g[1].sep == '-' {
+		return 0, false // 04086-1582 is a US postal code with its extension
 	}
-	return k, (total >= 10 || total == 9 && k == 1) && total <= 11 && !c.goesOn(k)
+	if c.d[1] == 0 {
+		return k, total >= 10 && total <= 16 && c.d[2] != 0 && c.g[0].n <= 5 && !c.goesOn(k)
+	}
+	longest := 11
+	if c.d[1] == 1 && c.d[2] >= 5 && c.d[2] <= 7 {
+		longest = 12 // German mobile numbers
+	}
+	return k, (total >= 10 || total == 9 && k == 1) && total <= longest && !c.goesOn(k)
 }
 
 // trunk accepts 10 or 11 digits in one piece with a trunk zero, standing
@@ -151,6 +163,12 @@ func (c *cluster) trunk(s string) bool {
 }
 
 var glue = bytesOf("-_./#@$%+*&")
+
+// hexLetter reports whether a hexadecimal letter goes on at i: 0242.4030.94be
+// is a hardware address.
+func hexLetter(s string, i int) bool {
+	return i < len(s) && hexDigit.has(s[i]) && !digit.has(s[i])
+}
 
 // goesOn reports whether more digits follow the k-th group in the same way.
 func (c *cluster) goesOn(k int) bool {
@@ -184,6 +202,7 @@ func (set words) has(word string) bool {
 var (
 	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp" +
 		" sms dial call" +
+		" telefoon telefonnummer rufnummer mobiltelefon puhelin celular movil" +
 		" called calling caller callee telefon telefono telefonu telefone handy cep mobil phonenumber")
 	ssnWords   = wordsOf("ssn social security itin")
 	labelTails = wordsOf("number numbers no nr num numero nummer primary home work office" +
@@ -219,6 +238,37 @@ func labelled(s string, i int, list words) bool {
 		}
 	}
 	return false
+}
+
+// phoneLabel reports whether what stands right before i says that a telephone
+// number follows.
+func phoneLabel(s string, i int) bool {
+	if labelled(s, i, phoneWords) {
+		return true
+	}
+	for n := 0; i > 0 && n < 8; n++ {
+		r, w := unitBefore(s, i)
+		if r != ' ' && r != ':' && r != '=' && r != '"' && r != '.' {
+			break
+		}
+		i -= w
+	}
+	for _, label := range phoneLabels {
+		if hasAt(s, i-len(label), label) {
+			return true
+		}
+	}
+	return false
+}
+
+// phoneLabels are ends of labels that wordBefore cannot read, because it takes
+// ASCII letters for words; first letters are left out where case varies.
+var phoneLabels = [...]string{
+	"hatsApp", "call me at", "call me on", "reach me at", "reach me on", "text me at",
+	"my number is", "Tél", "tél", "éléphone", "eléfono", "óvil", "elefón", "omórka",
+	"елефон", "елефона", "Тел", "тел", "обильный", "ηλέφωνο", "ινητό", "iện thoại",
+	"電話", "電話番号", "携帯", "携帯番号", "电话", "电话号码", "手机", "手机号", "手机号码",
+	"전화", "전화번호", "휴대폰", "फोन", "फ़ोन", "मोबाइल", "هاتف", "الهاتف", "جوال",
 }
 
 // ssn recognises a US social security number by its rules: no area 000, 666

@@ -1,5 +1,7 @@
 package scrub
 
+import "strings"
+
 // vendor is a token format that names its issuer. After the prefix come at
 // least min characters of body; the whole run of them is the token. max, if
 // set, refuses longer runs. A loose prefix is a word of its own language too,
@@ -19,6 +21,13 @@ var (
 	base32Upper = bytesOf(upperChars + "234567")
 	upperDigit  = bytesOf(upperChars + digitChars)
 	dotted      = wordChar.or(bytesOf("."))
+	dollarWord  = wordChar.or(bytesOf("$"))
+	hexDash     = hexDigit.or(bytesOf("-"))
+	hexPath     = hexDigit.or(bytesOf("/:"))
+	azureChar   = wordChar.or(bytesOf("~."))
+	hookChar    = wordChar.or(bytesOf("/@"))
+	discordChar = wordChar.or(bytesOf("."))
+	sqlText     = base64Char.or(bytesOf("!#$%*@.:~"))
 	base64Char  = alnum.or(bytesOf("+/=_-"))
 )
 
@@ -116,7 +125,7 @@ var vendors = [...]vendor{
 	{"hvs.", &wordChar, 24, 0, false, nil, 0}, // HashiCorp
 	{"hvb.", &wordChar, 24, 0, false, nil, 0},
 	{"hvr.", &wordChar, 24, 0, false, nil, 0},
-	{".atlasv1.", &base64Char, 40, 0, false, nil, 0},
+	{".atlasv1.", &base64Char, 40, 0, false, &alnum, 10},
 	{"FlyV1 ", &base64Char, 30, 0, false, nil, 0}, // Fly.io
 	{"fo1_", &wordChar, 30, 0, false, nil, 0},
 	{"glc_", &base64Char, 30, 0, false, nil, 0}, // Grafana
@@ -151,16 +160,16 @@ var vendors = [...]vendor{
 	{"FLWSECK", &wordChar, 12, 0, false, nil, 0},            // Flutterwave
 	{"access-production-", &wordChar, 30, 0, false, nil, 0}, // Plaid
 	{"access-sandbox-", &wordChar, 30, 0, false, nil, 0},
-	{"access_token$production$", &wordChar, 30, 0, false, nil, 0}, // PayPal
-	{"ops_eyJ", &base64Char, 40, 0, false, nil, 0},                // 1Password
-	{"duffel_", &wordChar, 30, 0, false, nil, 0},                  // Duffel
-	{"tfp_", &wordChar, 30, 0, false, nil, 0},                     // Typeform
-	{"rdme_", &alnum, 40, 0, false, nil, 0},                       // ReadMe
-	{"CFPAT-", &wordChar, 30, 0, false, nil, 0},                   // Contentful
-	{"aio_", &alnum, 24, 0, false, nil, 0},                        // Adafruit
-	{"pnu_", &alnum, 30, 0, false, nil, 0},                        // Prefect
-	{"AQVN", &wordChar, 30, 0, true, nil, 0},                      // Yandex Cloud
-	{"rpa_", &alnum, 40, 0, false, nil, 0},                        // RunPod
+	{"access_token$production$", &dollarWord, 30, 0, false, nil, 0}, // PayPal
+	{"ops_eyJ", &base64Char, 40, 0, false, nil, 0},                  // 1Password
+	{"duffel_", &wordChar, 30, 0, false, nil, 0},                    // Duffel
+	{"tfp_", &wordChar, 30, 0, false, nil, 0},                       // Typeform
+	{"rdme_", &alnum, 40, 0, false, nil, 0},                         // ReadMe
+	{"CFPAT-", &wordChar, 30, 0, false, nil, 0},                     // Contentful
+	{"aio_", &alnum, 24, 0, false, nil, 0},                          // Adafruit
+	{"pnu_", &alnum, 30, 0, false, nil, 0},                          // Prefect
+	{"AQVN", &wordChar, 30, 0, true, nil, 0},                        // Yandex Cloud
+	{"rpa_", &alnum, 40, 0, false, nil, 0},                          // RunPod
 	{"cio_", &alnum, 24, 0, false, nil, 0},
 	{"cfut_", &alnum, 30, 0, false, nil, 0}, // Cloudflare
 	{"cfat_", &alnum, 30, 0, false, nil, 0},
@@ -174,6 +183,67 @@ var vendors = [...]vendor{
 	{"ASQg", &base64Char, 30, 0, false, &alnum, 3}, // Upstash Redis, after A and two letters
 	{"AAIncD", &base64Char, 20, 0, false, &alnum, 2},
 	{"ACQg", &base64Char, 30, 0, false, &alnum, 3},
+	{"discord.com/api/webhooks/", &hookChar, 40, 0, false, nil, 0}, // Discord
+	{"discordapp.com/api/webhooks/", &hookChar, 40, 0, false, nil, 0},
+	{"webhook.office.com/webhookb2/", &hookChar, 60, 0, false, nil, 0}, // Microsoft Teams
+	{"hooks.zapier.com/hooks/catch/", &hookChar, 8, 0, false, nil, 0},  // Zapier
+	// The bot tokens of Discord begin with the base64 of a number.
+	{"MT", &discordChar, 48, 72, true, nil, 0},
+	{"Mj", &discordChar, 48, 72, true, nil, 0},
+	{"Mz", &discordChar, 48, 72, true, nil, 0},
+	{"ND", &discordChar, 48, 72, true, nil, 0},
+	{"NT", &discordChar, 48, 72, true, nil, 0},
+	{"Nj", &discordChar, 48, 72, true, nil, 0},
+	{"Nz", &discordChar, 48, 72, true, nil, 0},
+	{"OD", &discordChar, 48, 72, true, nil, 0},
+	{"OT", &discordChar, 48, 72, true, nil, 0},
+	{"Q~", &azureChar, 31, 0, false, &wordChar, 4}, // Microsoft Entra
+	{"squ_", &alnum, 40, 0, false, nil, 0},         // SonarQube
+	{"sqp_", &alnum, 40, 0, false, nil, 0},
+	{"sqa_", &alnum, 40, 0, false, nil, 0},
+	{"bkua_", &alnum, 40, 0, false, nil, 0},        // Buildkite
+	{"CCIPAT_", &wordChar, 40, 0, false, nil, 0},   // CircleCI
+	{"CLOJARS_", &hexDigit, 60, 0, false, nil, 0},  // Clojars
+	{"v1.0-", &hexDash, 100, 0, false, nil, 0},     // Cloudflare origin CA
+	{"cio", &alnum, 32, 32, true, nil, 0},          // crates.io
+	{"dnkey-", &wordChar, 60, 0, false, nil, 0},    // Defined Networking
+	{"dp.scim.", &alnum, 40, 0, false, nil, 0},     // Doppler
+	{"dp.audit.", &alnum, 40, 0, false, nil, 0},    // Doppler
+	{"dt0c01.", &dotted, 60, 0, false, nil, 0},     // Dynatrace
+	{"dt0s01.", &dotted, 60, 0, false, nil, 0},     // Dynatrace
+	{"dt0s16.", &dotted, 60, 0, false, nil, 0},     // Dynatrace
+	{"e2b_", &hexDigit, 40, 40, true, nil, 0},      // E2B
+	{"fio-u-", &wordChar, 60, 0, false, nil, 0},    // Frame.io
+	{"ico-", &alnum, 32, 32, true, nil, 0},         // Infracost
+	{"s-s4t2ud-", &hexDigit, 60, 0, false, nil, 0}, // 42
+	{"s-s4t2af-", &hexDigit, 60, 0, false, nil, 0},
+	{"napi_", &alnum, 40, 0, false, nil, 0},      // Neon
+	{"oy2", &alnum, 43, 43, true, nil, 0},        // NuGet
+	{"nvapi-", &wordChar, 60, 0, false, nil, 0},  // NVIDIA
+	{"rzp_live_", &alnum, 14, 0, false, nil, 0},  // Razorpay
+	{"rzp_test_", &alnum, 14, 0, false, nil, 0},  // Razorpay
+	{"pcsk_", &wordChar, 40, 0, false, nil, 0},   // Pinecone
+	{"phx_", &alnum, 40, 0, false, nil, 0},       // PostHog
+	{"PMAT-", &alnum, 26, 0, false, nil, 0},      // Postman
+	{"rnd_", &alnum, 28, 0, true, nil, 0},        // Render
+	{"tk-us-", &wordChar, 48, 0, false, nil, 0},  // Scalingo
+	{"snyk_uat.", &dotted, 60, 0, false, nil, 0}, // Snyk
+	{"cmVmdGtu", &alnum, 56, 56, true, nil, 0},   // JFrog reference token
+	{"tvly-", &wordChar, 24, 0, false, nil, 0},   // Tavily
+	{"4b1d", &alnum, 38, 38, true, nil, 0},       // ClickHouse Cloud
+	{"secret_", &alnum, 43, 43, true, nil, 0},    // Notion
+	{"EAAA", &wordChar, 60, 60, true, nil, 0},    // Square
+	{"vercel_blob_rw_", &wordChar, 20, 0, false, nil, 0},
+	{"NRAL", &byteSet{}, 0, 0, false, &hexDigit, 36}, // New Relic
+	{"sdk-", &hexDash, 36, 36, true, nil, 0},         // LaunchDarkly
+	{"mob-", &hexDash, 36, 36, true, nil, 0},
+	{"api-", &hexDash, 36, 36, true, nil, 0},
+	{"pat", &dotted, 79, 79, true, nil, 0},             // Airtable
+	{"1/12", &hexPath, 44, 0, true, nil, 0},            // Asana
+	{"2/12", &hexPath, 60, 0, true, nil, 0},            // Asana
+	{"IDENTIFIED BY '", &sqlText, 4, 0, false, nil, 0}, // MySQL, Oracle
+	{"identified by '", &sqlText, 4, 0, false, nil, 0},
+	{`response="`, &hexDigit, 32, 64, false, nil, 0}, // Digest (RFC 7616 section 3.4)
 }
 
 // vendorToken examines the prefix of v at i.
@@ -198,6 +268,9 @@ func (sc *scanner) vendorToken(v *vendor, i int) int {
 		}
 		end++
 	}
+	if v.body == &discordChar && !discordToken(s[start:end]) {
+		return i
+	}
 	n := end - body
 	if n < v.min || v.max > 0 && n > v.max || v.loose && digits == 0 {
 		return i
@@ -210,6 +283,17 @@ func (sc *scanner) vendorToken(v *vendor, i int) int {
 		return sc.found(span{start: start, end: end, det: detToken})
 	}
 	return sc.foundRun(span{start: start, end: end, det: detToken}, class)
+}
+
+// discordToken reports whether text is the number of an account, a time and
+// a signature: base64 texts that begin like a number are common, such dots
+// are not.
+func discordToken(text string) bool {
+	first := strings.IndexByte(text, '.')
+	if first < 20 || first > 30 || len(text) < first+8 || text[first+7] != '.' {
+		return false
+	}
+	return !strings.Contains(strings.TrimRight(text[first+8:], "."), ".")
 }
 
 // jwt examines eyJ at i: the header of a JWS or JWE in compact form (RFC
