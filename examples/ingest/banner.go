@@ -29,7 +29,8 @@ func banner(w io.Writer, s *settings.Settings, at server.Addresses) {
 		line("password", "(printed on the first start; delete "+s.Demo.File+" for a new one)")
 	}
 	line("TOTP secret", user.TOTPSecret)
-	line("TOTP URL", "otpauth://totp/sallyport:"+user.Email+"?secret="+user.TOTPSecret+"&issuer=sallyport")
+	line("TOTP URL", "otpauth://totp/sallyport:"+user.Email+
+		"?secret="+user.TOTPSecret+"&issuer=sallyport")
 	_, _ = fmt.Fprintf(w, `
 Send an event:
   curl -i '%s/api/sync' -H 'Content-Type: text/plain' -d '{"s":"%s","u":"%s/demo","ec":"interaction","ea":"view","el":"","consent_scopes":["analytics"]}'

@@ -95,10 +95,12 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !a.settle(r.Context(), attempt, matches && known) {
-		reply.Problem(w, http.StatusUnauthorized, "credentials_invalid", "E-mail address or password is wrong")
+		reply.Problem(w, http.StatusUnauthorized, "credentials_invalid",
+			"E-mail address or password is wrong")
 		return
 	}
-	if err := a.Sessions.Start(r.Context(), sessions.Login{User: user.ID, Level: sessions.AAL1}, Data{}); err != nil {
+	first := sessions.Login{User: user.ID, Level: sessions.AAL1}
+	if err := a.Sessions.Start(r.Context(), first, Data{}); err != nil {
 		a.unavailable(w, r, err)
 		return
 	}
@@ -111,7 +113,9 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 
 // begin counts the attempt before anything costly is done for it. The answer
 // is written when it may not go on.
-func (a *Accounts) begin(w http.ResponseWriter, r *http.Request, account string) (*ratelimit.Attempt, bool) {
+func (a *Accounts) begin(
+	w http.ResponseWriter, r *http.Request, account string,
+) (*ratelimit.Attempt, bool) {
 	addr, _ := ratelimit.FromContext(r.Context())
 	attempt, err := a.Guard.Begin(r.Context(), addr, account)
 	if rejection, refused := errors.AsType[*ratelimit.Rejection](err); refused {
@@ -164,7 +168,8 @@ func (a *Accounts) complete(w http.ResponseWriter, r *http.Request) (sessions.Se
 		return current, false
 	}
 	if a.SecondFactorDue(current.Info) {
-		reply.Problem(w, http.StatusUnauthorized, "second_factor_required", "Give the second factor first")
+		reply.Problem(w, http.StatusUnauthorized, "second_factor_required",
+			"Give the second factor first")
 		return current, false
 	}
 	return current, true

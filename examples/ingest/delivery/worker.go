@@ -45,7 +45,8 @@ func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	stored, err := wk.DB.Store(r.Context(), delivered.Events)
 	if errors.Is(err, sqlite.ErrUnstorable) {
-		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The delivery holds what cannot be stored")
+		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape",
+			"The delivery holds what cannot be stored")
 		return
 	}
 	if err != nil {

@@ -29,7 +29,9 @@ func newAccess(
 		}
 	}
 	return tenancy.New(tenancy.Config{
-		Identify: func(r *http.Request) (tenancy.Principal, error) { return identify(accounts, challenged, r) },
+		Identify: func(r *http.Request) (tenancy.Principal, error) {
+			return identify(accounts, challenged, r)
+		},
 		Sources: []tenancy.Source{
 			tenancy.FromPath("site_id"),
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) { return siteOfCall(db, r) }),

@@ -71,7 +71,8 @@ func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.Rejec
 	case hmacsig.ReasonMissing, hmacsig.ReasonMalformed:
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_REQUIRED", "Signature required")
 	case hmacsig.ReasonExpired, hmacsig.ReasonNotYetValid:
-		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_TIMESTAMP_INVALID", "Signed too long ago, or ahead")
+		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_TIMESTAMP_INVALID",
+			"Signed too long ago, or ahead")
 	case hmacsig.ReasonInvalid, hmacsig.ReasonClaims, hmacsig.ReasonDigest:
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_INVALID", "Signature invalid")
 	case hmacsig.ReasonBodyTooLarge:

@@ -38,10 +38,12 @@ func newCounter(registry *prometheus.Registry) counter {
 func watchQueue(registry *prometheus.Registry, db *sqlite.DB) {
 	registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "sallyport_queue_rows", Help: "Accepted events that are not delivered yet, dead letters included.",
+			Name: "sallyport_queue_rows",
+			Help: "Accepted events that are not delivered yet, dead letters included.",
 		}, func() float64 { return float64(db.Waiting()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "sallyport_queue_dead", Help: "Dead letters: accepted events that the worker refuses.",
+			Name: "sallyport_queue_dead",
+			Help: "Dead letters: accepted events that the worker refuses.",
 		}, func() float64 {
 			dead, err := db.Dead(context.Background())
 			if err != nil {
@@ -60,7 +62,8 @@ func metricsHandler(registry *prometheus.Registry) http.Handler {
 	serve := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !peer.Addr().Unmap().IsLoopback() || !loopbackHost(r.Host) || forwarded(r.Header) {
+		local := err == nil && peer.Addr().Unmap().IsLoopback() && loopbackHost(r.Host)
+		if !local || forwarded(r.Header) {
 			notFound(w, r)
 			return
 		}

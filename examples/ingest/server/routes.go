@@ -127,7 +127,9 @@ func (srv *Server) routes(own []string, workerURL string) (http.Handler, error) 
 
 // siteOrigin is the second question about an origin, once the site is known: is
 // it one of this site's? It is reported, and enforced, as the first one is.
-func siteOrigin(s *settings.Settings, gate *cors.Gate, count counter) func(site, origin string) bool {
+func siteOrigin(
+	s *settings.Settings, gate *cors.Gate, count counter,
+) func(site, origin string) bool {
 	return func(site, origin string) bool {
 		allowed := gate.TenantAllows(site, origin)
 		if !allowed {
@@ -181,7 +183,9 @@ func newSessions(count counter) (*account.Sessions, error) {
 	})
 }
 
-func (srv *Server) newAccounts(session *account.Sessions, limiter *ratelimit.Limiter) (*account.Accounts, error) {
+func (srv *Server) newAccounts(
+	session *account.Sessions, limiter *ratelimit.Limiter,
+) (*account.Accounts, error) {
 	config := ratelimit.LoginConfig{}
 	if srv.settings.FailMode != settings.FailClosed {
 		// FAIL_MODE=open is for events: passwords are never guessed uncounted.

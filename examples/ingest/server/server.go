@@ -45,7 +45,9 @@ type listening struct {
 
 // Open binds the addresses, opens the stores and builds the gates. The error
 // joins everything that went wrong; nothing is left open then.
-func Open(ctx context.Context, s *settings.Settings, log *slog.Logger, d sqlite.Durability) (*Server, error) {
+func Open(
+	ctx context.Context, s *settings.Settings, log *slog.Logger, d sqlite.Durability,
+) (*Server, error) {
 	srv := &Server{settings: s, log: log}
 	if err := srv.open(ctx, d); err != nil {
 		return nil, errors.Join(err, srv.close())

@@ -32,7 +32,8 @@ func (srv *Server) openStores() (stores, error) {
 	}
 	// All instances share the signing key, so they derive the same secret, and
 	// Redis holds neither.
-	secret, err := hkdf.Key(sha256.New, []byte(s.CurrentKey), nil, "sallyport ingest: rate limit keys", 32)
+	const purpose = "sallyport ingest: rate limit keys"
+	secret, err := hkdf.Key(sha256.New, []byte(s.CurrentKey), nil, purpose, sha256.Size)
 	if err != nil {
 		return stores{}, err
 	}

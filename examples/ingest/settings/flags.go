@@ -13,7 +13,8 @@ func parseFlags(args []string) (map[string]string, error) {
 	set := flag.NewFlagSet("ingest", flag.ContinueOnError)
 	set.SetOutput(os.Stderr)
 	set.Usage = func() {
-		_, _ = fmt.Fprintln(set.Output(), "Settings (environment variables; a flag of the same name wins):")
+		_, _ = fmt.Fprintln(set.Output(),
+			"Settings (environment variables; a flag of the same name wins):")
 		for _, row := range table {
 			_, _ = fmt.Fprintf(set.Output(), "  %-28s %s (default %q)\n", row.name, row.usage, row.fallback)
 		}

@@ -15,7 +15,8 @@ import (
 // production checks the settings of a server that real traffic reaches.
 func (s *Settings) production(v *values, loopback bool) {
 	for name, what := range map[string]string{
-		"DATABASE_URL": "Postgres", "SERVICE_DATABASE_URL": "Postgres", "AUDIT_KEY_FILE": "signing checkpoints",
+		"DATABASE_URL": "Postgres", "SERVICE_DATABASE_URL": "Postgres",
+		"AUDIT_KEY_FILE": "signing checkpoints",
 	} {
 		if v.present[name] {
 			v.problem(name, "%s is not in this version; unset it", what)
@@ -114,7 +115,8 @@ func checkURL(v *values, name string) {
 		return
 	}
 	schemes := map[string][]string{
-		"REDIS_URL": {"redis", "rediss"}, "WORKER_URL": {"http", "https"}, "SENTRY_DSN": {"http", "https"},
+		"REDIS_URL": {"redis", "rediss"}, "WORKER_URL": {"http", "https"},
+		"SENTRY_DSN": {"http", "https"},
 	}
 	if slices.Contains(schemes[name], u.Scheme) {
 		return

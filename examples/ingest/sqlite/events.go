@@ -88,7 +88,8 @@ func storeCall(tx *sql.Tx, r *event.Received) (bool, error) {
 }
 
 func inserted(result sql.Result, err error) (bool, error) {
-	if broken, ok := errors.AsType[*sqlite.Error](err); ok && broken.Code()&0xff == sqlite3.SQLITE_CONSTRAINT {
+	broken, ok := errors.AsType[*sqlite.Error](err)
+	if ok && broken.Code()&0xff == sqlite3.SQLITE_CONSTRAINT { // the primary code
 		return false, errors.Join(ErrUnstorable, err)
 	}
 	if err != nil {

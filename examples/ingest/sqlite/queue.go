@@ -61,18 +61,17 @@ func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
 // Next returns the oldest items to deliver as one batch, at most limit of them
 // and about maxBytes.
 func (db *DB) Next(ctx context.Context, limit, maxBytes int) ([]Item, error) {
-	return db.next(ctx, `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = 0 ORDER BY seq LIMIT ?`,
-		limit, maxBytes)
+	return db.next(ctx, false, limit, maxBytes)
 }
 
 // NextLone returns the oldest item that has to travel alone, if there is one.
 func (db *DB) NextLone(ctx context.Context) ([]Item, error) {
-	return db.next(ctx, `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = 1 ORDER BY seq LIMIT ?`,
-		1, 1)
+	return db.next(ctx, true, 1, 1)
 }
 
-func (db *DB) next(ctx context.Context, query string, limit, maxBytes int) ([]Item, error) {
-	rows, err := db.read.QueryContext(ctx, query, limit)
+func (db *DB) next(ctx context.Context, lone bool, limit, maxBytes int) ([]Item, error) {
+	const query = `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = ? ORDER BY seq LIMIT ?`
+	rows, err := db.read.QueryContext(ctx, query, lone, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +143,8 @@ func (db *DB) reopenQueue(ctx context.Context) error {
 		return fmt.Errorf("sqlite: revive dead letters: %w", err)
 	}
 	var rows, size int64
-	count := db.write.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(length(payload)), 0) FROM queue`)
-	if err := count.Scan(&rows, &size); err != nil {
+	const count = `SELECT count(*), coalesce(sum(length(payload)), 0) FROM queue`
+	if err := db.write.QueryRowContext(ctx, count).Scan(&rows, &size); err != nil {
 		return fmt.Errorf("sqlite: count queue: %w", err)
 	}
 	db.rows.Store(rows)

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -35,7 +36,10 @@ const (
 	DangerouslyOff Durability = "OFF"
 )
 
-const readers = 4
+const (
+	readers = 4
+	busy    = "_pragma=busy_timeout(5000)"
+)
 
 // DB is an open database file. It is safe for concurrent use.
 type DB struct {
@@ -73,7 +77,7 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 	if err := createPrivate(path); err != nil {
 		return err
 	}
-	db.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)",
+	db.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", busy, "_pragma=journal_mode(WAL)",
 		"_pragma=synchronous("+string(durability)+")", "_pragma=foreign_keys(ON)"))
 	if err != nil {
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
@@ -82,7 +86,7 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 	if _, err := db.write.ExecContext(ctx, schema); err != nil {
 		return fmt.Errorf("sqlite: prepare %s: %w", path, err)
 	}
-	db.read, err = sql.Open("sqlite", dsn(path, "mode=ro", "_pragma=query_only(ON)"))
+	db.read, err = sql.Open("sqlite", dsn(path, "mode=ro", busy, "_pragma=query_only(ON)"))
 	if err != nil {
 		return fmt.Errorf("sqlite: open %s for reading: %w", path, err)
 	}
@@ -98,7 +102,7 @@ func lockFolder(ctx context.Context, dir string) (*sql.DB, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
-	lock, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String())
+	lock, err := sql.Open("sqlite", dsn(path))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
@@ -114,7 +118,8 @@ func lockFolder(ctx context.Context, dir string) (*sql.DB, error) {
 // createPrivate makes the file readable by its owner alone before SQLite opens
 // it; the log files that SQLite puts beside it take over its mode.
 func createPrivate(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- in the operator's DATA_DIR
+	// #nosec G304 -- in the operator's DATA_DIR
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("sqlite: %w", err)
 	}
@@ -123,10 +128,7 @@ func createPrivate(path string) error {
 
 func dsn(path string, options ...string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	u.RawQuery = "_pragma=busy_timeout(5000)"
-	for _, option := range options {
-		u.RawQuery += "&" + option
-	}
+	u.RawQuery = strings.Join(options, "&")
 	return u.String()
 }
 
