@@ -95,9 +95,10 @@ func NewRotation(current, next Secret) (Keyring, error) {
 
 // KeySource finds the keys of a key id: a site, a tenant, a sender. Keys
 // returns ErrUnknownKey when there is no such id, and any other error when it
-// could not find out, which is answered 503 and never 401. The id is what an
-// unauthenticated client sent: at most 256 bytes, checked by the scheme and
-// otherwise untrusted. Implementations are safe for concurrent use.
+// could not find out, which is answered 503 and never 401. A keyring beside an
+// error is not looked at. The id is what an unauthenticated client sent: at
+// most 256 bytes, checked by the scheme and otherwise untrusted.
+// Implementations are safe for concurrent use.
 //
 // A source that makes a network call belongs behind NewCache.
 type KeySource interface {

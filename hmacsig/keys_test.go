@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,6 +196,31 @@ func TestBareRequestDoesNotPanic(t *testing.T) {
 	}
 }
 
+// A source that finds a tenant and says that it may not be used any more
+// (suspended, deleted) has said no.
+func TestKeysBesideAnErrorDoNotCount(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		err  error
+		want hmacsig.Reason
+	}{
+		{hmacsig.ErrUnknownKey, hmacsig.ReasonInvalid},
+		{fmt.Errorf("suspended: %w", hmacsig.ErrUnknownKey), hmacsig.ReasonInvalid},
+		{errors.New("down"), hmacsig.ReasonKeysUnavailable},
+	} {
+		s := hmacsig.Generate()
+		keys := rotation(t, s, hmacsig.Secret{})
+		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+			c.Keys = hmacsig.KeySourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
+				return keys, row.err
+			})
+		})
+		_, err := v.Check(signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
+		require.Equal(t, row.want, reasonOf(t, err), row.err)
+		require.ErrorIs(t, err, row.err)
+	}
+}
+
 // An unknown site and a wrong secret are the same answer; a source that is
 // down is another.
 func TestUnknownKeyID(t *testing.T) {
@@ -225,166 +248,4 @@ func TestUnknownKeyID(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, w.Code)
 		}
 	}
-}
-
-// source counts its lookups and can be held up.
-type source struct {
-	mu    sync.Mutex
-	ring  hmacsig.Keyring
-	err   error
-	calls atomic.Int32
-	hold  chan struct{}
-}
-
-func (s *source) Keys(ctx context.Context, keyID string) (hmacsig.Keyring, error) {
-	s.calls.Add(1)
-	if s.hold != nil {
-		select {
-		case <-s.hold:
-		case <-ctx.Done():
-			return hmacsig.Keyring{}, ctx.Err()
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if strings.HasPrefix(keyID, "unknown") {
-		return hmacsig.Keyring{}, hmacsig.ErrUnknownKey
-	}
-	return s.ring, s.err
-}
-
-func (s *source) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-func cache(t testing.TB, cfg hmacsig.CacheConfig) *hmacsig.Cache {
-	t.Helper()
-	c, err := hmacsig.NewCache(cfg)
-	require.NoError(t, err)
-	return c
-}
-
-func TestCacheLifetimes(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		src := &source{ring: rotation(t, hmacsig.Generate(), hmacsig.Secret{})}
-		c := cache(t, hmacsig.CacheConfig{Source: src})
-		ask := func(id string, want error, calls int32) {
-			t.Helper()
-			_, err := c.Keys(t.Context(), id)
-			require.ErrorIs(t, err, want)
-			require.Equal(t, calls, src.calls.Load())
-		}
-		ask("a", nil, 1)
-		ask("a", nil, 1)
-		ask("unknown", hmacsig.ErrUnknownKey, 2)
-		ask("unknown", hmacsig.ErrUnknownKey, 2)
-		time.Sleep(10 * time.Second)
-		ask("unknown", hmacsig.ErrUnknownKey, 3)
-		ask("a", nil, 3)
-		c.Forget("a")
-		ask("a", nil, 4)
-		time.Sleep(time.Minute)
-		down := errors.New("down")
-		src.fail(down)
-		ask("a", down, 5) // an outdated answer does not cover an error up
-		ask("a", down, 6) // and the error is not cached
-		src.fail(nil)
-		ask("a", nil, 7)
-	})
-}
-
-func TestCacheAsksOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		src := &source{ring: rotation(t, hmacsig.Generate(), hmacsig.Secret{}), hold: make(chan struct{})}
-		c := cache(t, hmacsig.CacheConfig{Source: src, MaxLoads: 1})
-		var ok atomic.Int32
-		impatient, cancel := context.WithCancel(t.Context())
-		for i := range 100 {
-			ctx := t.Context()
-			if i == 0 {
-				ctx = impatient // the one that starts it
-			}
-			synctest.Wait()
-			go func() {
-				if _, err := c.Keys(ctx, "a"); err == nil {
-					ok.Add(1)
-				}
-			}()
-		}
-		synctest.Wait()
-		cancel()
-		synctest.Wait()
-		_, err := c.Keys(t.Context(), "b")
-		require.ErrorContains(t, err, "too many")
-		close(src.hold)
-		synctest.Wait()
-		require.Equal(t, int32(99), ok.Load())
-		require.Equal(t, int32(1), src.calls.Load())
-	})
-}
-
-func TestCacheForgetDuringALookup(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		src := &source{ring: rotation(t, hmacsig.Generate(), hmacsig.Secret{}), hold: make(chan struct{})}
-		c := cache(t, hmacsig.CacheConfig{Source: src})
-		go func() { _, _ = c.Keys(t.Context(), "a") }()
-		synctest.Wait()
-		c.Forget("a") // revoked while the old answer is on its way
-		close(src.hold)
-		synctest.Wait()
-		_, err := c.Keys(t.Context(), "a")
-		require.NoError(t, err)
-		require.Equal(t, int32(2), src.calls.Load())
-	})
-}
-
-func TestCacheTimeoutAndPanic(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		stuck := &source{hold: make(chan struct{})}
-		c := cache(t, hmacsig.CacheConfig{Source: stuck})
-		_, err := c.Keys(t.Context(), "a")
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		c = cache(t, hmacsig.CacheConfig{Source: hmacsig.KeySourceFunc(
-			func(context.Context, string) (hmacsig.Keyring, error) { panic("boom") })})
-		_, err = c.Keys(t.Context(), "a")
-		require.ErrorContains(t, err, "panicked")
-	})
-}
-
-// A flood of invented ids cannot push a real one out.
-func TestCacheIsBounded(t *testing.T) {
-	t.Parallel()
-	src := &source{ring: rotation(t, hmacsig.Generate(), hmacsig.Secret{})}
-	c := cache(t, hmacsig.CacheConfig{Source: src, MaxEntries: 10})
-	for i := range 10 {
-		_, err := c.Keys(t.Context(), fmt.Sprint("real", i))
-		require.NoError(t, err)
-	}
-	for i := range 1000 {
-		_, err := c.Keys(t.Context(), fmt.Sprint("unknown", i))
-		require.ErrorIs(t, err, hmacsig.ErrUnknownKey)
-	}
-	before := src.calls.Load()
-	for i := range 10 {
-		_, err := c.Keys(t.Context(), fmt.Sprint("real", i))
-		require.NoError(t, err)
-	}
-	require.Equal(t, before, src.calls.Load())
-	for i := range 100 {
-		_, err := c.Keys(t.Context(), fmt.Sprint("more", i))
-		require.NoError(t, err)
-	}
-	again := 0
-	for i := range 100 {
-		calls := src.calls.Load()
-		_, _ = c.Keys(t.Context(), fmt.Sprint("more", i))
-		again += int(src.calls.Load() - calls)
-	}
-	require.GreaterOrEqual(t, again, 80, "at most 10 are kept")
 }

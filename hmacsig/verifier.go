@@ -151,9 +151,12 @@ func (v *Verifier) verify(r *http.Request, w *work) (*Key, *Rejection) {
 		return nil, v.refuse(ReasonMalformed, ErrMalformed)
 	}
 	ring, err := v.cfg.Keys.Keys(r.Context(), m.KeyID)
-	// Compared as it is first: what errors.Is costs would tell.
-	if err != nil && err != ErrUnknownKey && !errors.Is(err, ErrUnknownKey) {
-		return nil, v.refuse(ReasonKeysUnavailable, err)
+	if err != nil {
+		// Compared as it is first: what errors.Is costs would tell.
+		if err != ErrUnknownKey && !errors.Is(err, ErrUnknownKey) {
+			return nil, v.refuse(ReasonKeysUnavailable, err)
+		}
+		ring = Keyring{} // whatever came along with the error
 	}
 	if v.cfg.Scheme.Coverage == SignsBody {
 		if rejection := v.readBody(r, &w.content); rejection != nil {
