@@ -14,10 +14,9 @@ const (
 	// grace is how many seconds entries live on: a claim is decided a moment
 	// before it is made, and others may sweep in between.
 	grace = 10
-	// Slot states. A slot is empty (until 0), dead (its time is over, or it
-	// was released), pending or confirmed.
-	slotPending   = 1
-	slotConfirmed = 2
+	// A slot is empty (until 0), dead (its time is over, or it was released),
+	// confirmed, or pending with its holder as its state.
+	slotConfirmed = 1
 	// released marks a dead slot: long ago, but not empty, so that probing
 	// goes on past it.
 	released = 1
@@ -93,7 +92,7 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 		}
 	}
 	until := clampSecond(e.Until.Unix() - 1 + grace)
-	s.slots[free] = slot{hi: hi, lo: lo, until: until, state: slotPending}
+	s.slots[free] = slot{hi: hi, lo: lo, until: until, state: holder(e)}
 	s.sweep = min(s.sweep, until)
 	return Claimed, nil
 }
@@ -116,9 +115,15 @@ func (m *MemoryReplay) settle(e ReplayEntry, apply func(*shard, *slot)) {
 	defer s.mu.Unlock()
 	// A claim whose time has just run out may still be settled: no clock.
 	at, found := s.find(hi, lo, released+1)
-	if found && s.slots[at].state == slotPending {
+	if found && s.slots[at].state == holder(e) {
 		apply(s, &s.slots[at])
 	}
+}
+
+// holder tells the claims of one message apart, by the nanosecond of their
+// decision: one that was released late, or twice, is not the next one's.
+func holder(e ReplayEntry) uint32 {
+	return uint32(e.At.UnixNano()) << 1 // #nosec G115 -- the low bits; even, so never confirmed
 }
 
 // locate folds an entry into 128 bits: those of its ID, which is a MAC or a

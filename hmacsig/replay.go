@@ -50,7 +50,8 @@ type ReplayStore interface {
 	// seconds longer: the decision at e.At takes a moment to get here.
 	Claim(ctx context.Context, e ReplayEntry) (ClaimState, error)
 	// Confirm makes the caller's claim final: from now on Replayed. It and
-	// Release get the entry just as it was claimed.
+	// Release get the entry just as it was claimed; At tells the claims of one
+	// message apart, and what is not the present holder's stays as it is.
 	Confirm(ctx context.Context, e ReplayEntry) error
 	// Release gives the caller's claim up, as if it had never been made.
 	Release(ctx context.Context, e ReplayEntry) error

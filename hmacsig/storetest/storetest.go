@@ -30,6 +30,7 @@ func Run(t *testing.T, make func(t *testing.T) hmacsig.ReplayStore) {
 		{"claim, release, claim again", release},
 		{"settling twice changes nothing", settleTwice},
 		{"settling what was never claimed", settleUnknown},
+		{"settling another's claim", settleAnother},
 		{"tenants and messages are apart", apart},
 		{"one of many claims wins", race},
 		{"one holder at a time", handOver},
@@ -105,6 +106,31 @@ func settleUnknown(t *testing.T, s hmacsig.ReplayStore) {
 	must(t, s.Release(t.Context(), e))
 	must(t, s.Confirm(t.Context(), e))
 	want(t, s, &e, hmacsig.Claimed)
+}
+
+// settleAnother settles a claim that was given up, while somebody else has the
+// message.
+func settleAnother(t *testing.T, s hmacsig.ReplayStore) {
+	first := entry()
+	claim := func(e hmacsig.ReplayEntry, state hmacsig.ClaimState) {
+		t.Helper()
+		got, err := s.Claim(t.Context(), e)
+		if err != nil || got != state {
+			t.Fatalf("Claim: got state %d and error %v, want state %d", got, err, state)
+		}
+	}
+	second, third := first, first
+	second.At = first.At.Add(time.Millisecond)
+	third.At = first.At.Add(time.Second)
+	claim(first, hmacsig.Claimed)
+	must(t, s.Release(t.Context(), first))
+	claim(second, hmacsig.Claimed)
+	must(t, s.Release(t.Context(), first))
+	claim(third, hmacsig.InFlight)
+	must(t, s.Confirm(t.Context(), first))
+	claim(third, hmacsig.InFlight)
+	must(t, s.Release(t.Context(), second))
+	claim(third, hmacsig.Claimed)
 }
 
 func apart(t *testing.T, s hmacsig.ReplayStore) {
