@@ -127,7 +127,10 @@ func TestLongOriginsCostNothing(t *testing.T) {
 		Tenant:  func(*http.Request) string { asked++; return "t" },
 	})
 	require.NoError(t, err)
-	for origin, want := range map[string]int{"https://" + longHost(253): 1, "https://" + strings.Repeat("a", 323): 0} {
+	for origin, want := range map[string]int{
+		"https://" + longHost(253):            1,
+		"https://" + strings.Repeat("a", 323): 0,
+	} {
 		asked = 0
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Origin", origin)

@@ -197,7 +197,8 @@ func TestDestroyingOutlivesTheRequest(t *testing.T) {
 // MaxData itself fits; a byte more does not.
 func TestMaxDataIsExact(t *testing.T) {
 	login := sessions.Login{User: "ada", Level: sessions.AAL1}
-	for size, want := range map[int]error{len(`{"N":0}`): nil, len(`{"N":0}`) - 1: sessions.ErrTooLarge} {
+	fits := len(`{"N":0}`)
+	for size, want := range map[int]error{fits: nil, fits - 1: sessions.ErrTooLarge} {
 		m := newManager(t, func(c *sessions.Config) { c.MaxData = size })
 		(&browser{}).do(m, func(ctx context.Context) {
 			require.ErrorIs(t, m.Start(ctx, login, cart{}), want)
