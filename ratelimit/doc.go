@@ -53,8 +53,8 @@
 //     budget. A cost that can never pass is refused as such, without a wait.
 //   - Nothing is charged for an invalid policy, a missing key, or by the zero
 //     value: they are refused.
-//   - The in-process store never uses more than 120 bytes per key of its
-//     capacity. No flood of keys gives a denied key new budget: places are
+//   - The in-process store's buckets never use more than 120 bytes per key of
+//     its capacity and 256 KiB. No flood of keys gives a denied key new budget: places are
 //     reused only once their bucket is full again, and keys that find no place
 //     share one bucket per policy.
 //   - An account is never locked for everyone by failed logins.

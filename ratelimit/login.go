@@ -18,7 +18,8 @@ type LoginConfig struct {
 	Failures int
 	Window   time.Duration
 	// AddressFailures is the same for one address over all accounts, against
-	// one password tried on many. Offices share addresses, so it is larger.
+	// one password tried on many. Offices share addresses, so it is larger: above
+	// what one has in progress at once, as logins count until they succeed.
 	// Default 4 times Failures; at most 10,000.
 	AddressFailures int
 	// Ban is the first ban. Each further one within a day is twice as long, up

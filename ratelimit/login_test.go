@@ -351,7 +351,9 @@ func TestLoginGuardLocalRemembersBans(t *testing.T) {
 		require.Nil(t, fail(t, g, home, "tried"))
 	}
 	s.err = errors.New("down")
-	require.NotNil(t, fail(t, g, home, "banned"), "the outage lifted a ban")
+	r := fail(t, g, home, "banned")
+	require.NotNil(t, r, "the outage lifted a ban")
+	require.InDelta(t, 30*time.Minute, r.RetryAfter, float64(time.Minute))
 	left := 0
 	for fail(t, g, home, "tried") == nil {
 		left++

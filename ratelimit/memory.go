@@ -19,7 +19,8 @@ const shardCount = 64
 // process.
 //
 // Consistency: every Take is atomic over all its policies. Memory: at most 120
-// bytes per key of capacity; nothing else grows. A place is reused only once
+// bytes per key of capacity and 256 KiB. What Enter keeps comes on top, for as
+// long as places are held: at most as many keys. A place is reused only once
 // its bucket is full again, so that no flood of new keys gives a denied one
 // new budget. When no such place is found, new keys of a policy share one
 // overflow bucket with the policy's limit: strict for newcomers, fair to the

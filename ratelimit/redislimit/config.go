@@ -50,7 +50,7 @@ type Config struct {
 	DangerouslyAllowEviction bool
 
 	// OnState, if set, is called when the store goes out (err is the cause) and
-	// when it comes back (err is nil). It must return quickly.
+	// when it comes back (err is nil). It must return quickly and not use the Store.
 	OnState func(err error)
 }
 

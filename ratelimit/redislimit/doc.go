@@ -47,8 +47,8 @@
 // HMAC-SHA256: neither addresses nor credentials can be read from Redis, nor
 // found by trying. Its value is one integer, and it expires when the bucket is
 // full. All keys of one tenant (ratelimit.Key.In), and all policies on one key,
-// share a Cluster slot. Policies in different slots cannot be decided together
-// and are refused.
+// share a Cluster slot. Policies in different slots cannot be decided together:
+// that is an error, on which each policy does as its OnOutage says.
 //
 // # Server
 //

@@ -40,6 +40,7 @@ type entry struct {
 	credit int64     // repeats taken ahead and not used
 	asked  int64     // repeats being taken ahead right now
 	size   int64     // repeats to take ahead next time
+	marks  uint64    // of the keys that it is about
 }
 
 func newMemo(cfg Config) *memo {
@@ -48,14 +49,23 @@ func newMemo(cfg Config) *memo {
 
 func (m *memo) shard(id uint64) *memoShard { return &m.shards[id>>32%memoShards] }
 
-func (m *memo) clear() {
+// clear drops what is known about decisions on marked keys, and with it little
+// else: what others have taken ahead would be lost.
+func (m *memo) clear(marks uint64) {
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.Lock()
-		sh.seen = nil
+		for id, e := range sh.seen {
+			if e.marks&marks != 0 {
+				delete(sh.seen, id)
+			}
+		}
 		sh.mu.Unlock()
 	}
 }
+
+// mark is one of 64 bits, by the last 6 bits of a key's hash.
+func mark(key string) uint64 { return 1 << (key[len(key)-1] % 64) }
 
 // answer decides without Redis, if it can.
 func (m *memo) answer(id uint64, policies []ratelimit.Policy, results []ratelimit.Result) bool {
@@ -162,12 +172,18 @@ func (m *memo) learn(g *group, admitted int64, started time.Time) {
 		return
 	}
 	e.at, e.busy = started, g.busy
+	for _, key := range c.keys[:c.n] {
+		e.marks |= mark(key)
+	}
 	if denied {
 		e.denied = started.Add(min(max(g.wait(), m.hold(c)), maxHold))
 		return
 	}
 	e.denied = time.Time{}
 	if extra := admitted - g.members; extra > 0 {
+		if !now.Before(e.leased) {
+			e.credit = 0 // too late to be used, whatever has come since
+		}
 		e.credit += extra
 		e.leased = started.Add(m.leaseTime)
 	}

@@ -2,14 +2,15 @@ package redislimit_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/internal/loopback"
@@ -17,36 +18,64 @@ import (
 	"github.com/opsmantik/sallyport/ratelimit/redislimit"
 )
 
-// The promises of an outage, with room for a busy machine: these tests share
-// two cores with others.
+// The promises of an outage. A busy machine may stop a test for longer than
+// they are, so a promise counts as kept if it was in one of three outages.
 const (
 	firstDecision = 50 * time.Millisecond
 	breakerOpens  = 250 * time.Millisecond
 	recovers      = time.Second
-	slack         = 500 * time.Millisecond
+	slack         = 250 * time.Millisecond
+	tries         = 3
 )
 
 func defaults(c *redislimit.Config) { c.Timeout = 0 }
 
 func attempt(s *redislimit.Store, key string) (time.Duration, error) {
 	start := time.Now()
-	p := []ratelimit.Policy{perHour("a", key, 1000)}
+	p := []ratelimit.Policy{perHour("a", key, 100_000)}
 	err := s.Take(context0, p, make([]ratelimit.Result, 1))
 	return time.Since(start), err
 }
 
-// checkOutage asserts the timing of an outage that has begun, and, after heal,
-// of the recovery.
-func checkOutage(t *testing.T, s *redislimit.Store, heal func()) {
+// warm returns once the store answers.
+func warm(t *testing.T, s *redislimit.Store) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := attempt(s, "warm")
+		return err == nil
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+// checkOutage asserts the timing of an outage and of the recovery.
+func checkOutage(t *testing.T, s *redislimit.Store, begin, heal func()) {
+	t.Helper()
+	var late []string
+	for range tries {
+		begin()
+		late = append(outage(t, s), recovery(t, s, heal)...)
+		if len(late) == 0 {
+			return
+		}
+	}
+	require.Empty(t, late, "in %d outages", tries)
+}
+
+// outage returns what took too long in an outage that has begun.
+func outage(t *testing.T, s *redislimit.Store) (late []string) {
 	t.Helper()
 	start := time.Now()
 	took, err := attempt(s, "first")
 	require.Error(t, err)
-	require.Less(t, took, firstDecision+slack)
-	for s.Stats().Outages == 0 {
-		_, err := attempt(s, "next")
+	if took > firstDecision+slack {
+		late = append(late, fmt.Sprint("first decision: ", took))
+	}
+	for !strings.Contains(err.Error(), "not asked") {
+		require.Less(t, time.Since(start), 10*time.Second, "the breaker stays closed")
+		_, err = attempt(s, "next")
 		require.Error(t, err)
-		require.Less(t, time.Since(start), breakerOpens+slack, "the breaker stays closed")
+	}
+	if took = time.Since(start); took > breakerOpens+slack {
+		late = append(late, fmt.Sprint("breaker opened: ", took))
 	}
 	const n = 10_000
 	start = time.Now()
@@ -54,35 +83,36 @@ func checkOutage(t *testing.T, s *redislimit.Store, heal func()) {
 		_, err = attempt(s, "open")
 		require.Error(t, err)
 	}
-	require.Less(t, time.Since(start)/n, 20*time.Microsecond, "decisions while open")
-
-	heal()
-	start = time.Now()
-	for {
-		if _, err := attempt(s, "back"); err == nil {
-			break
-		}
-		require.Less(t, time.Since(start), recovers+slack, "no recovery")
-		<-time.After(5 * time.Millisecond)
+	if took = time.Since(start) / n; took > 20*time.Microsecond {
+		late = append(late, fmt.Sprint("decision while open: ", took))
 	}
+	return late
+}
+
+// recovery heals and returns what took too long.
+func recovery(t *testing.T, s *redislimit.Store, heal func()) (late []string) {
+	t.Helper()
+	heal()
+	start := time.Now()
+	warm(t, s)
+	if took := time.Since(start); took > recovers+slack {
+		late = append(late, fmt.Sprint("recovery: ", took))
+	}
+	return late
 }
 
 func TestKilledServer(t *testing.T) {
 	server := loopback.StartRedis(t)
 	s := open(t, server.Addr, defaults)
-	_, err := attempt(s, "warm")
-	require.NoError(t, err)
-	server.Kill()
-	checkOutage(t, s, server.Restart)
+	warm(t, s)
+	checkOutage(t, s, server.Kill, server.Restart)
 }
 
 func TestPausedServer(t *testing.T) {
 	server := loopback.StartRedis(t)
 	s := open(t, server.Addr, defaults)
-	_, err := attempt(s, "warm")
-	require.NoError(t, err)
-	server.Pause()
-	checkOutage(t, s, server.Resume)
+	warm(t, s)
+	checkOutage(t, s, server.Pause, server.Resume)
 	// What was sent into the pause ran late: bounded by what was counted.
 	require.Positive(t, s.Stats().Unknown)
 	require.LessOrEqual(t, s.Stats().Unknown, s.Stats().Calls)
@@ -92,10 +122,24 @@ func TestPausedServer(t *testing.T) {
 func TestPausedServerUnderConcurrency(t *testing.T) {
 	server := loopback.StartRedis(t)
 	s := open(t, server.Addr, defaults)
-	_, err := attempt(s, "warm")
-	require.NoError(t, err)
-	server.Pause()
-	defer server.Resume()
+	var slowest time.Duration
+	for range tries {
+		warm(t, s)
+		before := s.Stats().Outages
+		server.Pause()
+		slowest = storm(s)
+		after := s.Stats().Outages
+		server.Resume()
+		require.Equal(t, before+1, after)
+		if slowest < 2*firstDecision+slack {
+			return
+		}
+	}
+	require.Less(t, slowest, 2*firstDecision+slack)
+}
+
+// storm returns the time of the slowest of many concurrent decisions.
+func storm(s *redislimit.Store) time.Duration {
 	var slowest atomic.Int64
 	var wg sync.WaitGroup
 	for range 64 {
@@ -109,8 +153,7 @@ func TestPausedServerUnderConcurrency(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Less(t, time.Duration(slowest.Load()), 2*firstDecision+slack)
-	require.EqualValues(t, 1, s.Stats().Outages)
+	return time.Duration(slowest.Load())
 }
 
 func TestServerThatIsNotThereAtStart(t *testing.T) {
@@ -121,10 +164,11 @@ func TestServerThatIsNotThereAtStart(t *testing.T) {
 		c.OnState = func(err error) { states.Store(err == nil, true) }
 	})
 	_, err := attempt(s, "k")
-	require.Error(t, err)
+	require.ErrorContains(t, err, "not asked")
 	_, out := states.Load(false)
 	require.True(t, out, "OnState was not told of the outage")
-	checkOutage(t, s, server.Restart)
+	begin := func() {}
+	checkOutage(t, s, func() { begin(); begin = server.Kill }, server.Restart)
 	_, back := states.Load(true)
 	require.True(t, back, "OnState was not told of the recovery")
 }
@@ -136,12 +180,16 @@ func TestSlowServer(t *testing.T) {
 	proxy := newProxy(t, addr)
 	s := open(t, proxy.addr, defaults)
 	proxy.delay.Store(int64(5 * time.Millisecond))
-	for range 5 {
-		_, err := attempt(s, "slow")
-		require.NoError(t, err)
-	}
-	proxy.delay.Store(int64(500 * time.Millisecond))
-	checkOutage(t, s, func() { proxy.delay.Store(0) })
+	require.Eventually(t, func() bool {
+		for range 5 {
+			if took, err := attempt(s, "slow"); err != nil || took < 5*time.Millisecond {
+				return false
+			}
+		}
+		return true
+	}, 10*time.Second, 5*time.Millisecond)
+	checkOutage(t, s,
+		func() { proxy.delay.Store(int64(500 * time.Millisecond)) }, func() { proxy.delay.Store(0) })
 }
 
 // A call whose reply is lost has been charged. It must not be sent again.
@@ -166,8 +214,9 @@ func TestReadOnlyReplicaIsOut(t *testing.T) {
 	require.NoError(t, err)
 	c := client(t, replica)
 	s := open(t, replica)
-	require.NoError(t, c.ReplicaOf(t.Context(), host, port).Err())
-	checkOutage(t, s, func() { require.NoError(t, c.ReplicaOf(t.Context(), "NO", "ONE").Err()) })
+	checkOutage(t, s,
+		func() { require.NoError(t, c.ReplicaOf(t.Context(), host, port).Err()) },
+		func() { require.NoError(t, c.ReplicaOf(t.Context(), "NO", "ONE").Err()) })
 }
 
 func TestEvictingServerIsRefused(t *testing.T) {
@@ -223,7 +272,7 @@ func TestCloseDuringOutage(t *testing.T) {
 // Each way to bear an outage, seen from a Limiter.
 func TestOutageModes(t *testing.T) {
 	server := loopback.StartRedis(t)
-	store := open(t, server.Addr, defaults)
+	store := open(t, server.Addr)
 	const instances = 4
 	l, err := ratelimit.New(ratelimit.Config{Store: store, Instances: instances})
 	require.NoError(t, err)
@@ -275,7 +324,7 @@ func TestOutageModes(t *testing.T) {
 	server.Restart()
 	require.Eventually(t, func() bool {
 		return !l.Decide(t.Context(), closed).Degraded
-	}, 2*time.Second, 5*time.Millisecond)
+	}, 10*time.Second, 5*time.Millisecond)
 }
 
 // proxy stands between client and server: it can delay, and it can cut the
@@ -329,5 +378,3 @@ func (p *proxy) replies(in, out net.Conn) {
 		}
 	}
 }
-
-var _ = redis.Nil

@@ -32,7 +32,7 @@ func (s *Store) send(batch []*call, own *call) {
 	at := 0
 	for i := range groups {
 		g := &groups[i]
-		if err == nil && at+1+g.first.n > len(reply) {
+		if err == nil && (at+1+g.first.n > len(reply) || !integers(reply[at:at+1+g.first.n])) {
 			err = errReply
 		}
 		if err != nil {
@@ -96,10 +96,7 @@ func (s *Store) run(groups []group, now time.Time) ([]any, error) {
 // answer hands the reply of a group to its members. The first repeats that were
 // charged are theirs, in order; what is left is a lease.
 func (s *Store) answer(g *group, batch []*call, reply []any, started time.Time) {
-	admitted, ok := reply[0].(int64)
-	if !ok {
-		admitted = 0
-	}
+	admitted, _ := reply[0].(int64) // integers has said so
 	var short [ratelimit.MaxPolicies]bool
 	for i := range g.first.n {
 		g.busy[i], _ = reply[1+i].(int64)
@@ -123,6 +120,15 @@ func (s *Store) answer(g *group, batch []*call, reply []any, started time.Time) 
 		}
 	}
 	s.memo.learn(g, admitted, started)
+}
+
+// integers reports whether a reply is what the script returns. What is not must
+// not be read as a bucket that is full.
+func integers(reply []any) bool {
+	return !slices.ContainsFunc(reply, func(v any) bool {
+		_, ok := v.(int64)
+		return !ok
+	})
 }
 
 // uncertain reports whether the command may have run, or may still run.

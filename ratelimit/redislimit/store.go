@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,10 +90,20 @@ func (s *Store) start() error {
 	}
 	if err != nil {
 		for i := range s.breakers {
-			s.breakers[i].fail(s, "start", err, maxFailures)
+			s.breakers[i].fail(s, s.tagFor(i), err, maxFailures)
 		}
 	}
 	return nil
+}
+
+// tagFor returns a hash tag in the part of the slots that a breaker answers
+// for: probing another part would tell of another node.
+func (s *Store) tagFor(i int) string {
+	for n := 0; ; n++ {
+		if tag := strconv.Itoa(n); s.breaker(tag) == &s.breakers[i] {
+			return tag
+		}
+	}
 }
 
 // Close ends the connections. Decisions fail afterwards.
@@ -167,12 +178,14 @@ func (s *Store) Forget(ctx context.Context, policies []ratelimit.Policy) error {
 	}
 	var errs []error
 	ctx = context.WithoutCancel(ctx)
+	var marks uint64
 	for i := range policies {
 		key := s.names.name(domainBucket, &policies[i])
 		cmd := redis.NewIntCmd(ctx, "del", key)
 		errs = append(errs, s.ask(ctx, key, cmd))
+		marks |= mark(key)
 	}
-	s.memo.clear()
+	s.memo.clear(marks)
 	return errors.Join(errs...)
 }
 

@@ -262,8 +262,9 @@ func TestDenialEndsOnTime(t *testing.T) {
 		}
 		<-time.After(r.RetryAfter)
 	}
-	require.LessOrEqual(t, admitted, 21)
-	require.GreaterOrEqual(t, admitted, 15, "far below 10 per second")
+	most := int(time.Since(start)/p.Limit.Interval()) + 1
+	require.LessOrEqual(t, admitted, most)
+	require.GreaterOrEqual(t, admitted, 10, "far below 10 per second")
 }
 
 // Units taken ahead are admitted without a call, never beyond the limit, and
@@ -376,11 +377,11 @@ func TestPlaceIsKeptWhileRenewedAndGivenBack(t *testing.T) {
 	l, err := ratelimit.New(ratelimit.Config{Store: open(t, loopback.Redis(t))})
 	require.NoError(t, err)
 	f := ratelimit.InFlight{
-		Name: "export", Key: ratelimit.TextKey("site"), Max: 1, Lease: time.Second,
+		Name: "export", Key: ratelimit.TextKey("site"), Max: 1, Lease: 2 * time.Second,
 	}
 	release, d := l.Acquire(t.Context(), f)
 	require.True(t, d.Allowed)
-	<-time.After(1500 * time.Millisecond)
+	<-time.After(3 * time.Second)
 	_, d = l.Acquire(t.Context(), f)
 	require.Equal(t, ratelimit.ReasonInFlight, d.Reason, "the lease was not renewed")
 	release()
