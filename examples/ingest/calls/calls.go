@@ -26,6 +26,8 @@ type (
 	Junk struct{}
 	// Undo is to take a seal or a junk back.
 	Undo struct{}
+	// ViewAudit is to see who did what.
+	ViewAudit struct{}
 )
 
 // Permission names the permission.
@@ -40,15 +42,19 @@ func (Junk) Permission() string { return "calls:junk" }
 // Permission names the permission.
 func (Undo) Permission() string { return "calls:undo" }
 
+// Permission names the permission.
+func (ViewAudit) Permission() string { return "audit:view" }
+
 // Roles is the permission table: nothing is inherited.
 func Roles() map[tenancy.Role][]string {
-	all := []string{
+	manager := []string{
 		View{}.Permission(), Seal{}.Permission(), Junk{}.Permission(), Undo{}.Permission(),
 	}
+	admin := append([]string{ViewAudit{}.Permission()}, manager...)
 	return map[tenancy.Role][]string{
-		tenancy.RoleSuperadmin: all,
-		tenancy.RoleAdmin:      all,
-		tenancy.RoleManager:    all,
+		tenancy.RoleSuperadmin: admin,
+		tenancy.RoleAdmin:      admin,
+		tenancy.RoleManager:    manager,
 		tenancy.RoleRep:        {View{}.Permission()},
 	}
 }
@@ -69,6 +75,13 @@ func (c *Calls) List(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Vie
 func (c *Calls) Events(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
 	rows, err := c.DB.Events(r.Context(), g.Site(), listLimit)
 	c.list(w, r, "events", rows, err)
+}
+
+// Audit answers GET /api/audit?site_id=...: the site's part of the log, as it
+// was recorded.
+func (c *Calls) Audit(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewAudit]) {
+	rows, err := c.DB.AuditOf(r.Context(), g.Site(), listLimit)
+	c.list(w, r, "entries", rows, err)
 }
 
 func (c *Calls) list(w http.ResponseWriter, r *http.Request, name string, rows any, err error) {

@@ -14,7 +14,7 @@ import (
 )
 
 // newAccess is the gate of everything that belongs to one site. The site comes
-// from the path, or from the stored call, and never from anything else.
+// from the path, the query or the stored call; where two name it, they agree.
 func newAccess(
 	s *settings.Settings, accounts *account.Accounts, db *sqlite.DB, count counter,
 ) (*tenancy.Gate, error) {
@@ -33,7 +33,7 @@ func newAccess(
 			return identify(accounts, challenged, r)
 		},
 		Sources: []tenancy.Source{
-			tenancy.FromPath("site_id"),
+			tenancy.FromPath("site_id"), tenancy.FromQuery("site_id"),
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) { return siteOfCall(db, r) }),
 		},
 		Member: func(_ context.Context, user, site string) (tenancy.Role, error) {

@@ -69,17 +69,18 @@ func TestPermissionMatrix(t *testing.T) {
 		"GET /api/sites/" + siteA + "/calls", "GET /api/sites/" + siteA + "/events",
 		"GET /api/sites/" + siteB + "/calls", "GET /api/sites/" + strings.Repeat("9", 32) + "/calls",
 		"POST /api/calls/" + id + "/seal", "POST /api/calls/" + id + "/undo", "POST /api/calls/UNKNOWN/junk",
+		"GET /api/audit?site_id=" + siteA, "GET /api/audit", "GET /api/sites/" + siteA + "/calls?site_id=" + siteB,
 	}
 	for name, want := range map[string][]int{
-		"nobody":             {401, 401, 401, 401, 401, 401, 401},
-		"a made-up session":  {401, 401, 401, 401, 401, 401, 401},
-		"admin, one factor":  {401, 401, 404, 404, 401, 401, 404},
-		"rep":                {200, 200, 404, 404, 404, 404, 404},
-		"enrolled, password": {401, 401, 401, 401, 401, 401, 401},
-		"enrolled, both":     {200, 200, 404, 404, 200, 200, 404},
-		"another site's":     {404, 404, 200, 404, 404, 404, 404},
-		"manager":            {200, 200, 404, 404, 200, 200, 404},
-		"admin, two factors": {200, 200, 404, 404, 200, 200, 404},
+		"nobody":             {401, 401, 401, 401, 401, 401, 401, 401, 401, 401},
+		"a made-up session":  {401, 401, 401, 401, 401, 401, 401, 401, 401, 401},
+		"admin, one factor":  {401, 401, 404, 404, 401, 401, 404, 401, 400, 400},
+		"rep":                {200, 200, 404, 404, 404, 404, 404, 404, 400, 400},
+		"enrolled, password": {401, 401, 401, 401, 401, 401, 401, 401, 401, 401},
+		"enrolled, both":     {200, 200, 404, 404, 200, 200, 404, 404, 400, 400},
+		"another site's":     {404, 404, 200, 404, 404, 404, 404, 404, 400, 400},
+		"manager":            {200, 200, 404, 404, 200, 200, 404, 404, 400, 400},
+		"admin, two factors": {200, 200, 404, 404, 200, 200, 404, 200, 400, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i, path := range paths {
@@ -147,6 +148,11 @@ func TestSealJunkUndo(t *testing.T) {
 	require.Equal(t, []string{"seal", "undo", "junk", "undo"},
 		r.list(t.Context(), `SELECT action FROM call_actions ORDER BY audit_seq`),
 		"what was refused is not in the record, what was done is")
+
+	log := r.do(http.MethodGet, "/api/audit?site_id="+siteA, "", "Cookie", cookie)
+	require.Equal(t, 200, log.Status)
+	require.Equal(t, 4, strings.Count(log.Body, `"actor":{"kind":"user","id":"admin"}`), log.Body)
+	require.Contains(t, log.Body, `"action":"calls.seal","target":{"kind":"call","id":"`+id+`"}`)
 }
 
 func TestLoginTellsNothingAndSlowsGuessing(t *testing.T) {

@@ -110,6 +110,7 @@ func (srv *Server) routes(own []string, workerURL string) (http.Handler, error) 
 
 	handle("GET /api/sites/{site_id}/calls", tenancy.Route(g.access, admin.List), g.session.Wrap)
 	handle("GET /api/sites/{site_id}/events", tenancy.Route(g.access, admin.Events), g.session.Wrap)
+	handle("GET /api/audit", tenancy.Route(g.access, admin.Audit), g.session.Wrap)
 	handle("POST /api/calls/{id}/seal", tenancy.Route(g.access, admin.Seal), g.session.Wrap)
 	handle("POST /api/calls/{id}/junk", tenancy.Route(g.access, admin.Junk), g.session.Wrap)
 	handle("POST /api/calls/{id}/undo", tenancy.Route(g.access, admin.Undo), g.session.Wrap)

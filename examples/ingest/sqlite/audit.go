@@ -8,6 +8,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/opsmantik/sallyport/audit"
 )
 
@@ -57,6 +59,32 @@ func record(tx *sql.Tx, act Act, previous, status string) error {
 		}
 	}
 	return nil
+}
+
+// AuditRow is one entry of the log and its place in it.
+type AuditRow struct {
+	Index int64          `json:"index"`
+	Entry jsontext.Value `json:"entry"` // exactly what was hashed
+}
+
+// AuditOf lists a site's newest entries.
+func (db *DB) AuditOf(ctx context.Context, site string, limit int) ([]AuditRow, error) {
+	const query = `SELECT seq, entry FROM audit_log JOIN call_actions ON seq = audit_seq
+		WHERE site_id = ? ORDER BY seq DESC LIMIT ?`
+	rows, err := db.read.QueryContext(ctx, query, site, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	list := []AuditRow{}
+	for rows.Next() {
+		var row AuditRow
+		if err := rows.Scan(&row.Index, (*[]byte)(&row.Entry)); err != nil {
+			return nil, err
+		}
+		list = append(list, row)
+	}
+	return list, rows.Err()
 }
 
 const selectHead = `SELECT head FROM audit_head WHERE only = 1`

@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS call_actions (
 	previous  TEXT    NOT NULL,
 	at        INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS call_actions_site ON call_actions (site_id, audit_seq);
 
 -- Entries exactly as they were hashed.
 CREATE TABLE IF NOT EXISTS audit_log (
