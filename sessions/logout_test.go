@@ -25,18 +25,31 @@ func clocks(wall, monotonic time.Duration) time.Time {
 	return t
 }
 
-// rotating steps the browser up just before the victim's logout reaches the store.
+// rotating steps the browser up just before the victim's logout deletes anything.
 type rotating struct {
 	sessions.Store
 	before func()
 }
 
 func (s *rotating) End(ctx context.Context, which sessions.Selection) (int, error) {
+	s.rotate()
+	return s.Store.End(ctx, which)
+}
+
+func (s *rotating) Swap(
+	ctx context.Context, old sessions.Key, next *sessions.Record,
+) (sessions.Record, error) {
+	if next == nil {
+		s.rotate()
+	}
+	return s.Store.Swap(ctx, old, next)
+}
+
+func (s *rotating) rotate() {
 	if before := s.before; before != nil {
 		s.before = nil
 		before()
 	}
-	return s.Store.End(ctx, which)
 }
 
 // Logout and login end the session, not the token that it had a moment ago.
