@@ -26,7 +26,7 @@ func (v *Verifier) prove(w *work, signer *Key, p *Proof) {
 	p.Replay.KeyID, p.Replay.At = m.KeyID, now
 	p.Replay.Until = time.Unix(expires+1, 0) // the last second counts whole
 	if m.Nonce != "" {
-		p.Replay.ID, w.base = nonceID(w.base, v.cfg.Scheme.Name, m.Nonce)
+		p.Replay.ID, w.base = nonceID(w.base, v.space, m.Nonce)
 		return
 	}
 	// The MAC that matched: it stays the same when keys come and go.

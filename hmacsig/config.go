@@ -9,6 +9,7 @@ import (
 
 const (
 	defaultBody = 1 << 20
+	maxBody     = 1 << 40
 	maxWindow   = 24 * time.Hour
 )
 
@@ -28,13 +29,18 @@ type Config struct {
 	// Replay remembers accepted messages. Nil: a new MemoryReplay of the
 	// default size, which is right for one process and one only.
 	Replay ReplayStore
+	// Realm keeps the nonces of this verifier apart from those of others that
+	// share Replay, for schemes that sign a nonce and no key id: two senders of
+	// Standard Webhooks may choose the same one, and one could use up the
+	// other's. Instances of one service have the same Realm. At most 255 bytes.
+	Realm string
 	// DangerouslyAllowReplay leaves replays to the application, which then
 	// claims Proof.Replay in the transaction that stores the effect: the
 	// one arrangement that survives a crash between the two.
 	DangerouslyAllowReplay bool
 
-	// MaxBodyBytes is the largest body, default 1 MiB. A larger one is
-	// refused with 413, as soon as Content-Length says so.
+	// MaxBodyBytes is the largest body, default 1 MiB, at most 1 TiB. A larger
+	// one is refused with 413, as soon as Content-Length says so.
 	MaxBodyBytes int64
 	// SpoolAbove, if set, keeps bodies of more bytes than this in a temporary
 	// file in SpoolDir (default os.TempDir) instead of in memory. The handler
@@ -44,11 +50,12 @@ type Config struct {
 	// DangerouslyStreamBody hands the body to the handler while it arrives.
 	// Only for SignsDigest schemes, whose headers are proved by then; the last
 	// Read returns ErrDigest instead of io.EOF if the body is another one. A
-	// handler must therefore do nothing that it cannot undo before io.EOF.
+	// handler must therefore do nothing that it cannot undo before io.EOF. A
+	// body that ends in any other way than io.EOF releases the message.
 	DangerouslyStreamBody bool
 
 	// OnDecision, if set, is called once per request after the decision,
-	// allow and refuse.
+	// allow and refuse. If it panics, the message is released.
 	OnDecision func(*http.Request, Decision)
 	// OnReject, if set, replaces the default problem+json answer.
 	OnReject func(http.ResponseWriter, *http.Request, *Rejection)
@@ -79,6 +86,9 @@ func (c *Config) problems() error {
 	if len(s.Name) > 255 {
 		bad("Scheme.Name", s.Name, "is longer than 255 bytes")
 	}
+	if len(c.Realm) > 255 {
+		bad("Realm", "", "is longer than 255 bytes")
+	}
 	if s.Coverage < SignsBody || s.Coverage > SignsHead {
 		bad("Scheme.Coverage", fmt.Sprint(int(s.Coverage)), "is not one of the constants")
 	}
@@ -100,8 +110,8 @@ func (c *Config) problems() error {
 	if c.DangerouslyAllowReplay && c.Replay != nil {
 		bad("Replay", "", "is set together with DangerouslyAllowReplay")
 	}
-	if c.MaxBodyBytes < 0 {
-		bad("MaxBodyBytes", fmt.Sprint(c.MaxBodyBytes), "is negative")
+	if c.MaxBodyBytes < 0 || c.MaxBodyBytes > maxBody {
+		bad("MaxBodyBytes", fmt.Sprint(c.MaxBodyBytes), "is not between 0 and 1 TiB")
 	}
 	if c.SpoolAbove < 0 || c.SpoolAbove > 0 && c.SpoolAbove >= c.bodyLimit() {
 		bad("SpoolAbove", fmt.Sprint(c.SpoolAbove), "is not below MaxBodyBytes")

@@ -150,6 +150,26 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// A hook that panics has not decided: its message can be sent again.
+func TestPanickingHookReleases(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	calls := 0
+	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+		c.OnDecision = func(*http.Request, hmacsig.Decision) {
+			if calls++; calls <= 2 {
+				panic("a hook of theirs")
+			}
+		}
+	})
+	request := signed(t, s, "{}")
+	require.Panics(t, func() { _, _ = v.Check(request()) })
+	h := v.Wrap(status(http.StatusOK))
+	require.Panics(t, func() { h.ServeHTTP(httptest.NewRecorder(), request()) })
+	require.Equal(t, http.StatusOK, serve(h, request()).Code)
+	require.Equal(t, http.StatusConflict, serve(h, request()).Code)
+}
+
 func TestProblemBody(t *testing.T) {
 	t.Parallel()
 	w := serve(verifier(t, hmacsig.OpsMantik(), hmacsig.Generate()).Wrap(status(http.StatusOK)),

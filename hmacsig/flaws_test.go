@@ -322,6 +322,22 @@ func TestFlawNoncesScopedAcrossTenants(t *testing.T) {
 	}
 }
 
+// Nor may two senders, each with a verifier, use up each other's nonces in the
+// store that the verifiers share.
+func TestFlawNoncesScopedAcrossSenders(t *testing.T) {
+	t.Parallel()
+	scheme, store := fixedNonce(hmacsig.StandardWebhooks()), hmacsig.NewMemoryReplay(0)
+	for _, row := range []struct {
+		realm string
+		want  hmacsig.Reason
+	}{{"a", ""}, {"b", ""}, {"", ""}, {"a", hmacsig.ReasonInFlight}, {"ab", ""}} {
+		s := hmacsig.Generate()
+		v := custom(t, scheme, s, func(c *hmacsig.Config) { c.Replay, c.Realm = store, row.realm })
+		_, err := v.Check(signAt(t, scheme, s, time.Now(), "{}"))
+		require.Equal(t, row.want, reasonOf(t, err), row.realm)
+	}
+}
+
 func fixedNonce(scheme hmacsig.Scheme) hmacsig.Scheme {
 	base := scheme.Base
 	scheme.Base = func(dst []byte, r *http.Request, m *hmacsig.Message) []byte {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -168,6 +169,14 @@ func TestConfigProblems(t *testing.T) {
 		"DangerouslyStreamBody",
 	} {
 		require.ErrorContains(t, err, "hmacsig: "+field+":")
+	}
+	// One more than the largest number would be the smallest.
+	for _, size := range []int64{1<<40 + 1, math.MaxInt64} {
+		_, err = hmacsig.New(hmacsig.Config{MaxBodyBytes: size, Realm: strings.Repeat("x", 256)})
+		require.ErrorContains(t, err, "MaxBodyBytes")
+		require.ErrorContains(t, err, "Realm")
+		_, err = hmacsig.NewSigner(hmacsig.SignerConfig{MaxBodyBytes: size})
+		require.ErrorContains(t, err, "MaxBodyBytes")
 	}
 	_, err = hmacsig.NewSigner(hmacsig.SignerConfig{KeyID: strings.Repeat("x", 257), MaxBodyBytes: -1})
 	for _, field := range []string{"Scheme", "Secret", "KeyID", "MaxBodyBytes"} {

@@ -10,8 +10,8 @@ import (
 type ReplayEntry struct {
 	// KeyID is whose message it is, so that tenants never collide.
 	KeyID string
-	// ID is the decoded MAC that matched, or a SHA-256 of the scheme and the
-	// signed nonce: never a header's text, which has several spellings.
+	// ID is the decoded MAC that matched, or a SHA-256 of the scheme,
+	// the realm and the signed nonce: never a header's text, which has several spellings.
 	ID [sha256.Size]byte
 	// At is the moment of the decision, and Until the first moment at which
 	// the message can no longer be accepted.
@@ -57,10 +57,16 @@ type ReplayStore interface {
 	Release(ctx context.Context, e ReplayEntry) error
 }
 
-// nonceID hashes a nonce under its scheme's name, whose length goes first so
-// that no two pairs give the same bytes. It returns scratch for reuse.
-func nonceID(scratch []byte, scheme, nonce string) (id [sha256.Size]byte, _ []byte) {
-	scratch = append(scratch[:0], byte(len(scheme)))
-	scratch = append(append(scratch, scheme...), nonce...)
+// nonceSpace is what the nonces of a verifier are hashed under: scheme and
+// realm, each with its length in front, so that no two pairs with any nonce
+// give the same bytes. Both have at most 255.
+func nonceSpace(scheme, realm string) []byte {
+	space := append([]byte{byte(len(scheme))}, scheme...)    // #nosec G115 -- at most 255
+	return append(append(space, byte(len(realm))), realm...) // #nosec G115 -- at most 255
+}
+
+// nonceID hashes a nonce. It returns scratch for reuse.
+func nonceID(scratch, space []byte, nonce string) (id [sha256.Size]byte, _ []byte) {
+	scratch = append(append(scratch[:0], space...), nonce...)
 	return sha256.Sum256(scratch), scratch
 }

@@ -21,7 +21,8 @@ type SignerConfig struct {
 	KeyID string
 	// Secret signs. Required.
 	Secret Secret
-	// MaxBodyBytes is the largest body that Sign reads, default 1 MiB.
+	// MaxBodyBytes is the largest body that Sign reads, default 1 MiB,
+	// at most 1 TiB.
 	MaxBodyBytes int64
 }
 
@@ -46,8 +47,10 @@ func NewSigner(cfg SignerConfig) (*Signer, error) {
 			Field: "KeyID", Value: cfg.KeyID[:16] + "...", Reason: "is longer than 256 bytes",
 		})
 	}
-	if cfg.MaxBodyBytes < 0 {
-		errs = append(errs, &ConfigError{Field: "MaxBodyBytes", Reason: "is negative"})
+	if cfg.MaxBodyBytes < 0 || cfg.MaxBodyBytes > maxBody {
+		errs = append(errs, &ConfigError{
+			Field: "MaxBodyBytes", Reason: "is not between 0 and 1 TiB",
+		})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -29,12 +29,13 @@ func (c *content) stream(r *http.Request, want [sha256.Size]byte, limit int64) {
 	c.live = &streamed{src: src, sum: sha256.New(), want: want, left: limit}
 }
 
-// altered reports whether a streamed body ended as another one than was
-// signed. One that has not been read to its end has not been checked.
+// altered reports whether a streamed body ended in any other way than as the
+// one that was signed: with other bytes, too many, or too few. One that has not
+// been read to its end has not been checked.
 func (b *body) altered() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.live != nil && errors.Is(b.live.err, ErrDigest)
+	return b.live != nil && b.live.err != nil && !errors.Is(b.live.err, io.EOF)
 }
 
 func (s *streamed) read(p []byte) (int, error) {

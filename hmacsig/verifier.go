@@ -1,6 +1,7 @@
 package hmacsig
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -41,6 +42,7 @@ type Verifier struct {
 	ahead    int64
 	decoys   [maxKeys]Key // nobody's: they pay for MACs that decide nothing
 	problems map[Reason]*problem.Problem
+	space    []byte // of nonces
 	// width is the largest number of keys that any keyring had: every refusal
 	// costs that many MACs, so that neither an unknown id nor a site that is
 	// not rotating can be told by its time.
@@ -65,6 +67,7 @@ func New(cfg Config) (*Verifier, error) {
 		age:      int64(cfg.maxAge() / time.Second),
 		ahead:    int64(cfg.maxAhead() / time.Second),
 		problems: problems(cfg.Scheme.Status),
+		space:    nonceSpace(cfg.Scheme.Name, cfg.Realm),
 	}
 	for i := range v.decoys {
 		v.decoys[i] = Key{Name: "decoy", Secret: Generate()}
@@ -134,7 +137,14 @@ func (v *Verifier) report(r *http.Request, proof *Proof, rejection *Rejection) {
 	if rejection == nil {
 		d.Proof = *proof
 	}
+	told := false
+	defer func() {
+		if !told { // the hook panicked: no handler will settle this claim
+			_ = v.Release(context.WithoutCancel(r.Context()), d.Proof)
+		}
+	}()
 	v.cfg.OnDecision(r, d)
+	told = true
 }
 
 // verify is everything up to the replay store, in the order of the package
@@ -272,6 +282,9 @@ func (v *Verifier) checkTime(m *Message, now time.Time) *Rejection {
 // last Read of a body that is streamed.
 func (v *Verifier) checkDigest(r *http.Request, m *Message, held *content) *Rejection {
 	if v.cfg.DangerouslyStreamBody {
+		if r.ContentLength > v.cfg.MaxBodyBytes {
+			return v.refuse(ReasonBodyTooLarge, errBodyTooLarge)
+		}
 		held.stream(r, m.Digest, v.cfg.MaxBodyBytes)
 		return nil
 	}

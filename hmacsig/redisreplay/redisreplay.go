@@ -60,7 +60,8 @@ type Config struct {
 	// claim that is sent twice finds its own first attempt in flight.
 	Client redis.UniversalClient
 	// Prefix of the keys, default "hmacsig:". Verifiers of one service share
-	// it, services do not.
+	// it, services do not. Verifiers of several senders that share it and sign
+	// no key id need an hmacsig.Config.Realm each.
 	Prefix string
 	// Timeout bounds each command, default 500 ms.
 	Timeout time.Duration
