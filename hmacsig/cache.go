@@ -38,7 +38,9 @@ type CacheConfig struct {
 	// Timeout bounds one lookup, default 2 seconds.
 	Timeout time.Duration
 	// MaxLoads bounds lookups under way at once, default 32. Beyond it, ids
-	// that are not cached are answered 503 at once.
+	// that are not known are answered 503 at once. Those that were known when
+	// last asked for are looked up all the same, so that invented ids cannot
+	// shut them out: at most MaxEntries more, one for each.
 	MaxLoads int
 }
 
@@ -164,7 +166,7 @@ func (c *Cache) join(ctx context.Context, keyID string, now time.Time) (*load, e
 	if l := c.loading[keyID]; l != nil {
 		return l, nil
 	}
-	if len(c.loading) >= c.cfg.MaxLoads {
+	if _, expired := c.known[keyID]; !expired && len(c.loading) >= c.cfg.MaxLoads {
 		return nil, errCacheBusy
 	}
 	l := &load{done: make(chan struct{})}

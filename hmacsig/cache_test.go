@@ -147,6 +147,39 @@ func TestCacheTimeoutAndPanic(t *testing.T) {
 }
 
 // A flood of invented ids cannot push a real one out.
+// Invented ids take all the lookups there are: a tenant whose answer has just
+// run out is looked up all the same, a stranger is not.
+func TestCacheFloodDoesNotShutKnownIDsOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{ring: rotation(t, hmacsig.Generate(), hmacsig.Secret{})}
+		c := cache(t, hmacsig.CacheConfig{Source: src, TTL: time.Minute, Timeout: time.Hour})
+		_, err := c.Keys(t.Context(), "tenant")
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		src.hold = make(chan struct{})
+		for i := range 40 {
+			go func() { _, _ = c.Keys(t.Context(), fmt.Sprint("unknown", i)) }()
+		}
+		synctest.Wait()
+		require.Equal(t, int32(1+32), src.calls.Load())
+		_, err = c.Keys(t.Context(), "stranger")
+		require.ErrorContains(t, err, "too many")
+		var found atomic.Bool
+		for range 10 {
+			go func() {
+				_, err := c.Keys(t.Context(), "tenant")
+				found.Store(err == nil)
+			}()
+		}
+		synctest.Wait()
+		require.Equal(t, int32(1+32+1), src.calls.Load(), "one lookup for all ten")
+		close(src.hold)
+		synctest.Wait()
+		require.True(t, found.Load())
+	})
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	src := &source{ring: rotation(t, hmacsig.Generate(), hmacsig.Secret{})}
