@@ -7,8 +7,10 @@
 // tells in the same step whether somebody else is at it or was done. Only the
 // token's holder can confirm or release it, however late that arrives. The time
 // to live covers the whole remaining acceptance window and a margin for
-// clocks that differ. Nothing is ever sent twice: when an answer does not
-// arrive, the outcome is unknown and the request is refused with
+// clocks that differ. With a single-node client nothing is ever sent twice (a
+// cluster client resends after network errors, and a message whose claim was
+// sent twice is refused as in flight): when an answer does not arrive, the
+// outcome is unknown and the request is refused with
 // hmacsig.ReasonReplayUnavailable; the claim that may have been made is then
 // given up by its token, so that the sender's retry is not stuck
 // behind a claim that nobody holds. If that fails as well, the message stays
@@ -20,7 +22,8 @@
 // moments, and a message from that moment be accepted once more. A server that
 // evicts keys (maxmemory with a policy other than noeviction) or loses them on
 // restart forgets as well. Use noeviction, and appendfsync where a restart
-// must not open the window. It needs Redis 7.0 or later, or Valkey, because
+// must not open the window. A redis.Ring forgets when one of its servers goes
+// down or comes back, because keys move to another server. It needs Redis 7.0 or later, or Valkey, because
 // NX and GET go together only since then.
 //
 // # Cost
@@ -56,8 +59,9 @@ const (
 type Config struct {
 	_ [0]func() // keyed literals only
 
-	// Client talks to Redis. Required. Its MaxRetries must be negative: a
-	// claim that is sent twice finds its own first attempt in flight.
+	// Client talks to Redis: a *redis.Client, *redis.ClusterClient or
+	// *redis.Ring. Required. Its MaxRetries must be negative: a claim that is
+	// sent twice finds its own first attempt in flight.
 	Client redis.UniversalClient
 	// Prefix of the keys, default "hmacsig:". Verifiers of one service share
 	// it, services do not. Verifiers of several senders that share it and sign
@@ -88,8 +92,8 @@ func New(cfg Config) (*Store, error) {
 			errs = append(errs, &hmacsig.ConfigError{Field: field, Reason: reason})
 		}
 	}
-	bad(cfg.Client == nil, "Client", "is required")
-	bad(retries(cfg.Client), "Client", "retries commands; set MaxRetries to -1")
+	problem := clientProblem(cfg.Client)
+	bad(problem != "", "Client", problem)
 	bad(cfg.Timeout < 0, "Timeout", "is negative")
 	bad(cfg.ClockSkew < 0 || cfg.ClockSkew > maxSkew, "ClockSkew", "is not between 0 and 1h")
 	if err := errors.Join(errs...); err != nil {
@@ -107,18 +111,29 @@ func New(cfg Config) (*Store, error) {
 	return &Store{cfg: cfg, instance: rand.Text() + ":"}, nil
 }
 
-// retries reports whether a client resends commands by itself. go-redis turns
-// a negative MaxRetries into 0 when it makes the client. A cluster's client
-// has MaxRedirects instead, which follows MOVED and never resends what was
-// carried out, but also retries on network errors.
-func retries(client redis.UniversalClient) bool {
+// clientProblem says what is wrong with a client: that it is of a type whose
+// options cannot be seen, or resends commands by itself. go-redis turns a
+// negative MaxRetries into 0 when it makes the client. A cluster's client has
+// MaxRedirects instead, which follows MOVED and never resends what was carried
+// out, but also retries on network errors.
+func clientProblem(client redis.UniversalClient) string {
+	retries := 0
 	switch c := client.(type) {
+	case nil:
+		return "is required"
 	case *redis.Client:
-		return c.Options().MaxRetries > 0
+		retries = c.Options().MaxRetries
 	case *redis.ClusterClient:
-		return c.Options().MaxRetries > 0
+		retries = c.Options().MaxRetries
+	case *redis.Ring:
+		retries = c.Options().MaxRetries
+	default:
+		return "is of an unknown type, which might retry commands"
 	}
-	return false
+	if retries > 0 {
+		return "retries commands; set MaxRetries to -1"
+	}
+	return ""
 }
 
 // Claim implements hmacsig.ReplayStore.

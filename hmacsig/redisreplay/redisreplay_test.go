@@ -48,10 +48,30 @@ func TestConfigProblems(t *testing.T) {
 	require.ErrorContains(t, err, "Client")
 	require.ErrorContains(t, err, "Timeout")
 	require.ErrorContains(t, err, "ClockSkew")
-	retrying := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
-	defer func() { _ = retrying.Close() }()
-	_, err = redisreplay.New(redisreplay.Config{Client: retrying})
-	require.ErrorContains(t, err, "MaxRetries")
+	plain := func(retries int) redis.UniversalClient {
+		return redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: retries})
+	}
+	for _, row := range []struct {
+		name   string
+		client redis.UniversalClient
+		want   string
+	}{
+		{"client, default", plain(0), "MaxRetries"},
+		{"client", plain(-1), ""},
+		{"cluster", redis.NewClusterClient(&redis.ClusterOptions{MaxRetries: 1}), "MaxRetries"},
+		{"cluster, default", redis.NewClusterClient(&redis.ClusterOptions{}), ""},
+		{"ring, default", redis.NewRing(&redis.RingOptions{}), "MaxRetries"},
+		{"ring", redis.NewRing(&redis.RingOptions{MaxRetries: -1}), ""},
+		{"of their own", struct{ redis.UniversalClient }{plain(-1)}, "unknown type"},
+	} {
+		_, err = redisreplay.New(redisreplay.Config{Client: row.client})
+		require.NoError(t, row.client.Close())
+		if row.want == "" {
+			require.NoError(t, err, row.name)
+			continue
+		}
+		require.ErrorContains(t, err, row.want, row.name)
+	}
 }
 
 // site is a verifier over a store, and copies of one signed request.
