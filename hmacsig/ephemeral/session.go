@@ -153,11 +153,11 @@ func sessionToken(cfg *SessionConfig, subject string, m *hmacsig.Message) string
 // openSession examines the claims once the signature has been verified.
 func openSession(cfg *SessionConfig, m *hmacsig.Message, now time.Time) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
-	var buf [2048]byte
-	if !flatjws.IsHS256(buf[:], header) {
+	buf := make([]byte, min(len(m.Raw), maxDecoded))
+	if !flatjws.IsHS256(buf, header) {
 		return hmacsig.ErrMalformed
 	}
-	raw, ok := flatjws.Decode(buf[:], payload)
+	raw, ok := flatjws.Decode(buf, payload)
 	if !ok {
 		return hmacsig.ErrMalformed
 	}

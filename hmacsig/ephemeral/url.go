@@ -15,7 +15,8 @@ import (
 const (
 	defaultLifetime = 5 * time.Minute
 	maxLifetime     = 24 * time.Hour
-	maxText         = 128 // bytes of a scope, subject, issuer, audience
+	maxText         = 128  // bytes of a scope, subject, issuer, audience
+	maxDecoded      = 2048 // bytes of a token's header or payload
 )
 
 // URLConfig configures both sides of signed URLs.
@@ -28,7 +29,7 @@ type URLConfig struct {
 	// Keys verify; the first active one signs. Required.
 	Keys hmacsig.Keyring
 	// Lifetime of a URL, default 5 minutes, at most 24 hours. A verifier
-	// refuses URLs that were made to live longer.
+	// refuses a URL while it has more than this left.
 	Lifetime time.Duration
 	// SingleUse accepts a URL once. It needs Replay where several instances
 	// answer; nil means this process's memory.

@@ -20,8 +20,8 @@
 //	body     base64url of the SHA-256 of the body; padding optional
 //
 // Every claim is required, exactly once and of that type; others are ignored
-// if they are flat. Base64url has one accepted spelling. A token that is
-// valid for longer than 24 hours is refused. The signature is checked before
+// if they are flat. Base64url has one accepted spelling. A token that is valid
+// for longer than 24 hours, from nbf to exp, is refused. The signature is checked before
 // any JSON is looked at, and all of the above before one byte of the body is
 // read.
 //

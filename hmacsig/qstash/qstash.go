@@ -22,6 +22,7 @@ const (
 	maxLifetime = 24 * time.Hour
 	maxLeeway   = 5 * time.Minute
 	maxJTI      = 128
+	maxDecoded  = 2048 // bytes of a header or payload
 )
 
 // Config configures a verifier of deliveries. New copies it.
@@ -172,11 +173,11 @@ func read(r *http.Request, m *hmacsig.Message) error {
 // open examines the token once its signature has been verified.
 func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Duration) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
-	var buf [2048]byte
-	if !flatjws.IsHS256(buf[:], header) {
+	buf := make([]byte, min(len(m.Raw), maxDecoded))
+	if !flatjws.IsHS256(buf, header) {
 		return hmacsig.ErrMalformed
 	}
-	c, ok := decodeClaims(buf[:], payload)
+	c, ok := decodeClaims(buf, payload)
 	if !ok || len(c.jti) == 0 || len(c.jti) > maxJTI {
 		return hmacsig.ErrMalformed
 	}
@@ -189,7 +190,7 @@ func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Dur
 		return hmacsig.ErrExpired
 	case unix < c.nbf-slack:
 		return hmacsig.ErrNotYetValid
-	case c.exp-unix > int64(maxLifetime/time.Second):
+	case c.exp-c.nbf > int64(maxLifetime/time.Second):
 		return hmacsig.ErrClaims
 	}
 	m.Nonce, m.Timestamp, m.Digest, m.Expires = string(c.jti), c.iat, c.body, c.exp+slack

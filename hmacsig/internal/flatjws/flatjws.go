@@ -103,7 +103,8 @@ type scanner struct {
 }
 
 func (p *scanner) space() {
-	for p.at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
+	for p.at < len(p.text) && p.text[p.at] <= ' ' &&
+		strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
 		p.at++
 	}
 }
@@ -225,6 +226,7 @@ func (p *scanner) value() (value []byte, kind byte, ok bool) {
 		value, ok = p.str()
 		return value, '"', ok
 	case c == '-' || '0' <= c && c <= '9':
+		p.at += digits(p.text[p.at:]) // most numbers have nothing else
 		for p.at < len(p.text) && strings.IndexByte("0123456789+-.eE", p.text[p.at]) >= 0 {
 			p.at++
 		}
