@@ -3,6 +3,7 @@ package hmacsig_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,6 +87,11 @@ func TestSecretRules(t *testing.T) {
 	}
 	_, err := hmacsig.NewWebhookSecret("whsec_!")
 	require.Error(t, err)
+	long := []byte(good + good + good)
+	_, err = hmacsig.NewWebhookSecret("whsec_" + base64.StdEncoding.EncodeToString(long[:64]))
+	require.NoError(t, err)
+	_, err = hmacsig.NewWebhookSecret("whsec_" + base64.StdEncoding.EncodeToString(long[:66]))
+	require.ErrorContains(t, err, "64 bytes")
 	require.False(t, hmacsig.Secret{}.Equal(hmacsig.Secret{}))
 	require.True(t, secret(t, good).Equal(secret(t, good)))
 	require.Empty(t, hmacsig.Secret{}.Reveal())

@@ -75,6 +75,9 @@ func NewWebhookSecret(text string) (Secret, error) {
 	if err != nil {
 		return Secret{}, &ConfigError{Field: "Secret", Reason: "is not whsec_ and base64"}
 	}
+	if len(raw) > 64 {
+		return Secret{}, &ConfigError{Field: "Secret", Reason: "is longer than 64 bytes"}
+	}
 	if problem := secretProblem(string(raw), 24); problem != "" {
 		return Secret{}, &ConfigError{Field: "Secret", Reason: problem}
 	}

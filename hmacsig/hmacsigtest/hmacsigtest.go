@@ -54,18 +54,30 @@ func (f *Forge) Unsigned(method, target, body string) *http.Request {
 	return httptest.NewRequest(method, target, bytes.NewReader([]byte(body)))
 }
 
-// Expired was signed a second longer ago than the scheme allows.
+// Expired was signed a second longer ago than the scheme allows. It fails the
+// test if the scheme has no timestamp that could be too old.
 func (f *Forge) Expired(method, target, body string) *http.Request {
 	f.t.Helper()
+	f.timed()
 	at := time.Now().Add(-f.scheme.MaxAge - time.Second)
 	return f.sign(f.signer, method, target, body, at)
 }
 
-// Early was signed two seconds further ahead than the scheme allows.
+// Early was signed two seconds further ahead than the scheme allows. It fails
+// the test as Expired does.
 func (f *Forge) Early(method, target, body string) *http.Request {
 	f.t.Helper()
+	f.timed()
 	at := time.Now().Add(f.scheme.MaxAhead + 2*time.Second)
 	return f.sign(f.signer, method, target, body, at)
+}
+
+// timed keeps a test from passing a valid request for an expired one.
+func (f *Forge) timed() {
+	f.t.Helper()
+	if f.scheme.Untimed {
+		f.t.Fatalf("hmacsigtest: the window is not known: scheme %s is untimed", f.scheme.Name)
+	}
 }
 
 // WrongKey was signed by somebody else.

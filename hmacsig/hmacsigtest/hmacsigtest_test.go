@@ -3,6 +3,8 @@ package hmacsigtest_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,5 +74,34 @@ func TestReplayThroughAHandler(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, row.r)
 		require.Equal(t, row.want, w.Code)
+	}
+}
+
+// failing records that a test was ended.
+type failing struct {
+	testing.TB
+	failed bool
+}
+
+func (*failing) Helper() {}
+
+func (f *failing) Fatalf(string, ...any) {
+	f.failed = true
+	runtime.Goexit()
+}
+
+// What has no time cannot be late: a test that asks for it is told.
+func TestUntimedSchemesHaveNoExpiredRequests(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(*hmacsigtest.Forge) *http.Request{
+		"Expired": func(f *hmacsigtest.Forge) *http.Request { return f.Expired("POST", "/", "") },
+		"Early":   func(f *hmacsigtest.Forge) *http.Request { return f.Early("POST", "/", "") },
+	} {
+		inner := &failing{TB: t}
+		forge := hmacsigtest.New(inner, hmacsig.GitHub(), "", hmacsig.Generate())
+		ended := sync.WaitGroup{}
+		ended.Go(func() { make(forge) })
+		ended.Wait()
+		require.True(t, inner.failed, name)
 	}
 }
