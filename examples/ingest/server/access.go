@@ -25,7 +25,12 @@ func newAccess(
 		challenged[user.ID] = role == tenancy.RoleAdmin || role == tenancy.RoleSuperadmin
 		members[user.ID] = map[string]tenancy.Role{}
 		for _, site := range user.Sites {
-			members[user.ID][site] = tenancy.Role(user.Role)
+			members[user.ID][site] = role
+		}
+		for _, site := range s.Sites { // who owns a site is in its group
+			if site.Owner == user.ID {
+				members[user.ID][site.ID] = role
+			}
 		}
 	}
 	return tenancy.New(tenancy.Config{

@@ -60,7 +60,7 @@ func configured(t testing.TB) *settings.Settings {
 		},
 		Users: []settings.User{
 			user("admin", "admin", totpSecret, siteA), user("rep", "rep", "", siteA),
-			user("manager", "manager", "", siteA), user("enrolled", "manager", totpSecret, siteA), user("other", "admin", totpSecret, siteB),
+			user("manager", "manager", "", siteA), user("enrolled", "manager", totpSecret, siteA), user("other", "admin", totpSecret), // by owning site B
 		},
 		CurrentKey: signingKey, RatePerMinute: 100_000, FailMode: settings.FailClosed,
 	}

@@ -64,9 +64,6 @@ func loadSites(v *values, allowed []string) []Site {
 		if site.RatePerMinute < 1 || site.RatePerMinute > maxRate {
 			v.problem(name, "rate_per_minute: want 1 to %d", maxRate)
 		}
-		if site.Owner == "" {
-			v.problem(name, "owner: is missing; name a user's id")
-		}
 		if len(site.Origins) == 0 {
 			v.problem(name, "origins: want at least one of ALLOWED_ORIGINS")
 		}
@@ -106,8 +103,8 @@ func loadUsers(v *values, sites []Site) []User {
 		}
 	}
 	for i, site := range sites {
-		if site.Owner != "" && !ids[site.Owner] {
-			v.problem(fmt.Sprintf("SITES_FILE: site %d", i+1), "owner: USERS_FILE has no such id")
+		if !ids[site.Owner] {
+			v.problem(fmt.Sprintf("SITES_FILE: site %d", i+1), "owner: want the id of a user in USERS_FILE")
 		}
 	}
 	return users
@@ -124,9 +121,10 @@ func checkFactor(v *values, name string, user User) {
 		}
 		return
 	}
-	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(user.TOTPSecret)
+	unpadded := strings.TrimRight(user.TOTPSecret, "=")
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(unpadded)
 	if err != nil || len(secret) < 10 {
-		v.problem(name, "totp_secret: want at least 10 bytes in unpadded upper-case base32")
+		v.problem(name, "totp_secret: want at least 10 bytes in upper-case base32")
 	}
 }
 
