@@ -113,6 +113,9 @@ func trimPunct(s string) string {
 
 // basicCredentials reports whether text is base64 of "user:password" (RFC
 // 7617 section 2).
+//
+// The look inside is what tells "Basic YW5uOnB3" from "basic authentication",
+// whose second word is base64 too.
 func basicCredentials(text string) bool {
 	n := len(text)
 	for n > 0 && text[n-1] == '=' {

@@ -1,5 +1,7 @@
 package scrub
 
+import "strings"
+
 // A payment card number: 12 to 19 digits of a known issuer with a valid
 // Luhn check digit (ISO/IEC 7812-1), in one piece or in groups held together
 // by one kind of separator. Luhn alone accepts every tenth number; with the
@@ -7,7 +9,7 @@ package scrub
 
 // card returns the end of the card that starts with the first group.
 func (c *cluster) card(s string) (end int, ok bool) {
-	if c.fraction(s) || c.hexBlob(s) {
+	if c.fraction(s) || c.hexBlob(s) || c.cloudAccount(s) {
 		return 0, false
 	}
 	if end, ok := c.floatCard(s); ok {
@@ -53,6 +55,16 @@ func (c *cluster) afterPlus(s string) (before int, ok bool) {
 	return 0, false
 }
 
+// cloudAccount reports whether the cluster is the account of an Amazon resource
+// name or registry: 12 digits, which Maestro's cards may have too.
+func (c *cluster) cloudAccount(s string) bool {
+	if c.g[0].n != 12 {
+		return false
+	}
+	return hasAt(s, c.g[0].end, ".dkr.") || hasAt(s, c.start-1, ":") &&
+		strings.Contains(s[max(0, c.start-maxKeyBytes):c.start], "arn:aws")
+}
+
 // grouped reports whether the groups up to the k-th look like one number:
 // one group, single digits or pairs, or groups of at least three digits
 // before the last. Inside a longer row of numbers only the groupings that
@@ -79,6 +91,9 @@ func (c *cluster) grouped(k int) bool {
 		}
 		return c.g[k].n <= first
 	}
+	if first == 3 && c.g[1].n > 4 {
+		return false // 112-5551234-7654321 is the number of an order
+	}
 	for _, g := range c.g[:k] {
 		if g.n < 3 {
 			return false
@@ -98,11 +113,14 @@ func (c *cluster) halves() bool {
 	case 19:
 		return first == 6 || first == 16
 	case 14, 15, 17, 18:
-		return first == 4 && second <= 12 || first >= 8 && second >= 2
+		return first == 4 && second <= 12 || first == 8
 	}
 	return first >= 4 && first%4 == 0 && first <= 12
 }
 
+// printed accepts 4-4-4-4 and 4-6-5 (American Express), 4-6-4 (Diners Club). In
+// a column of numbers any other grouping joins neighbours by chance, and one in
+// ten of them passes Luhn.
 func (c *cluster) printed(k int) bool {
 	switch n := c.g[k].first + c.g[k].n; {
 	case c.g[0].n != 4:
@@ -119,6 +137,9 @@ func (c *cluster) printed(k int) bool {
 }
 
 // floatCard recognises a card that became a float64: 4.111222233334444e+15.
+//
+// encoding/json decodes numbers into any as float64, and fmt prints large ones
+// with an exponent and without trailing zeros; the exponent gives the length.
 func (c *cluster) floatCard(s string) (int, bool) {
 	if c.ng < 2 || c.g[0].n != 1 || c.g[1].sep != '.' || c.g[1].n < 3 {
 		return 0, false
@@ -168,6 +189,7 @@ func issued(d []byte) bool {
 	for _, v := range d[:6] {
 		bin = bin*10 + int(v)
 	}
+	// 0000 0000 0000 0000 and 4444... are placeholders of forms and tests.
 	same := true
 	for _, v := range d[1:] {
 		same = same && v == d[0]

@@ -224,7 +224,11 @@ func readSeparator(s string, i int) (byte, int) {
 		}
 		switch r {
 		case '+':
-			r = ' '
+			// A form's blank; after a blank it is the sign of another
+			// number, whose replacement must not change this one.
+			if sep == 0 {
+				r = ' '
+			}
 		case ' ', '\t', '-', '.', '/', '_', ',', '(', ')', '*':
 		case ignorable:
 			if w == 1 {
@@ -247,6 +251,8 @@ func readSeparator(s string, i int) (byte, int) {
 }
 
 // rowBefore reports whether the cluster continues a row of numbers.
+// In a row every number has neighbours to be joined with by chance, so that the
+// detectors want the clearest forms: hex dumps, histograms, %v of slices.
 func (c *cluster) rowBefore(s string) bool {
 	i := c.start
 	if i < 2 || c.ng < 2 {
@@ -271,6 +277,8 @@ func (c *cluster) fraction(s string) bool {
 
 // hexBlob reports whether the cluster lies in a UUID, a hash or another long
 // run of hexadecimal digits.
+// Two letters and 24 characters are the least: MongoDB's identifiers are that
+// long, and a card between two words of a sentence never gets there.
 func (c *cluster) hexBlob(s string) bool {
 	from, to := c.start, c.g[0].end
 	if to-from != c.g[0].n {

@@ -27,12 +27,13 @@
 //     git@host:path.
 //   - Card: 12 to 19 digits in an issuer's range and length with a valid Luhn
 //     digit (ISO/IEC 7812-1), in one piece or in groups with one kind of
-//     separator; also as a JSON number or a float64. Not inside UUIDs, hashes
+//     separator; also as a JSON number or a float64. Not after a plus
+//     sign with at most 15 digits: that is a telephone number. Not inside UUIDs, hashes
 //     and fractions. About one in thirty random 16-digit numbers satisfies
 //     all rules and goes too.
 //   - Token: credentials after Bearer, Basic and DPoP, cookies and
 //     Authorization values, JWTs, private keys in PEM, passwords in URLs, and
-//     about 140 vendor formats that name their issuer. "Bearer token
+//     about 200 vendor formats that name their issuer. "Bearer token
 //     required" and a lone base64 cursor stay.
 //   - Secret: the value of a denied key, as key=value, JSON at any depth of
 //     quoting, Go dumps, flags, XML elements, headers. Keys are compared by
@@ -45,7 +46,7 @@
 //     version (v1.2.3.4, Chrome/1.2.3.4) and not a scope operator (a::b).
 //   - SSN: ddd-dd-dddd under the rules of the US administration.
 //
-// The denied keys are: password, passwd, passphrase, passcode, pwd, parola,
+// The denied keys are: password, passwords, passwd, passphrase, passcode, pwd, parola,
 // sifre, secret, token, apikey, credential, signature; key after api, access,
 // secret, private, signing, encryption, master, account, session, shared,
 // role, auth, client, app, aes, hmac, webhook, storage, subscription, ssh,

@@ -197,6 +197,11 @@ func readLabel(s string, i, limit int, dense bool) (domainLabel, int) {
 }
 
 // top returns where l ends as a top-level domain, or 0.
+//
+// The extensions are those that follow an at sign in practice: scaled images
+// (icon@2x.png), instances of systemd units (getty@tty1.service), hashed bundles.
+// None of them is a delegated top-level domain, except zip and mov, which are
+// therefore not here.
 func (l *domainLabel) top() int {
 	if l.letters < 2 && !(l.letters == 1 && l.dense) {
 		return 0

@@ -83,6 +83,9 @@ func (c *cluster) upTo(limit int) int {
 
 func (c *cluster) size(k int) int { return c.g[k].first + c.g[k].n }
 
+// northAmerican accepts 3-3-4 under the rules of the numbering plan: neither the
+// area nor the exchange begins with 0 or 1. Commas and slashes do not separate
+// here, because lists of small numbers and fractions have them.
 func (c *cluster) northAmerican() (int, bool) {
 	k := 0
 	if c.g[0].n == 1 && c.d[0] == 1 {
@@ -118,7 +121,7 @@ func (c *cluster) national() (int, bool) {
 	}
 	for i := 1; i <= k; i++ {
 		sep := c.g[i].sep
-		odd := sep == ',' || sep == '_' || i > 1 && sep != ' ' && sep != '-' && sep != '.'
+		odd := sep == '\t' || sep == ',' || sep == '_' || i > 1 && sep != ' ' && sep != '-' && sep != '.'
 		if c.g[i].n < 2 || odd {
 			return 0, false
 		}

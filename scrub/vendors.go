@@ -238,7 +238,7 @@ var vendors = [...]vendor{
 	{"sdk-", &hexDash, 36, 36, true, nil, 0},         // LaunchDarkly
 	{"mob-", &hexDash, 36, 36, true, nil, 0},
 	{"api-", &hexDash, 36, 36, true, nil, 0},
-	{"pat", &dotted, 79, 79, true, nil, 0},             // Airtable
+	{"pat", &dotted, 79, 80, true, nil, 0},             // Airtable
 	{"1/12", &hexPath, 44, 0, true, nil, 0},            // Asana
 	{"2/12", &hexPath, 60, 0, true, nil, 0},            // Asana
 	{"IDENTIFIED BY '", &sqlText, 4, 0, false, nil, 0}, // MySQL, Oracle
