@@ -66,8 +66,8 @@
 //     a restart, with MemoryReplay; and, in schemes that allow several
 //     signatures and sign no nonce (Stripe), one replay of each message in
 //     its window whenever the first active key changes: a key put in front,
-//     removed, or reaching its NotBefore or NotAfter. Put a new key behind
-//     the old one and move it up when no sender uses the old one.
+//     removed, or reaching its NotBefore or NotAfter. There, deduplicate by
+//     the event's id as well, as those senders ask for anyway.
 //   - That timing shows nothing of the network call behind a KeySource, or of
 //     a cache miss; the number of MACs is what is equal.
 //

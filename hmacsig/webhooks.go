@@ -74,9 +74,9 @@ func readStandardWebhooks(r *http.Request, m *Message) error {
 // documentation asks, so that nobody can choose a weaker one. The window is 5
 // minutes, and also 5 minutes ahead, where Stripe's own libraries have no
 // bound. The event's id is in the body, beyond what a signature can see, and a
-// message may carry several signatures: put a new key behind the one in use,
-// or deduplicate by the event's id, because a change of the first active key
-// lets each message of the last minutes in once more.
+// message may carry several signatures: deduplicate by the event's id as well,
+// because a change of the first active key lets each message of the last
+// minutes in once more.
 func Stripe() Scheme {
 	return Scheme{
 		Name:     "stripe",
