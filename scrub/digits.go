@@ -226,9 +226,10 @@ func readSeparator(s string, i int) (byte, int) {
 		case '+':
 			// A form's blank; after a blank it is the sign of another
 			// number, whose replacement must not change this one.
-			if sep == 0 {
-				r = ' '
+			if sep != 0 && s[i-1] == ' ' {
+				return 0, 0
 			}
+			r = ' '
 		case ' ', '\t', '-', '.', '/', '_', ',', '(', ')', '*':
 		case ignorable:
 			if w == 1 {

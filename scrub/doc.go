@@ -27,10 +27,10 @@
 //     git@host:path.
 //   - Card: 12 to 19 digits in an issuer's range and length with a valid Luhn
 //     digit (ISO/IEC 7812-1), in one piece or in groups with one kind of
-//     separator; also as a JSON number or a float64. Not after a plus
-//     sign with at most 15 digits: that is a telephone number. Not inside UUIDs, hashes
-//     and fractions. About one in thirty random 16-digit numbers satisfies
-//     all rules and goes too.
+//     separator; also as a JSON number or a float64. Not after a plus sign
+//     with at most 15 digits: that is a telephone number. Not inside UUIDs,
+//     hashes and fractions. About one in thirty random 16-digit numbers
+//     satisfies all rules and goes too.
 //   - Token: credentials after Bearer, Basic and DPoP, cookies and
 //     Authorization values, JWTs, private keys in PEM, passwords in URLs, and
 //     about 200 vendor formats that name their issuer. "Bearer token
