@@ -256,6 +256,9 @@ func phoneLabel(s string, i int) bool {
 		}
 		i -= w
 	}
+	if i == 0 || s[i-1] < 0x80 && !phoneLabelEnd.has(s[i-1]) {
+		return false
+	}
 	for _, label := range phoneLabels {
 		if hasAt(s, i-len(label), label) {
 			return true
@@ -263,6 +266,9 @@ func phoneLabel(s string, i int) bool {
 	}
 	return false
 }
+
+// phoneLabelEnd are the last ASCII letters of phoneLabels.
+var phoneLabelEnd = bytesOf("ptnsloiae")
 
 // phoneLabels are ends of labels that wordBefore cannot read, because it takes
 // ASCII letters for words; first letters are left out where case varies.
