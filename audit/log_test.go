@@ -67,7 +67,7 @@ func TestFileFormat(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
 	log := newLog(t, path)
-	var want string
+	var want strings.Builder
 	var leaves [][]byte
 	for i := range 2 {
 		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
@@ -80,12 +80,12 @@ func TestFileFormat(t *testing.T) {
 		if i == 1 {
 			root = sha256.Sum256(slices.Concat([]byte{1}, leaves[0], leaves[1]))
 		}
-		want += fmt.Sprintf("%d %x %s\n", i, root, entry)
+		want.WriteString(fmt.Sprintf("%d %x %s\n", i, root, entry))
 	}
 	require.NoError(t, log.Close())
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, want, string(got))
+	require.Equal(t, want.String(), string(got))
 }
 
 // The largest entry there can be is written, read and verified like any other.
