@@ -24,10 +24,39 @@ const (
 // entry is one literal that may start a detection. Text is compared whole,
 // ASCII case aside when fold is set; an empty text accepts every candidate.
 type entry struct {
-	text string
-	fold bool
-	kind kind
-	arg  int
+	// want is the first eight bytes of text, mask those bits that count:
+	// most candidates are refused by one comparison.
+	want, mask uint64
+	text       string
+	fold       bool
+	kind       kind
+	arg        int
+}
+
+// leading fills want and mask.
+func (e *entry) leading() {
+	for i := range min(len(e.text), 8) {
+		bits := uint64(0xFF)
+		if e.fold && letter.has(e.text[i]) {
+			bits = 0xDF // without the bit of the case
+		}
+		e.mask |= bits << (8 * i)
+		e.want |= (uint64(e.text[i]) & bits) << (8 * i)
+	}
+}
+
+// eight returns the eight bytes at i, or what there is of them.
+func eight(s string, i int) uint64 {
+	if i+8 <= len(s) {
+		s = s[i : i+8]
+		return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	}
+	var v uint64
+	for k := i; k < len(s); k++ {
+		v |= uint64(s[k]) << (8 * (k - i))
+	}
+	return v
 }
 
 // filter finds, at about one table row per byte, the few positions where a
@@ -62,6 +91,7 @@ func (f *filter) class(k kind, a, b, c byteSet) {
 // literal adds a literal to the bucket in which it causes the fewest false
 // candidates. After one of two bytes comes one of next.
 func (f *filter) literal(e entry, next byteSet) {
+	e.leading()
 	var sets [3]byteSet
 	sets[2] = next
 	for i := range min(len(e.text), len(sets)) {

@@ -53,6 +53,9 @@ func versioned(s string, i int) bool {
 // the scope operator of a programming language. Colons may be %3A.
 func (sc *scanner) ipv6(i int) int {
 	s := sc.src
+	if clock(s, i) {
+		return i
+	}
 	start := i
 	for start > 0 && i-start < 5 && hexDigit.has(s[start-1]) {
 		start--
@@ -68,6 +71,14 @@ func (sc *scanner) ipv6(i int) int {
 		return i
 	}
 	return sc.found(span{start: start, end: end, det: detIP})
+}
+
+// clock reports whether :04:05 stands at i and ends there: two groups, which
+// end no address without "::". It only saves time on logs.
+func clock(s string, i int) bool {
+	return i+6 < len(s) && s[i+3] == ':' && digit.has(s[i+1]) && digit.has(s[i+2]) &&
+		digit.has(s[i+4]) && digit.has(s[i+5]) &&
+		s[i+6] != ':' && s[i+6] != '%' && !hexDigit.has(s[i+6])
 }
 
 // colonAt returns the width of the colon at i, or 0.

@@ -256,10 +256,10 @@ func phoneLabel(s string, i int) bool {
 		}
 		i -= w
 	}
-	if i == 0 || s[i-1] < 0x80 && !phoneLabelEnd.has(s[i-1]) {
+	if i == 0 {
 		return false
 	}
-	for _, label := range phoneLabels {
+	for _, label := range phoneLabels[s[i-1]] {
 		if hasAt(s, i-len(label), label) {
 			return true
 		}
@@ -267,17 +267,22 @@ func phoneLabel(s string, i int) bool {
 	return false
 }
 
-// phoneLabelEnd are the last ASCII letters of phoneLabels.
-var phoneLabelEnd = bytesOf("ptnsloiae")
-
 // phoneLabels are ends of labels that wordBefore cannot read, because it takes
 // ASCII letters for words; first letters are left out where case varies.
-var phoneLabels = [...]string{
+var phoneLabels = byLastByte(
 	"hatsApp", "call me at", "call me on", "reach me at", "reach me on", "text me at",
 	"my number is", "Tél", "tél", "éléphone", "eléfono", "óvil", "elefón", "omórka",
 	"елефон", "елефона", "Тел", "тел", "обильный", "ηλέφωνο", "ινητό", "iện thoại",
 	"電話", "電話番号", "携帯", "携帯番号", "电话", "电话号码", "手机", "手机号", "手机号码",
 	"전화", "전화번호", "휴대폰", "फोन", "फ़ोन", "मोबाइल", "هاتف", "الهاتف", "جوال",
+)
+
+func byLastByte(labels ...string) (by [256][]string) {
+	for _, label := range labels {
+		last := label[len(label)-1]
+		by[last] = append(by[last], label)
+	}
+	return by
 }
 
 // ssn recognises a US social security number by its rules: no area 000, 666

@@ -65,15 +65,18 @@ func (sc *scanner) scan(i, limit int) int {
 			i = max(i, off+sc.digits(at-off)) // the common case on logs
 			continue
 		}
+		lead := eight(sc.text, at)
 		for m != 0 {
 			var entries []entry
 			entries, m = f.entriesOf(m)
 			for k := range entries {
-				if e := &entries[k]; e.matches(sc.text, at) {
-					if next := off + sc.examine(e, at-off); next > i {
-						i, m = next, 0
-						break
-					}
+				e := &entries[k]
+				if (lead^e.want)&e.mask != 0 || !e.matches(sc.text, at) {
+					continue
+				}
+				if next := off + sc.examine(e, at-off); next > i {
+					i, m = next, 0
+					break
 				}
 			}
 		}
