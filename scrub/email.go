@@ -16,6 +16,10 @@ const (
 	maxDomainBytes = 1024 // 255 characters, encoded
 )
 
+// domainLead are the bytes that the first two of a domain can be, whatever
+// its spelling: no other at sign is worth a look.
+var domainLead = alnum.or(bytesOf("-.:[\\%&#" + byteRange(0x80, 0xFF)))
+
 // email examines the at sign of width w at i.
 func (sc *scanner) email(i, w int) int {
 	if i == 0 || i+w >= len(sc.src) {

@@ -62,7 +62,7 @@ func (s *Scrubber) compile() {
 		f.class(kindColon, bytesOf(":"), hexDigit.or(bytesOf(":")), hexDigit.or(bytesOf(":")))
 	}
 	if s.on(detEmail) {
-		f.class(kindEmail, bytesOf("@"), all, all)
+		f.class(kindEmail, bytesOf("@"), domainLead, domainLead)
 	}
 	if numbers || s.on(detEmail) {
 		s.compileUnits(all)
