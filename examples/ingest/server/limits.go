@@ -40,6 +40,9 @@ func newLimits(s *settings.Settings, store ratelimit.Store, count counter) (*lim
 			},
 		},
 		Store: store,
+		// No page may read the budget across origins, and who guesses passwords
+		// must not: Retry-After says what a client needs.
+		HideBudget: true,
 		OnDecision: func(_ context.Context, d ratelimit.Decision) {
 			reason := string(d.Reason)
 			if d.Allowed {

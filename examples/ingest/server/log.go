@@ -45,6 +45,10 @@ func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 	l.log.DebugContext(ctx, "redis client", "text", fmt.Sprintf(format, args...))
 }
 
+// shortestCard is the number of digits of the shortest card number (ISO/IEC
+// 7812-1).
+const shortestCard = 12
+
 // cardMask masks card numbers in what is about to be stored. Everything else
 // in an event is what the site's owner asked to be kept.
 func cardMask() (func(*event.Received), error) {
@@ -54,10 +58,16 @@ func cardMask() (func(*event.Received), error) {
 	}
 	return event.Mask{
 		Text: func(text string) string {
+			if len(text) < shortestCard {
+				return text
+			}
 			clean, _ := scrubber.String(text)
 			return clean
 		},
 		JSON: func(value jsontext.Value) jsontext.Value {
+			if len(value) < shortestCard {
+				return value
+			}
 			clean, _ := scrubber.AppendJSON(nil, value)
 			return clean
 		},

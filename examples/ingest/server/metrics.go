@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -25,12 +26,25 @@ func newCounter(registry *prometheus.Registry) counter {
 		Help: "Decisions by gate, reason and outcome.",
 	}, []string{"gate", "reason", "outcome"})
 	registry.MustRegister(decisions)
+	// Looking a series up by its labels costs more than some of the gates do.
+	type labels struct {
+		gate, reason string
+		allowed      bool
+	}
+	var series sync.Map // labels to prometheus.Counter; as bounded as they are
 	return func(gate, reason string, allowed bool) {
+		key := labels{gate, reason, allowed}
+		if known, ok := series.Load(key); ok {
+			known.(prometheus.Counter).Inc()
+			return
+		}
 		outcome := "refused"
 		if allowed {
 			outcome = "allowed"
 		}
-		decisions.WithLabelValues(gate, reason, outcome).Inc()
+		counter := decisions.WithLabelValues(gate, reason, outcome)
+		series.Store(key, counter)
+		counter.Inc()
 	}
 }
 
