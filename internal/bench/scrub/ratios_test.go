@@ -1,6 +1,7 @@
 package scrub
 
 import (
+	"flag"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/opsmantik/sallyport/scrub"
 )
+
+var ratios = flag.Bool("ratios", false, "measure against the peers and print the table")
 
 // clean is text in which nothing is personal: three log formats, JSON, a
 // stack trace and prose, as they come.
@@ -85,8 +88,8 @@ func best(rounds int, all ...func()) []time.Duration {
 }
 
 func TestRatios(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures time")
+	if !*ratios {
+		t.Skip("needs -ratios and a quiet machine")
 	}
 	src := fill(clean, 100<<10)
 	dst := make([]byte, 0, 2*len(src))
@@ -117,8 +120,8 @@ func check(t *testing.T, ok bool, bar string) {
 }
 
 func TestWorstCases(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures time")
+	if !*ratios {
+		t.Skip("needs -ratios and a quiet machine")
 	}
 	s := scrubber(t)
 	for _, w := range []struct{ name, unit string }{
