@@ -85,6 +85,9 @@ func Parse(phc string) (*Hash, error) {
 		h.threads < 1 || h.threads > maxThreads {
 		return nil, errors.New("want m from 19456 to 262144 KiB, t and p from 1 to 16")
 	}
+	if h.PHC() != phc { // encoding/base64 skips line breaks
+		return nil, errors.New("want no line break")
+	}
 	return &h, nil
 }
 

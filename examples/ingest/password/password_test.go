@@ -68,6 +68,7 @@ func TestParseRefuses(t *testing.T) {
 		"short salt":         "$argon2id$v=19$m=65536,t=2,p=1$c29t$" + key,
 		"padded":             "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "=$" + key,
 		"short key":          "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$c29t",
+		"line break":         "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$CTF\r\nhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
 		"extra part":         "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$" + key + "$",
 	} {
 		t.Run(name, func(t *testing.T) {
