@@ -62,6 +62,9 @@ func findCookie(lines []string, name string) (value string, count int) {
 	return value, count
 }
 
+// blanks are what net/http trims around the parts of a Cookie header.
+const blanks = " \t\r\n"
+
 // cookies yields the value of every cookie with exactly this name. It is as lenient
 // as net/http about blanks and a missing "=": a cookie that anyone downstream might
 // see counts as a duplicate.
@@ -69,8 +72,8 @@ func cookies(lines []string, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
 			for part := range strings.SplitSeq(line, ";") {
-				got, value, _ := strings.Cut(strings.Trim(part, " \t"), "=")
-				if strings.TrimRight(got, " \t") == name && !yield(value) {
+				got, value, _ := strings.Cut(strings.Trim(part, blanks), "=")
+				if strings.TrimRight(got, blanks) == name && !yield(value) {
 					return
 				}
 			}
