@@ -1,5 +1,6 @@
-// Package sallyport is the root of seven security gates for net/http services.
-// It holds no code: import the package you need.
+// Package sallyport is what seven security gates for net/http services have in
+// common: how they refuse, what they report, and who acts. Import the gates
+// themselves for everything else:
 //
 //   - [github.com/opsmantik/sallyport/cors] refuses unlisted origins before the
 //     handler runs.
@@ -16,14 +17,20 @@
 //
 // # One shape
 //
-// Each package has one exported noun, made by New from a plain Config whose
-// problems are all reported at once. Check is the pure decision, Wrap renders
-// it around an http.Handler, and FromContext returns what the gate proved.
-// Refusals are RFC 9457 problem details; the code in them is the package's
-// Reason, the same in the error, the hook and the metric label.
+// Each package has one exported noun, made by New from a plain Config. New
+// reports every problem of the Config at once, each as a [ConfigError]. Check
+// decides and renders nothing; Wrap does what Check does around an
+// http.Handler, and renders the refusal; FromContext returns what the gate
+// proved. Whoever is refused gets a [Refusal], an RFC 9457 problem document.
+// Every decision, to allow or to refuse, is handed to Config.OnEvent as an
+// [Event]; Config.OnReject replaces the default answer.
 //
-// No package imports another. What two need, such as a client address or a
-// tenant, crosses as a plain type or a function value, and the caller composes.
+// One code stands for one reason everywhere: in the problem document, in the
+// error that Check returns, in the event, and so in the metric and the alert.
+//
+// No gate imports another, and all may import this package. What passes between
+// them is a [Principal], a [Class], a plain value or a function, and the caller
+// composes.
 //
 // # The order of the gates
 //
@@ -37,7 +44,8 @@
 // # Fail closed
 //
 // Unset, empty, malformed, unreachable or ambiguous means refused, with a
-// reason that an operator can act on. The zero value of a gate refuses
-// everything. Where refusing would take a product down, as for a rate limiter
-// whose store is gone, the behaviour is an explicit choice of the caller.
+// reason that an operator can act on. The zero value and nil of every gate
+// refuse with 503 and a code of their own, such as "cors_not_configured". Where
+// refusing would take a product down, as for a rate limiter whose store is
+// gone, the behaviour is an explicit choice of the caller.
 package sallyport

@@ -221,5 +221,5 @@ func newProblems() map[Reason]*problem.Problem {
 
 func newProblem(reason Reason) *problem.Problem {
 	title := explanations[reason].title
-	return problem.New(http.StatusForbidden, string(reason), title, nil)
+	return problem.New("", http.StatusForbidden, string(reason), title, nil)
 }

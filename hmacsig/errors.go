@@ -141,13 +141,13 @@ func problems(status int) map[Reason]*problem.Problem {
 		if s == 0 {
 			s = status
 		}
-		all[f.reason] = problem.New(s, string(f.reason), f.title, nil)
+		all[f.reason] = problem.New("", s, string(f.reason), f.title, nil)
 	}
 	return all
 }
 
 // notConfigured answers for the zero Verifier, which has no table.
 func notConfigured() *problem.Problem {
-	return problem.New(http.StatusServiceUnavailable, string(ReasonNotConfigured),
+	return problem.New("", http.StatusServiceUnavailable, string(ReasonNotConfigured),
 		"Signature verifier not configured", nil)
 }

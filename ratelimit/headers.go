@@ -131,5 +131,5 @@ func newProblem(reason Reason, violated []string) *problem.Problem {
 		// draft-ietf-httpapi-ratelimit-headers-10 section 5.
 		members = map[string]any{"violated-policies": violated}
 	}
-	return problem.New(reason.status(), string(reason), reason.title(), members)
+	return problem.New("", reason.status(), string(reason), reason.title(), members)
 }

@@ -175,7 +175,7 @@ func (m *Manager[T]) reject(w http.ResponseWriter, r *http.Request, rej *Rejecti
 }
 
 func (r Reason) problem() *problem.Problem {
-	return problem.New(r.status(), string(r), r.title(), nil)
+	return problem.New("", r.status(), string(r), r.title(), nil)
 }
 
 // timed bounds one store operation: a store that hangs is a store that is down.

@@ -251,5 +251,5 @@ func (r *Rejection) Challenge() string {
 }
 
 func (r Reason) problem() *problem.Problem {
-	return problem.New(r.status(), string(r), r.title(), nil)
+	return problem.New("", r.status(), string(r), r.title(), nil)
 }

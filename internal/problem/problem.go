@@ -10,8 +10,8 @@ import (
 	"net/http"
 )
 
-// typeBase makes every type URI resolve to the page that explains its code.
-const typeBase = "https://github.com/opsmantik/sallyport/blob/main/docs/problems.md#"
+// DefaultBase makes every type URI resolve to the page that explains its code.
+const DefaultBase = "https://github.com/opsmantik/sallyport/blob/main/docs/problems.md#"
 
 // Problem is one kind of refusal, encoded once and written many times. It is
 // immutable and safe for concurrent use.
@@ -20,13 +20,17 @@ type Problem struct {
 	body   []byte
 }
 
-// New encodes a problem. Code is the machine-readable reason (lower_snake);
-// members are extension members (RFC 9457 section 3.2), may be nil, and cannot
-// replace the four members every problem has.
-func New(status int, code, title string, members map[string]any) *Problem {
+// New encodes a problem. The type URI is base, or DefaultBase if that is empty,
+// and the code. Code is the machine-readable reason (lower_snake); members are
+// extension members (RFC 9457 section 3.2), may be nil, and cannot replace the
+// four members that every problem has.
+func New(base string, status int, code, title string, members map[string]any) *Problem {
+	if base == "" {
+		base = DefaultBase
+	}
 	all := make(map[string]any)
 	maps.Copy(all, members)
-	all["type"] = typeBase + code
+	all["type"] = base + code
 	all["title"] = title
 	all["status"] = status
 	all["code"] = code
@@ -34,7 +38,7 @@ func New(status int, code, title string, members map[string]any) *Problem {
 	if err != nil {
 		// Only a member that JSON cannot hold gets here; the refusal itself
 		// must still go out.
-		return New(status, code, title, nil)
+		return New(base, status, code, title, nil)
 	}
 	return &Problem{status: status, body: append(body, '\n')}
 }

@@ -21,7 +21,7 @@ func decode(t *testing.T, body string) map[string]any {
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	p := problem.New(http.StatusForbidden, "origin_not_listed", "Origin not allowed",
+	p := problem.New("", http.StatusForbidden, "origin_not_listed", "Origin not allowed",
 		map[string]any{"retry": false})
 	require.Equal(t, http.StatusForbidden, p.Status())
 
@@ -72,7 +72,7 @@ func TestWrite(t *testing.T) {
 func TestMembersCannotReplaceTheStandardOnes(t *testing.T) {
 	t.Parallel()
 	rec := httptest.NewRecorder()
-	problem.New(http.StatusTooManyRequests, "limited", "Slow down", map[string]any{
+	problem.New("", http.StatusTooManyRequests, "limited", "Slow down", map[string]any{
 		"type": "x", "title": "x", "status": 200, "code": "x",
 	}).Write(rec)
 	got := decode(t, rec.Body.String())
@@ -85,7 +85,7 @@ func TestMembersCannotReplaceTheStandardOnes(t *testing.T) {
 func TestMemberThatJSONCannotHold(t *testing.T) {
 	t.Parallel()
 	rec := httptest.NewRecorder()
-	problem.New(http.StatusForbidden, "refused", "Refused", map[string]any{"f": func() {}}).Write(rec)
+	problem.New("", http.StatusForbidden, "refused", "Refused", map[string]any{"f": func() {}}).Write(rec)
 	require.Equal(t, http.StatusForbidden, rec.Code)
 	require.Equal(t, "refused", decode(t, rec.Body.String())["code"])
 }
@@ -93,7 +93,7 @@ func TestMemberThatJSONCannotHold(t *testing.T) {
 func TestMembersAreCopied(t *testing.T) {
 	t.Parallel()
 	members := map[string]any{"limit": 5}
-	p := problem.New(http.StatusForbidden, "refused", "Refused", members)
+	p := problem.New("", http.StatusForbidden, "refused", "Refused", members)
 	members["limit"] = 6
 	rec := httptest.NewRecorder()
 	p.Write(rec)
@@ -104,7 +104,7 @@ func TestMembersAreCopied(t *testing.T) {
 // TestHeaderValuesDoNotOverlap guards the shared backing array of Write.
 func TestHeaderValuesDoNotOverlap(t *testing.T) {
 	t.Parallel()
-	p := problem.New(http.StatusForbidden, "refused", "Refused", nil)
+	p := problem.New("", http.StatusForbidden, "refused", "Refused", nil)
 	rec := httptest.NewRecorder()
 	p.Write(rec)
 	rec.Header().Add("Content-Type", "text/evil")

@@ -36,7 +36,7 @@ var (
 	looksLike   = regexp.MustCompile(`\b(Test|Fuzz|Example|Benchmark)(_\w+|[A-Z0-9]\w*)`)
 	proof       = regexp.MustCompile(`^([a-z0-9_./-]*[a-z0-9])\.((?:Test|Fuzz|Example|Benchmark)\w*)$`)
 	admittedGap = regexp.MustCompile(`(?i)\b(open|organisational)\b`)
-	heading     = regexp.MustCompile("^#{2,4}\\s+`?([a-z0-9_]+)`?\\s*$")
+	heading     = regexp.MustCompile("^#{3,4}\\s+`?([a-z0-9_]+)`?\\s*$")
 )
 
 const (
@@ -191,44 +191,64 @@ func TestTestLookup(t *testing.T) {
 	require.False(t, exists("internal/nowhere", "TestTestLookup"), "another folder")
 }
 
-// undocumented returns the codes without a heading in the document.
-func undocumented(codes map[string]string, doc string) []string {
+// checkCodes returns one line per code that two files declare, that has no
+// heading in the document, or that only the document has.
+func checkCodes(codes map[string][]string, doc string) []string {
+	var problems []string
 	documented := map[string]bool{}
 	for line := range strings.Lines(doc) {
-		if m := heading.FindStringSubmatch(line); m != nil {
+		m := heading.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+		case documented[m[1]]:
+			problems = append(problems, m[1]+" is documented twice")
+		default:
 			documented[m[1]] = true
 		}
 	}
-	var missing []string
-	for code, file := range codes {
+	for code, files := range codes {
+		if len(files) > 1 {
+			problems = append(problems, code+" is declared by "+strings.Join(files, " and "))
+		}
 		if !documented[code] {
-			missing = append(missing, fmt.Sprintf("%s (%s)", code, file))
+			problems = append(problems, code+" is not documented ("+files[0]+")")
 		}
 	}
-	slices.Sort(missing)
-	return missing
+	for code := range documented {
+		if codes[code] == nil {
+			problems = append(problems, code+" is documented and not declared")
+		}
+	}
+	slices.Sort(problems)
+	return problems
 }
 
-// TestEveryReasonIsDocumented: the type of a problem links to its heading in
-// docs/problems.md, such as "### origin_not_listed".
-func TestEveryReasonIsDocumented(t *testing.T) {
+// TestCodes: one code, one meaning. The type of a problem links to the code's
+// heading in docs/problems.md, such as "### origin_not_listed".
+func TestCodes(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile(root + "/docs/problems.md")
 	require.NoError(t, err)
-	codes := reasonCodes(parseTree(t, os.DirFS(root)))
+	codes := declared(parseTree(t, os.DirFS(root)))
 	require.NotEmpty(t, codes)
-	requireNone(t, undocumented(codes, string(doc)))
+	requireNone(t, checkCodes(codes, string(doc)))
 }
 
-func TestReasonCheckCatchesGaps(t *testing.T) {
+func TestCodeCheckCatchesMistakes(t *testing.T) {
 	t.Parallel()
-	codes := reasonCodes(parseTree(t, os.DirFS("testdata/reasons")))
-	require.Equal(t, map[string]string{
-		"typed":     "cors/cors.go",
-		"converted": "cors/inner/inner.go",
-		"literal":   "examples/server/server.go",
+	codes := declared(parseTree(t, os.DirFS("testdata/codes")))
+	require.Equal(t, map[string][]string{
+		"constant": {"cors/cors.go"},
+		"twice":    {"cors/cors.go", "cors/inner/inner.go"},
+		"kind":     {"cors/inner/inner.go"},
+		"literal":  {"examples/server/server.go"},
+		"private":  {"examples/server/server.go"},
 	}, codes)
-	require.Equal(t, []string{"converted (cors/inner/inner.go)", "literal (examples/server/server.go)"},
-		undocumented(codes, "### typed\nconverted, in the text\n# literal\n"))
-	require.Empty(t, undocumented(codes, "### typed\n## `converted`\n#### literal\n"))
+	require.Equal(t, []string{
+		"gone is documented and not declared",
+		"kind is documented twice",
+		"private is not documented (examples/server/server.go)",
+		"twice is declared by cors/cors.go and cors/inner/inner.go",
+	}, checkCodes(codes, "### constant\n### `twice`\n### kind\nprivate\n# literal\n"+
+		"#### literal\n### kind\n### gone\n"))
 }

@@ -51,6 +51,11 @@ var adapters = map[string][]string{
 // conformance is the last element of a suite that the tests of stores import.
 const conformance = "storetest"
 
+// shared are the packages of internal/ that link more than the standard library.
+var shared = map[string][]string{
+	"internal/redisconn": {"github.com/redis/go-redis/v9"},
+}
+
 var conformanceLinks = []string{"github.com/stretchr/testify"}
 
 // pkg is what go list says of a package.
@@ -103,6 +108,9 @@ func checkImports(module string, all []pkg) []string {
 	for _, p := range all {
 		local, ok := c.local(p.ImportPath)
 		if !ok {
+			if p.ImportPath == module {
+				c.hall(p)
+			}
 			continue
 		}
 		folder, _, _ := strings.Cut(local, "/")
@@ -128,9 +136,27 @@ func (c *importCheck) report(words ...any) {
 	c.problems = append(c.problems, strings.TrimSpace(fmt.Sprintln(words...)))
 }
 
-// local returns the folder of a package of this module.
+// local returns the folder of a package of this module. The root package, which
+// every package may import, has none.
 func (c *importCheck) local(importPath string) (string, bool) {
 	return strings.CutPrefix(importPath, c.module+"/")
+}
+
+// foreign reports whether a package is neither ours nor the standard library's.
+func (c *importCheck) foreign(importPath string) bool {
+	_, own := c.local(importPath)
+	return !own && importPath != c.module && !c.standard[importPath]
+}
+
+// linksOnly reports what is foreign in deps and not below one of allowed.
+func (c *importCheck) linksOnly(local string, deps, allowed []string) {
+	for _, dep := range deps {
+		if c.foreign(dep) && !slices.ContainsFunc(allowed, func(a string) bool {
+			return dep == a || strings.HasPrefix(dep, a+"/")
+		}) {
+			c.report(local, "links", dep)
+		}
+	}
 }
 
 // siblings: a package knows its own folder and internal/, its tests included.
@@ -155,28 +181,30 @@ func (c *importCheck) links(local string, p pkg) {
 	} else if path.Base(local) == conformance {
 		deps, allowed = p.Imports, conformanceLinks
 	}
-	for _, dep := range deps {
-		if _, own := c.local(dep); own || c.standard[dep] {
-			continue
-		}
-		if !slices.ContainsFunc(allowed, func(a string) bool {
-			return dep == a || strings.HasPrefix(dep, a+"/")
-		}) {
-			c.report(local, "links", dep)
+	c.linksOnly(local, deps, allowed)
+}
+
+// internal: shared code knows no gate, and links the standard library alone but
+// for what the table names.
+func (c *importCheck) internal(local string, p pkg) {
+	deps := p.Deps
+	if shared[local] != nil {
+		deps = p.Imports
+	}
+	c.linksOnly(local, deps, shared[local])
+	for _, dep := range p.Deps {
+		if other, own := c.local(dep); own && !strings.HasPrefix(other, "internal/") {
+			c.report(local, "imports", other)
 		}
 	}
 }
 
-// internal: shared code links the standard library alone and knows no gate.
-func (c *importCheck) internal(local string, p pkg) {
+// hall: the root package links the standard library and internal/ alone.
+func (c *importCheck) hall(p pkg) {
+	c.linksOnly("the root package", p.Deps, nil)
 	for _, dep := range p.Deps {
-		other, own := c.local(dep)
-		first, _, _ := strings.Cut(other, "/")
-		switch {
-		case own && first != "internal":
-			c.report(local, "imports", other)
-		case !own && !c.standard[dep]:
-			c.report(local, "links", dep)
+		if other, own := c.local(dep); own && !strings.HasPrefix(other, "internal/") {
+			c.report("the root package imports", other)
 		}
 	}
 }
@@ -205,5 +233,8 @@ func TestImportRulesCatchViolations(t *testing.T) {
 		"sessions imports its sibling scrub",
 		"sessions links example.test/outside/inner",
 		"tenancy imports its sibling audit/watch",
+		"the root package imports scrub",
+		"the root package links example.test/outside",
+		"the root package links example.test/outside/inner",
 	}, got)
 }

@@ -14,11 +14,12 @@ import (
 // root is the repository, seen from this package.
 const root = "../.."
 
-// topLevel is all that may lie at the top of the repository.
+// topLevel is all that may lie at the top of the repository, besides the Go files
+// of the root package.
 var topLevel = slices.Concat(packages, []string{
 	".ci", ".git", ".github", ".gitignore",
 	"CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
-	"doc.go", "go.mod", "go.sum", "go.work", "go.work.sum",
+	"CONTRIBUTING.md", "go.mod", "go.sum", "go.work", "go.work.sum",
 	"docs", "examples", "internal", "tools",
 })
 
@@ -54,7 +55,8 @@ func strays(t *testing.T, tree fs.FS) []string {
 			require.NoError(t, err)
 			return ok
 		})
-		if !ignored && !slices.Contains(topLevel, e.Name()) {
+		code := path.Ext(e.Name()) == ".go" && !e.IsDir()
+		if !ignored && !code && !slices.Contains(topLevel, e.Name()) {
 			found = append(found, e.Name())
 		}
 	}

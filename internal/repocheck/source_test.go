@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,33 +139,32 @@ func TestSourceStyleCatchesViolations(t *testing.T) {
 	}
 }
 
-// reasonCodes returns the codes a refusal can carry and where each is declared:
-// string constants of a type named Reason in the seven folders, and literal
-// codes given to the problem writer anywhere.
-func reasonCodes(all []source) map[string]string {
-	codes := map[string]string{}
+// declared are the codes that the source declares, and the files that do:
+// string constants and variables whose name begins with Code or code, as a
+// gate's CodeRateLimited, and the literal Code of a refusal.
+func declared(all []source) map[string][]string {
+	codes := map[string][]string{}
 	for _, s := range all {
 		if s.isTest() {
 			continue
 		}
-		folder, _, _ := strings.Cut(s.path, "/")
-		ast.Inspect(s.file, func(n ast.Node) bool {
-			var literal ast.Expr
-			switch n := n.(type) {
-			case *ast.ValueSpec:
-				if slices.Contains(packages, folder) {
-					literal = reasonLiteral(n)
-				}
-			case *ast.CallExpr:
-				sel, ok := n.Fun.(*ast.SelectorExpr)
-				if ok && sel.Sel.Name == "New" && isIdent(sel.X, "problem") && len(n.Args) > 1 {
-					literal = n.Args[1]
-				}
+		add := func(e ast.Expr) {
+			lit, ok := e.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return
 			}
-			if lit, ok := literal.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-				if code, err := strconv.Unquote(lit.Value); err == nil {
-					codes[code] = s.path
+			if code, err := strconv.Unquote(lit.Value); err == nil {
+				codes[code] = append(codes[code], s.path)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GenDecl:
+				if n.Tok == token.CONST {
+					codeConstants(n, add)
 				}
+			case *ast.CompositeLit:
+				codeMember(n, add)
 			}
 			return true
 		})
@@ -174,19 +172,36 @@ func reasonCodes(all []source) map[string]string {
 	return codes
 }
 
-// reasonLiteral returns the value of "X Reason = value" and "X = Reason(value)".
-func reasonLiteral(spec *ast.ValueSpec) ast.Expr {
-	if len(spec.Values) != 1 {
-		return nil
+// codeConstants calls add with the values of "CodeX = value".
+func codeConstants(decl *ast.GenDecl, add func(ast.Expr)) {
+	for _, spec := range decl.Specs {
+		values, ok := spec.(*ast.ValueSpec)
+		if !ok {
+			continue
+		}
+		for i, name := range values.Names {
+			if strings.HasPrefix(strings.ToLower(name.Name), "code") && i < len(values.Values) {
+				add(values.Values[i])
+			}
+		}
 	}
-	if isIdent(spec.Type, "Reason") {
-		return spec.Values[0]
+}
+
+// codeMember calls add with X of sallyport.Refusal{Code: X} and refusal.Kind{X, ...}.
+func codeMember(lit *ast.CompositeLit, add func(ast.Expr)) {
+	sel, ok := lit.Type.(*ast.SelectorExpr)
+	if !ok || (sel.Sel.Name != "Refusal" && sel.Sel.Name != "Kind") {
+		return
 	}
-	if call, ok := spec.Values[0].(*ast.CallExpr); ok && isIdent(call.Fun, "Reason") &&
-		len(call.Args) == 1 {
-		return call.Args[0]
+	for i, e := range lit.Elts {
+		pair, keyed := e.(*ast.KeyValueExpr)
+		switch {
+		case keyed && isIdent(pair.Key, "Code"):
+			add(pair.Value)
+		case !keyed && i == 0 && sel.Sel.Name == "Kind":
+			add(e)
+		}
 	}
-	return nil
 }
 
 func isIdent(e ast.Expr, name string) bool {

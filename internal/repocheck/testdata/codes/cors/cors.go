@@ -1,0 +1,8 @@
+package cors
+
+const CodeTyped = "constant"
+
+const (
+	CodeTwice string = "twice"
+	other            = "other"
+)

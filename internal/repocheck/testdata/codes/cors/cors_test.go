@@ -1,0 +1,3 @@
+package cors
+
+const codeInTest = "in_test"

@@ -1,0 +1,6 @@
+package fixture
+
+import (
+	_ "example.test/fixture/scrub"
+	_ "example.test/outside"
+)

@@ -1,7 +1,0 @@
-package cors
-
-type Reason string
-
-const ReasonTyped Reason = "typed"
-
-const other = "other"

@@ -1,3 +1,0 @@
-package cors
-
-const reasonInTest Reason = "in_test"

@@ -1,5 +1,0 @@
-package inner
-
-type Reason string
-
-const ReasonConverted = Reason("converted")
