@@ -1,4 +1,4 @@
-module github.com/opsmantik/sallyport/tools/gosec
+module github.com/opsmantik/sallyport/tools/lint/gosec
 
 go 1.26.0
 

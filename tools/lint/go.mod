@@ -1,4 +1,4 @@
-module github.com/opsmantik/sallyport/tools
+module github.com/opsmantik/sallyport/tools/lint
 
 go 1.26.0
 
