@@ -1,9 +1,12 @@
 package scrub
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // Detector names what was recognised. It is also the label of the fixed
@@ -80,8 +83,8 @@ type Config struct {
 	PseudonymKeys [][]byte
 
 	// Clearance is the highest class that may pass Value and Handler; the
-	// default is Internal.
-	Clearance Class
+	// default is sallyport.Internal.
+	Clearance sallyport.Class
 	// Strict makes Value and Handler treat a struct field without a pii tag
 	// as Restricted. Without it such a field is scanned like text.
 	Strict bool
@@ -97,7 +100,7 @@ type Scrubber struct {
 	custom    []Custom
 	allow     map[string]bool
 	keys      []pseudonymKey
-	clearance Class
+	clearance sallyport.Class
 	strict    bool
 	ready     bool
 }
@@ -112,9 +115,13 @@ func New(cfg Config) (*Scrubber, error) {
 		strict:    cfg.Strict,
 		ready:     true,
 	}
-	err := errors.Join(s.useDetectors(cfg.Detectors), s.useCustom(cfg.Custom),
-		s.useKeys(cfg.Keys), s.usePseudonyms(cfg.PseudonymKeys), s.useClearance(cfg.Clearance))
-	if err != nil {
+	problems := configerr.For("scrub")
+	s.useDetectors(cfg.Detectors, problems)
+	s.useCustom(cfg.Custom, problems)
+	s.useKeys(cfg.Keys, problems)
+	s.usePseudonyms(cfg.PseudonymKeys, problems)
+	s.useClearance(cfg.Clearance, problems)
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	if len(cfg.Allow) > 0 {
@@ -127,54 +134,51 @@ func New(cfg Config) (*Scrubber, error) {
 	return s, nil
 }
 
-func (s *Scrubber) useDetectors(all []Detector) error {
-	var problems []error
+func (s *Scrubber) useDetectors(all []Detector, problems *configerr.List) {
 	if len(all) == 0 {
 		all = builtinNames[:]
 	}
-	for _, d := range all {
-		i := slices.Index(builtinNames[:], d)
-		if i < 0 {
-			problems = append(problems, &ConfigError{"Detectors", string(d), "is not a built-in detector"})
+	for i, d := range all {
+		det := slices.Index(builtinNames[:], d)
+		if det < 0 {
+			problems.Add(fmt.Sprintf("Detectors[%d]", i), string(d), sallyport.ConfigUnknown,
+				"is not a built-in detector")
 			continue
 		}
-		s.enabled[i] = true
+		s.enabled[det] = true
 	}
-	return errors.Join(problems...)
 }
 
-func (s *Scrubber) useCustom(all []Custom) error {
-	var problems []error
-	bad := func(value, reason string) {
-		problems = append(problems, &ConfigError{"Custom", value, reason})
-	}
+func (s *Scrubber) useCustom(all []Custom, problems *configerr.List) {
 	if len(all) > maxDetectors-builtin {
-		bad("", "has more than 16 detectors")
+		problems.Add("Custom", "", sallyport.ConfigOutOfRange, "has more than 16 detectors")
 	}
-	for _, c := range all {
+	for i, c := range all {
 		name := string(c.Name)
+		bad := func(field, code, fix string) {
+			problems.Add(fmt.Sprintf("Custom[%d].%s", i, field), name, code, fix)
+		}
 		switch {
 		case name == "" || strings.Trim(name, lowerChars+"_") != "":
-			bad(name, "is not a name of lower-case letters and _")
+			bad("Name", sallyport.ConfigMalformed, "is not a name of lower-case letters and _")
 		case slices.Contains(s.names, c.Name):
-			bad(name, "is taken")
+			bad("Name", sallyport.ConfigDuplicate, "is taken")
 		case len(c.Prefix) < 3 || len(c.Prefix) > 64 || digit.has(c.Prefix[0]) || !ascii(c.Prefix):
-			bad(name, "needs a prefix of 3 to 64 ASCII bytes that does not begin with a digit")
+			bad("Prefix", sallyport.ConfigMalformed,
+				"needs a prefix of 3 to 64 ASCII bytes that does not begin with a digit")
 		case c.Match == nil:
-			bad(name, "needs a Match function")
+			bad("Match", sallyport.ConfigRequired, "needs a Match function")
 		}
 		s.names = append(s.names, c.Name)
 	}
-	return errors.Join(problems...)
 }
 
-func (s *Scrubber) useKeys(keys []string) error {
-	var problems []error
-	for _, k := range keys {
+func (s *Scrubber) useKeys(keys []string, problems *configerr.List) {
+	for i, k := range keys {
 		words := keyWords(k)
 		if len(words) == 0 || len(words[len(words)-1]) < 3 {
-			problems = append(problems,
-				&ConfigError{"Keys", k, "needs a last word of at least three letters"})
+			problems.Add(fmt.Sprintf("Keys[%d]", i), k, sallyport.ConfigMalformed,
+				"needs a last word of at least three letters")
 			continue
 		}
 		h := head{word: words[len(words)-1], rule: ruleAny, det: detSecret}
@@ -183,17 +187,15 @@ func (s *Scrubber) useKeys(keys []string) error {
 		}
 		s.heads = append(s.heads, h)
 	}
-	return errors.Join(problems...)
 }
 
-func (s *Scrubber) useClearance(c Class) error {
+func (s *Scrubber) useClearance(c sallyport.Class, problems *configerr.List) {
 	switch {
-	case c == 0:
-		s.clearance = Internal
-	case c > Restricted:
-		return &ConfigError{"Clearance", "", "is not a class"}
+	case c == sallyport.Unclassified:
+		s.clearance = sallyport.Internal
+	case c > sallyport.Restricted:
+		problems.Add("Clearance", "", sallyport.ConfigUnknown, "is not a class")
 	}
-	return nil
 }
 
 // keyWords splits a key into lower-case words.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/scrub"
 )
 
@@ -25,11 +26,11 @@ func TestNewReportsEveryProblem(t *testing.T) {
 			{Name: "nomatch", Prefix: "abc"},
 		},
 	})
-	var one *scrub.ConfigError
+	var one *sallyport.ConfigError
 	require.ErrorAs(t, err, &one)
 	text := err.Error()
 	require.Len(t, strings.Split(text, "\n"), 9)
-	for _, want := range []string{`scrub: Detectors: "emial"`, "scrub: Keys", "scrub: PseudonymKeys", "scrub: Clearance", `"Bad Name"`, `"email" is taken`} {
+	for _, want := range []string{`scrub: Detectors[0]: "emial"`, "scrub: Keys[1]", "scrub: PseudonymKeys[0]", "scrub: Clearance", `"Bad Name"`, `"email": is taken`} {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "short-secret-key")
@@ -141,19 +142,13 @@ func TestReportAdd(t *testing.T) {
 	require.Zero(t, sum.Count("unknown"))
 }
 
-func TestClassString(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "public", scrub.Public.String())
-	require.Equal(t, "restricted", scrub.Restricted.String())
-	require.Equal(t, "unclassified", scrub.Class(0).String())
-}
-
 func TestConfigErrorIsTyped(t *testing.T) {
 	t.Parallel()
-	var e *scrub.ConfigError
+	var e *sallyport.ConfigError
 	_, err := scrub.New(scrub.Config{Clearance: 7})
 	require.True(t, errors.As(err, &e))
 	require.Equal(t, "Clearance", e.Field)
+	require.Equal(t, sallyport.ConfigUnknown, e.Code)
 }
 
 func TestCleanTextDoesNotAllocate(t *testing.T) {

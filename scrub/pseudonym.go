@@ -3,10 +3,13 @@ package scrub
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 const (
@@ -21,17 +24,16 @@ type pseudonymKey struct {
 	tag string
 }
 
-func (s *Scrubber) usePseudonyms(keys [][]byte) error {
-	var problems []error
-	for _, k := range keys {
+func (s *Scrubber) usePseudonyms(keys [][]byte, problems *configerr.List) {
+	for i, k := range keys {
 		if len(k) < minPseudonymKey {
-			problems = append(problems, &ConfigError{"PseudonymKeys", "", "has a key of less than 32 bytes"})
+			problems.Add(fmt.Sprintf("PseudonymKeys[%d]", i), "", sallyport.ConfigOutOfRange,
+				"has less than 32 bytes")
 			continue
 		}
 		sum := keyed(k, "key", "")
 		s.keys = append(s.keys, pseudonymKey{slices.Clone(k), string(spell(nil, sum[:1]))})
 	}
-	return errors.Join(problems...)
 }
 
 // Pseudonyms returns what stands in for value under each key, the current

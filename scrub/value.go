@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/opsmantik/sallyport"
 )
 
 // The bounds of one value. Beyond them it is dropped, not cut: a cut could
@@ -253,15 +255,18 @@ func (w *valueWalk) fields(v reflect.Value, depth int) any {
 	return clean
 }
 
-func (s *Scrubber) fieldClass(f reflect.StructField) Class {
+// fieldClass returns the class of a struct's field. A tag that names no class
+// is a mistake, and counts as Restricted.
+func (s *Scrubber) fieldClass(f reflect.StructField) sallyport.Class {
 	tag, tagged := f.Tag.Lookup("pii")
 	switch {
 	case tagged:
-		return classOf(tag)
+		class, _ := sallyport.ParseClass(tag)
+		return class
 	case s.strict:
-		return Restricted
+		return sallyport.Restricted
 	}
-	return Public
+	return sallyport.Public
 }
 
 // special copies the types that know how to present themselves.

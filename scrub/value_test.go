@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/scrub"
 )
 
@@ -49,7 +50,7 @@ func TestValueClasses(t *testing.T) {
 	require.Equal(t, 1, rep.Count(scrub.Email))
 	require.Equal(t, 1, rep.Count(scrub.Secret))
 
-	strict := newScrubber(t, scrub.Config{Strict: true, Clearance: scrub.Confidential})
+	strict := newScrubber(t, scrub.Config{Strict: true, Clearance: sallyport.Confidential})
 	got, _, err = strict.Value(c)
 	require.NoError(t, err)
 	m := got.(map[string]any)
