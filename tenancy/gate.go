@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opsmantik/sallyport/internal/clock"
 	"github.com/opsmantik/sallyport/internal/problem"
 )
 
@@ -205,7 +206,7 @@ func (g *Gate) stepUp(who Principal, role Role, permission string, now time.Time
 	if !listed && role != RoleAdmin && role != RoleSuperadmin {
 		return nil
 	}
-	age := elapsed(who.AuthTime, now)
+	age := clock.Elapsed(who.AuthTime, now)
 	tooOld := maxAge > 0 && (age > maxAge || age < -maxSkew) // the future is fresh for ever
 	if who.Level >= twoFactor && !tooOld {
 		return nil

@@ -1,6 +1,10 @@
 package tenancy
 
-import "time"
+import (
+	"time"
+
+	"github.com/opsmantik/sallyport/internal/clock"
+)
 
 // Permission is a type that names one thing a role may be allowed to do:
 //
@@ -30,20 +34,16 @@ type proof struct {
 }
 
 // Check returns nil while the grant proves access, else ErrNoGrant or ErrExpired.
-func (g Grant[P]) Check() error {
-	if g.proof == nil {
+func (g Grant[P]) Check() error { return g.proof.check() }
+
+func (p *proof) check() error {
+	if p == nil {
 		return ErrNoGrant
 	}
-	if elapsed(g.proof.made, time.Now()) >= g.proof.ttl {
+	if clock.Elapsed(p.made, time.Now()) >= p.ttl {
 		return ErrExpired
 	}
 	return nil
-}
-
-// elapsed takes the longer of two measures. The monotonic clock stands still while
-// a machine sleeps, the wall clock can be set back: neither may prolong a proof.
-func elapsed(from, to time.Time) time.Duration {
-	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
 // Site returns the site, or "", which is no site, when Check fails.

@@ -85,3 +85,33 @@ s1,odd,intern,no,
 s2,rob,rep,yes,calls:view
 `, out.String())
 }
+
+// A scope says what its grant says, ends with it, and cannot be had otherwise.
+func TestScope(t *testing.T) {
+	t.Parallel()
+	var zero tenancy.Scope
+	require.ErrorIs(t, zero.Check(), tenancy.ErrNoGrant)
+	require.ErrorIs(t, tenancy.Grant[viewCalls]{}.Scope().Check(), tenancy.ErrNoGrant)
+	require.Empty(t, zero.Site()+zero.User())
+	require.True(t, zero.Expires().IsZero())
+	for field := range reflect.TypeFor[tenancy.Scope]().Fields() {
+		require.False(t, field.IsExported(), field.Name)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		grant, err := tenancy.Check[viewCalls](newGate(t, nil), request("rob@a", "/?site=s1"))
+		require.NoError(t, err)
+		scope := grant.Scope()
+		require.NoError(t, scope.Check())
+		require.Equal(t, "s1", scope.Site())
+		require.Equal(t, "rob", scope.User())
+		require.Equal(t, "[scope]", fmt.Sprint(scope))
+		require.Equal(t, time.Now().Add(time.Minute), scope.Expires())
+		_, err = json.Marshal(scope)
+		require.ErrorIs(t, err, tenancy.ErrNotPortable)
+		require.ErrorIs(t, gob.NewEncoder(&bytes.Buffer{}).Encode(scope), tenancy.ErrNotPortable)
+		time.Sleep(time.Minute)
+		require.ErrorIs(t, scope.Check(), tenancy.ErrExpired)
+		require.Empty(t, scope.Site()+scope.User())
+		require.Equal(t, "[tenancy: grant expired]", scope.String())
+	})
+}
