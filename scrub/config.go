@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/internal/configerr"
+	"github.com/opsmantik/sallyport/scrub/internal/engine"
 )
 
 // Detector names what was recognised. It is also the label of the fixed
@@ -25,21 +27,6 @@ const (
 	IP     Detector = "ip"     // IPv4 and IPv6 addresses
 	SSN    Detector = "ssn"    // US social security numbers
 )
-
-// The order of the built-in detectors in Scrubber.names.
-const (
-	detEmail = iota
-	detCard
-	detToken
-	detSecret
-	detPhone
-	detIBAN
-	detIP
-	detSSN
-	builtin
-)
-
-var builtinNames = [builtin]Detector{Email, Card, Token, Secret, Phone, IBAN, IP, SSN}
 
 // Custom is a detector of your own: a literal prefix, and a function that
 // judges what follows it.
@@ -93,64 +80,60 @@ type Config struct {
 // Scrubber replaces personal data and secrets. It is immutable and safe for
 // concurrent use; the zero value withholds everything it is given.
 type Scrubber struct {
-	filter    filter
+	engine    *engine.Engine // nil in the zero value
 	names     []Detector
-	enabled   [maxDetectors]bool
-	heads     []head
-	custom    []Custom
-	allow     map[string]bool
 	keys      []pseudonymKey
 	clearance sallyport.Class
 	strict    bool
-	ready     bool
 }
 
 // New returns a Scrubber, or every problem of cfg joined.
 func New(cfg Config) (*Scrubber, error) {
-	s := &Scrubber{
-		names:     slices.Clone(builtinNames[:]),
-		heads:     slices.Clone(heads[:]),
-		custom:    slices.Clone(cfg.Custom),
-		clearance: cfg.Clearance,
-		strict:    cfg.Strict,
-		ready:     true,
+	s := &Scrubber{clearance: cfg.Clearance, strict: cfg.Strict}
+	for _, name := range engine.Names {
+		s.names = append(s.names, Detector(name))
 	}
+	var ec engine.Config
 	problems := configerr.For("scrub")
-	s.useDetectors(cfg.Detectors, problems)
-	s.useCustom(cfg.Custom, problems)
-	s.useKeys(cfg.Keys, problems)
+	ec.Enabled = enabled(cfg.Detectors, problems)
+	ec.Custom = s.useCustom(cfg.Custom, problems)
+	ec.Keys = deniedKeys(cfg.Keys, problems)
 	s.usePseudonyms(cfg.PseudonymKeys, problems)
 	s.useClearance(cfg.Clearance, problems)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	if len(cfg.Allow) > 0 {
-		s.allow = make(map[string]bool, len(cfg.Allow))
+		ec.Allow = make(map[string]bool, len(cfg.Allow))
 		for _, v := range cfg.Allow {
-			s.allow[strings.ToLower(v)] = true
+			ec.Allow[strings.ToLower(v)] = true
 		}
 	}
-	s.compile()
+	if len(s.keys) > 0 {
+		ec.Label = s.current
+	}
+	s.engine = engine.New(ec)
 	return s, nil
 }
 
-func (s *Scrubber) useDetectors(all []Detector, problems *configerr.List) {
-	if len(all) == 0 {
-		all = builtinNames[:]
-	}
+func enabled(all []Detector, problems *configerr.List) (on [engine.Builtin]bool) {
 	for i, d := range all {
-		det := slices.Index(builtinNames[:], d)
+		det := slices.Index(engine.Names[:], string(d))
 		if det < 0 {
 			problems.Add(fmt.Sprintf("Detectors[%d]", i), string(d), sallyport.ConfigUnknown,
 				"is not a built-in detector")
 			continue
 		}
-		s.enabled[det] = true
+		on[det] = true
 	}
+	for det := range on {
+		on[det] = on[det] || len(all) == 0
+	}
+	return on
 }
 
-func (s *Scrubber) useCustom(all []Custom, problems *configerr.List) {
-	if len(all) > maxDetectors-builtin {
+func (s *Scrubber) useCustom(all []Custom, problems *configerr.List) (custom []engine.Custom) {
+	if len(all) > engine.MaxDetectors-engine.Builtin {
 		problems.Add("Custom", "", sallyport.ConfigOutOfRange, "has more than 16 detectors")
 	}
 	for i, c := range all {
@@ -159,34 +142,34 @@ func (s *Scrubber) useCustom(all []Custom, problems *configerr.List) {
 			problems.Add(fmt.Sprintf("Custom[%d].%s", i, field), name, code, fix)
 		}
 		switch {
-		case name == "" || strings.Trim(name, lowerChars+"_") != "":
+		case name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
 			bad("Name", sallyport.ConfigMalformed, "is not a name of lower-case letters and _")
 		case slices.Contains(s.names, c.Name):
 			bad("Name", sallyport.ConfigDuplicate, "is taken")
-		case len(c.Prefix) < 3 || len(c.Prefix) > 64 || digit.has(c.Prefix[0]) || !ascii(c.Prefix):
+		case len(c.Prefix) < 3 || len(c.Prefix) > 64 || isDigit(c.Prefix[0]) ||
+			strings.ContainsFunc(c.Prefix, func(r rune) bool { return r >= utf8.RuneSelf }):
 			bad("Prefix", sallyport.ConfigMalformed,
 				"needs a prefix of 3 to 64 ASCII bytes that does not begin with a digit")
 		case c.Match == nil:
 			bad("Match", sallyport.ConfigRequired, "needs a Match function")
 		}
 		s.names = append(s.names, c.Name)
+		custom = append(custom, engine.Custom{Name: name, Prefix: c.Prefix, Match: c.Match})
 	}
+	return custom
 }
 
-func (s *Scrubber) useKeys(keys []string, problems *configerr.List) {
+func deniedKeys(keys []string, problems *configerr.List) (denied [][]string) {
 	for i, k := range keys {
-		words := keyWords(k)
+		words := engine.Words(k)
 		if len(words) == 0 || len(words[len(words)-1]) < 3 {
 			problems.Add(fmt.Sprintf("Keys[%d]", i), k, sallyport.ConfigMalformed,
 				"needs a last word of at least three letters")
 			continue
 		}
-		h := head{word: words[len(words)-1], rule: ruleAny, det: detSecret}
-		if len(words) > 1 {
-			h.after = " " + words[len(words)-2] + " "
-		}
-		s.heads = append(s.heads, h)
+		denied = append(denied, words)
 	}
+	return denied
 }
 
 func (s *Scrubber) useClearance(c sallyport.Class, problems *configerr.List) {
@@ -197,29 +180,3 @@ func (s *Scrubber) useClearance(c sallyport.Class, problems *configerr.List) {
 		problems.Add("Clearance", "", sallyport.ConfigUnknown, "is not a class")
 	}
 }
-
-// keyWords splits a key into lower-case words.
-func keyWords(key string) []string {
-	var words []string
-	for end := len(key); ; {
-		w := wordBefore(key, end)
-		if w.start == w.end {
-			break
-		}
-		words = append(words, strings.ToLower(key[w.start:w.end]))
-		end = w.start
-	}
-	slices.Reverse(words)
-	return words
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *Scrubber) on(det int) bool { return s.enabled[det] }

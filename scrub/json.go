@@ -1,9 +1,11 @@
 package scrub
 
 import (
+	"encoding/json"
 	"strings"
 	"unicode/utf8"
-	"unsafe"
+
+	"github.com/opsmantik/sallyport/scrub/internal/engine"
 )
 
 // maxJSONDepth bounds nesting, JSON inside strings included.
@@ -15,27 +17,29 @@ const maxJSONDepth = 64
 // replaced; strings that hold JSON are scrubbed as JSON. What is not valid
 // JSON, or is nested deeper than 64 levels, is scrubbed as text.
 func (s *Scrubber) AppendJSON(dst, src []byte) ([]byte, Report) {
-	// As in Append, src is neither kept nor changed.
-	text := unsafe.String(unsafe.SliceData(src), len(src)) // #nosec G103 -- see above
-	if s == nil || !s.ready {
+	if s.unusable() {
 		return append(dst, `"`+withheld+`"`...), Report{}
 	}
-	j := jsonPass{s: s, src: text, dst: dst, rep: Report{names: s.names}}
+	text := engine.Unsafe(src)
+	var counts engine.Counts
+	j := jsonPass{e: s.engine, src: text, dst: dst, counts: &counts}
 	if end, ok := j.value(j.blanks(0), 0, ""); ok && j.blanks(end) == len(text) {
-		return append(j.dst, text[j.done:]...), j.rep
+		return append(j.dst, text[j.done:]...), s.report(counts)
 	}
-	return s.appendText(dst, text)
+	counts = engine.Counts{}
+	dst = s.engine.Append(dst, text, &counts)
+	return dst, s.report(counts)
 }
 
 // jsonPass is one walk over a JSON text. It copies src through and leaves
 // every byte that it does not replace as it is.
 type jsonPass struct {
-	s    *Scrubber
-	src  string
-	dst  []byte
-	done int // src[:done] is settled
-	rep  Report
-	skip bool // only find the end
+	e      *engine.Engine
+	src    string
+	dst    []byte
+	done   int // src[:done] is settled
+	counts *engine.Counts
+	skip   bool // only find the end
 }
 
 func (j *jsonPass) blanks(i int) int {
@@ -61,11 +65,11 @@ func (j *jsonPass) value(i, depth int, key string) (int, bool) {
 			j.text(i, end, depth, key)
 		}
 		return end, ok
-	case c == '-' || digit.has(c):
+	case c == '-' || isDigit(c):
 		return j.number(i, key), true
 	}
 	for _, word := range [...]string{"true", "false", "null"} {
-		if hasAt(j.src, i, word) {
+		if strings.HasPrefix(j.src[i:], word) {
 			return i + len(word), true
 		}
 	}
@@ -74,11 +78,11 @@ func (j *jsonPass) value(i, depth int, key string) (int, bool) {
 
 func (j *jsonPass) object(i, depth int) (int, bool) {
 	i = j.blanks(i + 1)
-	if hasAt(j.src, i, "}") {
+	if strings.HasPrefix(j.src[i:], "}") {
 		return i + 1, true
 	}
 	for {
-		if !hasAt(j.src, i, `"`) {
+		if !strings.HasPrefix(j.src[i:], `"`) {
 			return 0, false
 		}
 		end, ok := j.stringEnd(i)
@@ -90,7 +94,7 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 			key = j.plain(i, end)
 		}
 		j.text(i, end, depth, "")
-		if i = j.blanks(end); !hasAt(j.src, i, ":") {
+		if i = j.blanks(end); !strings.HasPrefix(j.src[i:], ":") {
 			return 0, false
 		}
 		if i, ok = j.member(j.blanks(i+1), depth, key); !ok {
@@ -98,9 +102,9 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 		}
 		i = j.blanks(i)
 		switch {
-		case hasAt(j.src, i, ","):
+		case strings.HasPrefix(j.src[i:], ","):
 			i = j.blanks(i + 1)
-		case hasAt(j.src, i, "}"):
+		case strings.HasPrefix(j.src[i:], "}"):
 			return i + 1, true
 		default:
 			return 0, false
@@ -113,10 +117,6 @@ func (j *jsonPass) member(i, depth int, key string) (int, bool) {
 	if j.skip {
 		return j.value(i, depth+1, key)
 	}
-	h := j.s.deniedKey(key)
-	if h == nil {
-		return j.value(i, depth+1, key)
-	}
 	skip := jsonPass{src: j.src, skip: true}
 	end, ok := skip.value(i, depth+1, "")
 	if !ok {
@@ -126,8 +126,9 @@ func (j *jsonPass) member(i, depth int, key string) (int, bool) {
 	if j.src[i] == '"' {
 		raw = j.plain(i, end)
 	}
-	if deniedValue(h.rule, raw) && !j.s.isReplacement(raw) {
-		j.replace(i, end, h.det, raw)
+	if det, denied := j.e.Denies(key, raw); denied {
+		j.counts[det]++
+		j.put(i, end, string(j.e.Replacement(nil, det, raw)))
 		return end, true
 	}
 	return j.value(i, depth+1, key)
@@ -135,7 +136,7 @@ func (j *jsonPass) member(i, depth int, key string) (int, bool) {
 
 func (j *jsonPass) array(i, depth int, key string) (int, bool) {
 	i = j.blanks(i + 1)
-	if hasAt(j.src, i, "]") {
+	if strings.HasPrefix(j.src[i:], "]") {
 		return i + 1, true
 	}
 	for {
@@ -145,9 +146,9 @@ func (j *jsonPass) array(i, depth int, key string) (int, bool) {
 		}
 		i = j.blanks(end)
 		switch {
-		case hasAt(j.src, i, ","):
+		case strings.HasPrefix(j.src[i:], ","):
 			i = j.blanks(i + 1)
-		case hasAt(j.src, i, "]"):
+		case strings.HasPrefix(j.src[i:], "]"):
 			return i + 1, true
 		default:
 			return 0, false
@@ -172,18 +173,14 @@ func (j *jsonPass) stringEnd(i int) (int, bool) {
 
 func (j *jsonPass) number(i int, key string) int {
 	end := i
-	for end < len(j.src) && (digit.has(j.src[end]) || strings.IndexByte("+-.eE", j.src[end]) >= 0) {
+	for end < len(j.src) && (isDigit(j.src[end]) || strings.IndexByte("+-.eE", j.src[end]) >= 0) {
 		end++
 	}
 	if j.skip {
 		return end
 	}
-	sc := scanner{s: j.s, text: j.src[i:end], rep: j.rep, labels: phoneLabel(key, len(key))}
-	sc.scan(0, end-i)
-	if sc.rep.Total() > j.rep.Total() || sc.held {
-		sc.finish()
-		j.rep = sc.rep
-		j.put(i, end, string(sc.dst))
+	if text := j.e.Text(key, j.src[i:end], j.counts); text != j.src[i:end] {
+		j.put(i, end, text)
 	}
 	return end
 }
@@ -196,28 +193,19 @@ func (j *jsonPass) text(i, end, depth int, key string) {
 	plain := j.plain(i, end)
 	t := strings.TrimLeft(plain, " \t\r\n")
 	if depth < maxJSONDepth && len(t) > 1 && (t[0] == '{' || t[0] == '[') {
-		in := jsonPass{s: j.s, src: plain, rep: j.rep}
+		counts := *j.counts
+		in := jsonPass{e: j.e, src: plain, counts: &counts}
 		if stop, ok := in.value(in.blanks(0), depth+1, key); ok && in.blanks(stop) == len(plain) {
 			if in.done > 0 {
-				j.rep = in.rep
+				*j.counts = counts
 				j.put(i, end, string(append(in.dst, plain[in.done:]...)))
 			}
 			return
 		}
 	}
-	sc := scanner{s: j.s, text: plain, rep: j.rep, labels: phoneLabel(key, len(key))}
-	sc.scan(0, len(plain))
-	if sc.done > 0 || sc.held {
-		sc.finish()
-		j.rep = sc.rep
-		j.put(i, end, string(sc.dst))
+	if text := j.e.Text(key, plain, j.counts); text != plain {
+		j.put(i, end, text)
 	}
-}
-
-// replace puts the replacement of a denied value in place of src[i:end].
-func (j *jsonPass) replace(i, end, det int, value string) {
-	j.rep.counts[det]++
-	j.put(i, end, string(j.s.replacement(nil, det, value)))
 }
 
 // put writes a string literal in place of src[i:end].
@@ -233,46 +221,14 @@ func (j *jsonPass) plain(i, end int) string {
 	if strings.IndexByte(raw, '\\') < 0 {
 		return raw
 	}
-	var b strings.Builder
-	for k := 0; k < len(raw); {
-		if raw[k] != '\\' || k+1 >= len(raw) {
-			b.WriteByte(raw[k])
-			k++
-			continue
-		}
-		r, w := jsonEscape(raw, k)
-		b.WriteRune(r)
-		k += w
+	var text string
+	if json.Unmarshal([]byte(j.src[i:end]), &text) != nil {
+		return raw
 	}
-	return b.String()
+	return text
 }
 
-// jsonEscape decodes the escape at s[i] (RFC 8259 section 7).
-func jsonEscape(s string, i int) (rune, int) {
-	switch c := s[i+1]; c {
-	case 'n':
-		return '\n', 2
-	case 't':
-		return '\t', 2
-	case 'r':
-		return '\r', 2
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'u':
-		v, ok := hexValue(s, i+2, 4)
-		if !ok {
-			return utf8.RuneError, 2
-		}
-		if low, ok := hexValue(s, i+8, 4); ok && v>>10 == 0x36 && low>>10 == 0x37 && hasAt(s, i+6, `\u`) {
-			return rune(v&0x3ff)<<10 + rune(low&0x3ff) + 0x10000, 12
-		}
-		return rune(v), 6
-	default:
-		return rune(c), 2
-	}
-}
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // appendQuoted appends text as a JSON string literal.
 func appendQuoted(dst []byte, text string) []byte {

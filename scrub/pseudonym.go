@@ -4,12 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/internal/configerr"
+	"github.com/opsmantik/sallyport/scrub/internal/engine"
 )
 
 const (
@@ -40,6 +39,9 @@ func (s *Scrubber) usePseudonyms(keys [][]byte, problems *configerr.List) {
 // one first, so that a person's records can be found across a rotation. It
 // returns nothing when no PseudonymKeys are set.
 func (s *Scrubber) Pseudonyms(d Detector, value string) []string {
+	if s.unusable() {
+		return nil
+	}
 	det := slices.Index(s.names, d)
 	if det < 0 {
 		return nil
@@ -51,23 +53,16 @@ func (s *Scrubber) Pseudonyms(d Detector, value string) []string {
 	return all
 }
 
-// replacement appends what stands in for a value of detector det.
-func (s *Scrubber) replacement(dst []byte, det int, value string) []byte {
-	if len(s.keys) == 0 {
-		return s.label(dst, det, nil, "")
-	}
+// current appends what stands in for a value under the current key.
+func (s *Scrubber) current(dst []byte, det int, value string) []byte {
 	return s.label(dst, det, &s.keys[0], value)
 }
 
 func (s *Scrubber) label(dst []byte, det int, k *pseudonymKey, value string) []byte {
-	dst = append(dst, '[')
-	dst = append(dst, s.names[det]...)
-	if k != nil {
-		sum := keyed(k.key, string(s.names[det]), normal(det, value))
-		dst = append(append(dst, ':'), k.tag...)
-		dst = spell(dst, sum[:pseudonymBytes])
-	}
-	return append(dst, ']')
+	sum := keyed(k.key, string(s.names[det]), engine.Normal(det, value))
+	dst = append(append(append(dst, '['), s.names[det]...), ':')
+	dst = append(dst, k.tag...)
+	return append(spell(dst, sum[:pseudonymBytes]), ']')
 }
 
 // keyed hashes a value in the domain of one detector, so that equal texts
@@ -81,40 +76,7 @@ func keyed(key []byte, domain, value string) []byte {
 // spell writes bytes in letters that no detector recognises.
 func spell(dst, b []byte) []byte {
 	for _, c := range b {
-		dst = append(dst, pseudoAlphabet[c>>4], pseudoAlphabet[c&15])
+		dst = append(dst, engine.PseudonymLetters[c>>4], engine.PseudonymLetters[c&15])
 	}
 	return dst
-}
-
-// normal returns the form in which all spellings of a value agree.
-func normal(det int, value string) string {
-	var b strings.Builder
-	for i := 0; i < len(value); {
-		r, w := unit(value, i)
-		i += w
-		if r != ignorable {
-			b.WriteRune(r)
-		}
-	}
-	plain := b.String()
-	switch det {
-	case detEmail:
-		return strings.ToLower(plain)
-	case detCard, detSSN, detIBAN, detPhone:
-		plain = strings.Map(func(r rune) rune {
-			if r < 0x80 && alnum.has(byte(r)) {
-				return r
-			}
-			return -1
-		}, strings.ToUpper(plain))
-		if det == detPhone {
-			plain = strings.TrimPrefix(plain, "00")
-		}
-		return plain
-	case detIP:
-		if a, err := netip.ParseAddr(plain); err == nil {
-			return a.Unmap().String()
-		}
-	}
-	return plain
 }

@@ -1,25 +1,20 @@
 package scrub
 
-import "iter"
+import (
+	"iter"
 
-// maxDetectors bounds a Report: the built-in detectors and the custom ones.
-const maxDetectors = 24
+	"github.com/opsmantik/sallyport/scrub/internal/engine"
+)
 
 // Report counts what was replaced, by detector. It never holds an original,
 // a position or a length, so it may be logged. The zero value counts nothing.
 type Report struct {
 	names  []Detector
-	counts [maxDetectors]int
+	counts engine.Counts
 }
 
 // Total returns the number of replacements.
-func (r Report) Total() int {
-	total := 0
-	for _, n := range r.counts {
-		total += n
-	}
-	return total
-}
+func (r Report) Total() int { return r.counts.Total() }
 
 // Count returns the number of replacements made by d.
 func (r Report) Count(d Detector) int {

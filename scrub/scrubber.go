@@ -1,137 +1,111 @@
 package scrub
 
 import (
+	"net/url"
+	"slices"
 	"strings"
-	"unsafe"
+
+	"github.com/opsmantik/sallyport/scrub/internal/engine"
 )
 
 // withheld replaces what an unusable Scrubber is given.
 const withheld = "[withheld]"
 
+func (s *Scrubber) unusable() bool { return s == nil || s.engine == nil }
+
+func (s *Scrubber) report(counts engine.Counts) Report { return Report{names: s.names, counts: counts} }
+
 // Append appends src to dst with every detected value replaced, and returns
 // the extended slice and what was counted. Clean text is copied unchanged.
 // It allocates only when dst lacks room. src and dst must not overlap.
 func (s *Scrubber) Append(dst, src []byte) ([]byte, Report) {
-	// The scanner reads a string; src is not retained and not modified while
-	// the call lasts, which is all that a string promises.
-	text := unsafe.String(unsafe.SliceData(src), len(src)) // #nosec G103 -- see above
-	return s.appendText(dst, text)
+	if s.unusable() {
+		return append(dst, withheld...), Report{}
+	}
+	var counts engine.Counts
+	dst = s.engine.Append(dst, engine.Unsafe(src), &counts)
+	return dst, s.report(counts)
 }
 
 // String returns text with every detected value replaced. Clean text is
 // returned as it is, without an allocation.
 func (s *Scrubber) String(text string) (string, Report) {
-	if s == nil || !s.ready {
+	if s.unusable() {
 		return withheld, Report{}
 	}
-	sc := scanner{s: s, text: text, rep: Report{names: s.names}}
-	sc.scan(0, len(text))
-	if sc.done == 0 && !sc.held {
-		return text, sc.rep
-	}
-	sc.finish()
-	return string(sc.dst), sc.rep
+	var counts engine.Counts
+	text = s.engine.String(text, &counts)
+	return text, s.report(counts)
 }
 
-func (s *Scrubber) appendText(dst []byte, src string) ([]byte, Report) {
-	if s == nil || !s.ready {
-		return append(dst, withheld...), Report{}
+// Header returns a scrubbed copy of a header map such as http.Header or
+// url.Values: the values of denied names are replaced whole, the others and
+// the names are scrubbed as text. The original is not touched.
+func (s *Scrubber) Header(h map[string][]string) (map[string][]string, Report) {
+	if s.unusable() {
+		return map[string][]string{}, Report{}
 	}
-	sc := scanner{s: s, text: src, dst: dst, rep: Report{names: s.names}}
-	sc.scan(0, len(src))
-	sc.finish()
-	return sc.dst, sc.rep
-}
-
-// compile builds the filter from the enabled detectors.
-func (s *Scrubber) compile() {
-	f := &s.filter
-	var all byteSet
-	for i := range all {
-		all[i] = ^uint64(0)
-	}
-	numbers := s.on(detCard) || s.on(detPhone) || s.on(detSSN) || s.on(detIP)
-	if numbers {
-		after := digit.or(sepLead)
-		f.class(kindDigit, digit, after, after.or(bytesOf(byteRange(0x80, 0xBF)+"un#")))
-	}
-	if s.on(detIBAN) {
-		f.class(kindIBAN, letter, letter, digit)
-	}
-	if s.on(detIP) {
-		f.class(kindColon, bytesOf(":"), hexDigit.or(bytesOf(":")), hexDigit.or(bytesOf(":")))
-	}
-	if s.on(detEmail) {
-		f.class(kindEmail, bytesOf("@"), domainLead, domainLead)
-	}
-	if numbers || s.on(detEmail) {
-		s.compileUnits(all)
-	}
-	if s.on(detToken) {
-		s.compileTokens()
-	}
-	for i := range s.heads {
-		if s.on(s.heads[i].det) {
-			f.literal(entry{text: s.heads[i].word, fold: true, kind: kindKey, arg: i}, byteSet{})
+	var counts engine.Counts
+	clean := make(map[string][]string, len(h))
+	for name, values := range h {
+		safe := slices.Clone(values)
+		for i, v := range values {
+			safe[i] = s.engine.Below(name, v, &counts)
 		}
+		key := s.engine.String(name, &counts)
+		clean[key] = append(clean[key], safe...)
 	}
-	for i := range s.custom {
-		f.literal(entry{text: s.custom[i].Prefix, kind: kindCustom, arg: i}, byteSet{})
-	}
-	f.build()
+	return clean, s.report(counts)
 }
 
-// compileUnits makes candidates of the encoded and the non-ASCII spellings
-// of digits and the at sign.
-func (s *Scrubber) compileUnits(all byteSet) {
-	f := &s.filter
-	f.class(kindUnit, bytesOf("%"), bytesOf("234eEdDfF"), hexDigit)
-	f.class(kindUnit, bytesOf("\\"), bytesOf("uUx"), hexDigit)
-	f.class(kindUnit, bytesOf("&"), bytesOf("#c"), all)
-	f.class(kindUnit, bytesOf("\xef"), bytesOf("\xbc\xb9"), all) // full-width forms
-	f.class(kindUnit, bytesOf("\xd9\xdb\xdf"), bytesOf(byteRange(0x80, 0xB9)),
-		bytesOf("\xd9\xdb\xdf0123456789 -\xc2\xe2"))
-	f.class(kindUnit, bytesOf("\xe0"), bytesOf("\xa5\xa7\xa9\xab\xad\xaf\xb1\xb3\xb5\xb9\xbb"),
-		bytesOf(byteRange(0x90, 0x99)+byteRange(0xA6, 0xAF)))
-	f.class(kindUnit, bytesOf("\xf0"), bytesOf("\x9d"), bytesOf("\x9f"))
+// Query returns a scrubbed query or form body (without the leading "?").
+// Parameters keep their order, and those with nothing to hide their bytes.
+func (s *Scrubber) Query(query string) (string, Report) {
+	if s.unusable() {
+		return withheld, Report{}
+	}
+	var counts engine.Counts
+	var b strings.Builder
+	for i := 0; i <= len(query); {
+		end := i
+		for end < len(query) && query[end] != '&' && query[end] != ';' {
+			end++
+		}
+		b.WriteString(s.parameter(query[i:end], &counts))
+		if end < len(query) {
+			b.WriteByte(query[end])
+		}
+		i = end + 1
+	}
+	return b.String(), s.report(counts)
 }
 
-func byteRange(from, to byte) string {
-	b := make([]byte, 0, int(to-from)+1)
-	for c := int(from); c <= int(to); c++ {
-		b = append(b, byte(c))
+func (s *Scrubber) parameter(p string, counts *engine.Counts) string {
+	rawKey, rawValue, found := strings.Cut(p, "=")
+	key, value := unescaped(rawKey), unescaped(rawValue)
+	safeKey := s.engine.String(key, counts)
+	safe := s.engine.Below(key, value, counts)
+	if safeKey != key {
+		rawKey = escaped(safeKey)
 	}
-	return string(b)
+	if safe != value {
+		rawValue = escaped(safe)
+	}
+	if !found {
+		return rawKey
+	}
+	return rawKey + "=" + rawValue
 }
 
-func (s *Scrubber) compileTokens() {
-	f := &s.filter
-	for i := range vendors {
-		f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i}, *vendors[i].body)
+// unescaped decodes text; what cannot be decoded stays as it is.
+func unescaped(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
 	}
-	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
-	f.literal(entry{text: "BEGIN", kind: kindPEM}, byteSet{})
-	f.literal(entry{text: "://", kind: kindURL}, byteSet{})
-	for _, name := range [...]string{"bearer", "basic", "dpop"} {
-		f.literal(entry{text: name, fold: true, kind: kindScheme}, byteSet{})
-	}
+	return text
 }
 
-// custom examines a prefix of Config.Custom at i.
-func (sc *scanner) custom(c, i int) int {
-	n := sc.s.custom[c].Match(sc.src[i:min(len(sc.src), i+maxCustomBytes)])
-	if n <= 0 || n > maxCustomBytes || i+n > len(sc.src) {
-		return i
-	}
-	return sc.found(span{start: i, end: i + n, det: builtin + c})
-}
-
-const maxCustomBytes = 1024
-
-// allowed reports whether the detected text is one that Config.Allow keeps.
-func (sc *scanner) allowed(start, end int) bool {
-	if sc.s.allow == nil {
-		return false
-	}
-	return sc.s.allow[strings.ToLower(sc.src[start:end])]
+// escaped encodes text but leaves the brackets of replacements readable.
+func escaped(text string) string {
+	return strings.NewReplacer("%5B", "[", "%5D", "]", "%3A", ":").Replace(url.QueryEscape(text))
 }

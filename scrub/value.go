@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/scrub/internal/engine"
 )
 
 // The bounds of one value. Beyond them it is dropped, not cut: a cut could
@@ -34,27 +35,27 @@ const (
 func (s *Scrubber) Value(v any) (any, Report, error) { return s.valueUnder("", v) }
 
 func (s *Scrubber) valueUnder(key string, v any) (clean any, rep Report, err error) {
-	if s == nil || !s.ready {
+	if s.unusable() {
 		return nil, Report{}, ErrDropped
 	}
-	w := valueWalk{s: s, rep: Report{names: s.names}}
+	w := valueWalk{s: s}
 	defer func() {
 		if r := recover(); r != nil {
 			// The panic may carry the very data that is to be kept.
 			clean, err = nil, ErrDropped
 		}
-		rep = w.rep
+		rep = s.report(w.counts)
 	}()
 	clean = w.any(key, reflect.ValueOf(v), 0)
 	if w.failed {
-		return nil, w.rep, ErrDropped
+		return nil, s.report(w.counts), ErrDropped
 	}
-	return clean, w.rep, nil
+	return clean, s.report(w.counts), nil
 }
 
 type valueWalk struct {
 	s      *Scrubber
-	rep    Report
+	counts engine.Counts
 	path   []visit // the pointers between the root and here
 	nodes  int
 	text   int
@@ -78,10 +79,12 @@ func (w *valueWalk) any(key string, v reflect.Value, depth int) any {
 	if v.Kind() == reflect.Interface {
 		return w.any(key, v.Elem(), depth) // its methods are those of what it holds
 	}
-	if h := w.s.deniedKey(key); h != nil {
-		if text := scalarText(v); text == "" || deniedValue(h.rule, text) {
-			return w.hide(h.det, text)
+	if text := scalarText(v); text != "" {
+		if det, denied := w.s.engine.Denies(key, text); denied {
+			return w.hide(det, text)
 		}
+	} else if det, denied := w.s.engine.Denies(key, "{...}"); denied {
+		return w.hide(det, "")
 	}
 	if clean, ok := w.special(key, v, depth); ok {
 		return clean
@@ -138,8 +141,8 @@ func scalarText(v reflect.Value) string {
 }
 
 func (w *valueWalk) hide(det int, text string) string {
-	w.rep.counts[det]++
-	return string(w.s.replacement(nil, det, text))
+	w.counts[det]++
+	return string(w.s.engine.Replacement(nil, det, text))
 }
 
 // string scrubs text, as JSON where it is JSON.
@@ -153,15 +156,17 @@ func (w *valueWalk) string(key, text string) any {
 	}
 	if len(text) > 1 && (text[0] == '{' || text[0] == '[') {
 		clean, rep := w.s.AppendJSON(nil, []byte(text))
-		w.rep = w.rep.Add(rep)
+		for i, n := range rep.counts {
+			w.counts[i] += n
+		}
 		return string(clean)
 	}
-	return w.s.underKey(key, text, &w.rep)
+	return w.s.engine.Below(key, text, &w.counts)
 }
 
 func (w *valueWalk) number(key string, v reflect.Value) any {
 	text := fmt.Sprint(v.Interface())
-	if clean := w.s.underKey(key, text, &w.rep); clean != text {
+	if clean := w.s.engine.Below(key, text, &w.counts); clean != text {
 		return clean
 	}
 	switch {
@@ -208,7 +213,7 @@ func (w *valueWalk) list(key string, v reflect.Value, depth int) any {
 	}
 	// Pairs such as ["authorization", "Bearer ..."].
 	if len(clean) == 2 {
-		if name, ok := clean[0].(string); ok && w.s.deniedKey(name) != nil {
+		if name, ok := clean[0].(string); ok && w.s.denies(name) {
 			clean[1] = w.any(name, v.Index(1), depth+1)
 		}
 	}
@@ -246,7 +251,7 @@ func (w *valueWalk) fields(v reflect.Value, depth int) any {
 		switch {
 		case class > w.s.clearance:
 			clean[name] = "[" + class.String() + "]"
-		case w.s.deniedKey(f.Name) != nil:
+		case w.s.denies(f.Name):
 			clean[name] = w.any(f.Name, v.Field(i), depth+1)
 		default:
 			clean[name] = w.any(name, v.Field(i), depth+1)
@@ -280,7 +285,7 @@ func (w *valueWalk) special(key string, v reflect.Value, depth int) (any, bool) 
 	case json.RawMessage:
 		return w.string(key, string(x)), true
 	case json.Number:
-		return w.s.underKey(key, x.String(), &w.rep), true
+		return w.s.engine.Below(key, x.String(), &w.counts), true
 	case slog.LogValuer:
 		resolved := slog.AnyValue(x).Resolve()
 		if resolved.Kind() == slog.KindLogValuer {
@@ -349,4 +354,10 @@ func plainLog(v slog.Value) any {
 		m[a.Key] = a.Value.Any()
 	}
 	return m
+}
+
+// denies reports whether key is denied, whatever it holds.
+func (s *Scrubber) denies(key string) bool {
+	_, denied := s.engine.Denies(key, "{...}")
+	return denied
 }

@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 import (
 	"unicode"
@@ -26,7 +26,7 @@ func (sc *scanner) scheme(name string, i int) int {
 		name != "basic" && !credential(s[start:end]) {
 		return i
 	}
-	return sc.foundRun(span{start: start, end: end, det: detToken}, swallowToken)
+	return sc.foundRun(span{start: start, end: end, det: Token}, swallowToken)
 }
 
 // letterBefore reports whether a letter outside ASCII stands before i. Quotes
@@ -179,7 +179,7 @@ func (sc *scanner) userinfo(i int) int {
 					j = k // an unescaped @ in the password
 				}
 			}
-			return sc.found(span{start: start, end: j, det: detToken})
+			return sc.found(span{start: start, end: j, det: Token})
 		case authorityEnd.has(c):
 			return i
 		}

@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 // Every detector decides by looking at most lookbehind bytes back and
 // lookahead bytes ahead of a candidate. What is longer than that (a token of
@@ -13,27 +13,27 @@ const (
 // span is a detected value.
 type span struct {
 	start, end int
-	det        int // index into Scrubber.names
+	det        int // index into Engine.names
 	quote      string
 }
 
 // scanner is one pass over a text. It lives on the stack of its caller.
 type scanner struct {
-	s    *Scrubber
+	e    *Engine
 	text string // the whole input, as far as it is here
 	// src is the view of the detectors: text from off on, where the span
 	// before ends. What is replaced already must not decide about what
 	// follows, or a second pass would decide otherwise.
-	src   string
-	off   int
-	dst   []byte
-	rep   Report
-	done  int  // text[:done] is settled: written to dst or replaced
-	pend  span // found, not yet written: an email may still absorb it
-	held  bool // pend is set
-	run   swallow
-	until until // what ends a run of swallowValue
-	more  bool  // src continues in bytes that are not here yet
+	src    string
+	off    int
+	dst    []byte
+	counts Counts
+	done   int  // text[:done] is settled: written to dst or replaced
+	pend   span // found, not yet written: an email may still absorb it
+	held   bool // pend is set
+	run    swallow
+	until  until // what ends a run of swallowValue
+	more   bool  // src continues in bytes that are not here yet
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
@@ -46,7 +46,7 @@ func (sc *scanner) scan(i, limit int) int {
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
-	f := &sc.s.filter
+	f := &sc.e.filter
 	text := sc.text[:min(len(sc.text), limit+2)]
 	for i < limit {
 		at, m := f.next(text, i)
@@ -103,7 +103,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindURL:
 		return sc.userinfo(i)
 	case kindKey:
-		return sc.key(&sc.s.heads[e.arg], i)
+		return sc.key(&sc.e.heads[e.arg], i)
 	case kindIBAN:
 		return sc.iban(i)
 	case kindColon:
@@ -125,11 +125,11 @@ func (sc *scanner) encoded(i int) int {
 	switch {
 	case w == 1:
 		return i
-	case r == '@' && sc.s.on(detEmail):
+	case r == '@' && sc.e.on(Email):
 		return sc.email(i, w)
 	case r >= '0' && r <= '9':
 		return sc.digits(i)
-	case r == ':' && sc.s.on(detIP):
+	case r == ':' && sc.e.on(IP):
 		return sc.ipv6(i)
 	}
 	return i
@@ -180,10 +180,10 @@ func (sc *scanner) flush() {
 	sc.held = false
 	sc.dst = append(sc.dst, sc.text[sc.done:sp.start]...)
 	sc.dst = append(sc.dst, sp.quote...)
-	sc.dst = sc.s.replacement(sc.dst, sp.det, sc.text[sp.start:sp.end])
+	sc.dst = sc.e.Replacement(sc.dst, sp.det, sc.text[sp.start:sp.end])
 	sc.dst = append(sc.dst, sp.quote...)
 	sc.done = sp.end
-	sc.rep.counts[sp.det]++
+	sc.counts[sp.det]++
 }
 
 // finish settles the whole text.

@@ -1,4 +1,9 @@
-package scrub
+package engine
+
+import (
+	"slices"
+	"strings"
+)
 
 // A denied key and its value in running text: password=x, "password":"x",
 // \"password\":\"x\", Password:x in a Go dump, --password x, <password>x<,
@@ -18,7 +23,7 @@ func (sc *scanner) key(h *head, i int) int {
 		return i
 	}
 	if start > 0 {
-		if end := sc.s.replacementEnd(s, start-1); end > 0 {
+		if end := sc.e.replacementEnd(s, start-1); end > 0 {
 			return end // [token:...] is no key
 		}
 	}
@@ -127,4 +132,19 @@ func keyEnd(s string, i int) (int, bool) {
 		i = end
 	}
 	return i, true
+}
+
+// Words splits a key into its words, in lower case.
+func Words(key string) []string {
+	var words []string
+	for end := len(key); ; {
+		w := wordBefore(key, end)
+		if w.start == w.end {
+			break
+		}
+		words = append(words, strings.ToLower(key[w.start:w.end]))
+		end = w.start
+	}
+	slices.Reverse(words)
+	return words
 }

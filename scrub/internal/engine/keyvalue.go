@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 // value is the value of a key in running text.
 type value struct {
@@ -114,7 +114,7 @@ func skipQuote(s string, i int) (int, bool) {
 // open reads what encloses the value at i and reports whether there is one.
 func (sc *scanner) open(v *value, i int, quotedKey bool) bool {
 	s := sc.src
-	for i < len(s) && s[i] == '[' && v.start == 0 && sc.s.replacementEnd(s, i) == 0 {
+	for i < len(s) && s[i] == '[' && v.start == 0 && sc.e.replacementEnd(s, i) == 0 {
 		i, v.bracket, v.start = i+1, true, i+1
 		if hasAt(s, i, "]string{") {
 			i, v.bracket, v.brace = i+len("]string{"), false, true
@@ -166,7 +166,7 @@ func (sc *scanner) measure(v *value) {
 	if v.bracket || v.brace {
 		inner, _ = skipQuote(sc.src, inner)
 	}
-	end := sc.s.replacementEnd(sc.src, inner)
+	end := sc.e.replacementEnd(sc.src, inner)
 	if end > 0 && inner > v.start {
 		end, _ = skipQuote(sc.src, end)
 	}
@@ -281,12 +281,12 @@ func (sc *scanner) denies(rule valueRule, v *value) bool {
 
 // replacementEnd returns the end of the replacement at i: [name] or, with a
 // pseudonym, [name:letters]. It returns 0 if there is none.
-func (s *Scrubber) replacementEnd(text string, i int) int {
+func (e *Engine) replacementEnd(text string, i int) int {
 	if i >= len(text) || text[i] != '[' {
 		return 0
 	}
-	for _, name := range s.names {
-		if !hasAt(text, i+1, string(name)) {
+	for _, name := range e.names {
+		if !hasAt(text, i+1, name) {
 			continue
 		}
 		end := i + 1 + len(name)
@@ -305,9 +305,9 @@ func (s *Scrubber) replacementEnd(text string, i int) int {
 
 // pseudoChar is the alphabet of pseudonyms: no digits, no vowels, so that no
 // detector can ever find something in one.
-var pseudoChar = bytesOf(pseudoAlphabet)
+var pseudoChar = bytesOf(PseudonymLetters)
 
-const pseudoAlphabet = "bcdfghjklmnpqrst"
+const PseudonymLetters = "bcdfghjklmnpqrst"
 
 func empty(text string) bool {
 	for _, w := range [...]string{"null", "true", "false", "nil", "none", "undefined", "<nil>"} {

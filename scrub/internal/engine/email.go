@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 import (
 	"unicode"
@@ -36,7 +36,7 @@ func (sc *scanner) email(i, w int) int {
 	if sc.held && start == 0 {
 		start, sc.held = sc.pend.start-sc.off, false // its beginning looked like another value
 	}
-	return sc.found(span{start: start, end: end, det: detEmail})
+	return sc.found(span{start: start, end: end, det: Email})
 }
 
 // emailLocal returns where the local part that ends at i starts, or i.

@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 // cluster is a row of digit groups: "4111 1111", "192.0.2.1", "12-34". The
 // digit detectors read it instead of the text, whatever its spelling.
@@ -134,24 +134,24 @@ var (
 // number runs the digit detectors on the cluster.
 func (sc *scanner) number(c *cluster) (span, bool) {
 	s := sc.src
-	if sc.s.on(detCard) && c.total() >= 12 {
+	if sc.e.on(Card) && c.total() >= 12 {
 		if end, ok := c.card(s); ok {
-			return span{start: c.start, end: end, det: detCard, quote: jsonQuote(s, c.start)}, true
+			return span{start: c.start, end: end, det: Card, quote: jsonQuote(s, c.start)}, true
 		}
 	}
-	if sc.s.on(detSSN) && c.total() >= 9 {
+	if sc.e.on(SSN) && c.total() >= 9 {
 		if end, ok := c.ssn(s); ok {
-			return span{start: c.start, end: end, det: detSSN}, true
+			return span{start: c.start, end: end, det: SSN}, true
 		}
 	}
-	if sc.s.on(detIP) {
+	if sc.e.on(IP) {
 		if end, ok := c.ipv4(s); ok && !sc.allowed(c.start, end) {
-			return span{start: c.start, end: end, det: detIP}, true
+			return span{start: c.start, end: end, det: IP}, true
 		}
 	}
-	if sc.s.on(detPhone) {
+	if sc.e.on(Phone) {
 		if start, end, ok := c.phone(s, sc.labels); ok && !sc.allowed(start, end) {
-			return span{start: start, end: end, det: detPhone, quote: jsonQuote(s, start)}, true
+			return span{start: start, end: end, det: Phone, quote: jsonQuote(s, start)}, true
 		}
 	}
 	return span{}, false

@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 // iban examines two letters and a digit at i: an International Bank Account
 // Number (ISO 13616) has its country's length and a remainder of 1 (ISO 7064
@@ -43,7 +43,7 @@ func (sc *scanner) iban(i int) int {
 	if rem != 1 {
 		return i
 	}
-	return sc.found(span{start: i, end: end, det: detIBAN})
+	return sc.found(span{start: i, end: end, det: IBAN})
 }
 
 func mod97(rem int, c byte) int {

@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 // ipv4 returns the end of the dotted address that the cluster starts with.
 // Four-part versions look the same: after "version", "v" or a product's name
@@ -70,7 +70,7 @@ func (sc *scanner) ipv6(i int) int {
 	if !ok || sc.allowed(start, end) {
 		return i
 	}
-	return sc.found(span{start: start, end: end, det: detIP})
+	return sc.found(span{start: start, end: end, det: IP})
 }
 
 // clock reports whether :04:05 stands at i and ends there: two groups, which

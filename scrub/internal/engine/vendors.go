@@ -1,4 +1,4 @@
-package scrub
+package engine
 
 import "strings"
 
@@ -280,9 +280,9 @@ func (sc *scanner) vendorToken(v *vendor, i int) int {
 		class = swallowToken
 	}
 	if v.max > 0 {
-		return sc.found(span{start: start, end: end, det: detToken})
+		return sc.found(span{start: start, end: end, det: Token})
 	}
-	return sc.foundRun(span{start: start, end: end, det: detToken}, class)
+	return sc.foundRun(span{start: start, end: end, det: Token}, class)
 }
 
 // discordToken reports whether text is the number of an account, a time and
@@ -323,7 +323,7 @@ func (sc *scanner) jwt(i int) int {
 			end = tokenPart(s, second+w)
 		}
 	}
-	return sc.foundRun(span{start: i, end: end, det: detToken}, swallowToken)
+	return sc.foundRun(span{start: i, end: end, det: Token}, swallowToken)
 }
 
 // tokenPart returns the end of the run of token characters at i, looking at
@@ -342,7 +342,7 @@ func (sc *scanner) pem(i int) int {
 	if end == 0 {
 		return i
 	}
-	return sc.foundRun(span{start: i - len("-----"), end: end, det: detToken}, swallowPEM)
+	return sc.foundRun(span{start: i - len("-----"), end: end, det: Token}, swallowPEM)
 }
 
 // keyHeader returns the end of the first line of a private key at i, or 0.

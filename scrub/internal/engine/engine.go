@@ -1,0 +1,176 @@
+// Package engine finds and replaces personal data and secrets in text. Package
+// scrub is what the rest of the world sees of it.
+package engine
+
+import (
+	"strings"
+	"unsafe"
+)
+
+// The built-in detectors, in the order of [Names].
+const (
+	Email = iota
+	Card
+	Token
+	Secret
+	Phone
+	IBAN
+	IP
+	SSN
+	Builtin // how many there are
+)
+
+// Names are the labels of the built-in detectors.
+var Names = [Builtin]string{"email", "card", "token", "secret", "phone", "iban", "ip", "ssn"}
+
+// MaxDetectors bounds the built-in and the custom detectors together.
+const MaxDetectors = 24
+
+// Counts says how many values each detector replaced.
+type Counts [MaxDetectors]int
+
+// Total returns the sum.
+func (c *Counts) Total() int {
+	total := 0
+	for _, n := range c {
+		total += n
+	}
+	return total
+}
+
+// Custom is a detector that is not built in.
+type Custom struct {
+	Name   string
+	Prefix string
+	Match  func(text string) int
+}
+
+// Config says what an Engine looks for.
+type Config struct {
+	Enabled [Builtin]bool
+	Custom  []Custom
+	// Keys are further denied keys, each as its words in lower case.
+	Keys [][]string
+	// Allow are values that stay, in lower case.
+	Allow map[string]bool
+	// Label appends what stands in for a value; nil means the fixed label.
+	Label func(dst []byte, det int, value string) []byte
+}
+
+// Engine is immutable and safe for concurrent use.
+type Engine struct {
+	filter  filter
+	names   []string
+	enabled [Builtin]bool
+	heads   []head
+	custom  []Custom
+	allow   map[string]bool
+	label   func(dst []byte, det int, value string) []byte
+}
+
+// New returns an Engine for a Config that package scrub has checked.
+func New(cfg Config) *Engine {
+	e := &Engine{
+		enabled: cfg.Enabled, custom: cfg.Custom, allow: cfg.Allow, label: cfg.Label,
+		names: append([]string{}, Names[:]...),
+		heads: append([]head{}, heads[:]...),
+	}
+	for _, c := range cfg.Custom {
+		e.names = append(e.names, c.Name)
+	}
+	for _, words := range cfg.Keys {
+		h := head{word: words[len(words)-1], rule: ruleAny, det: Secret}
+		if len(words) > 1 {
+			h.after = " " + words[len(words)-2] + " "
+		}
+		e.heads = append(e.heads, h)
+	}
+	e.compile()
+	return e
+}
+
+// Append appends text to dst with every value replaced.
+func (e *Engine) Append(dst []byte, text string, counts *Counts) []byte {
+	sc := scanner{e: e, text: text, dst: dst, counts: *counts}
+	sc.scan(0, len(text))
+	sc.finish()
+	*counts = sc.counts
+	return sc.dst
+}
+
+// String returns text with every value replaced, without an allocation where
+// there is none.
+func (e *Engine) String(text string, counts *Counts) string {
+	return e.scrub(text, false, counts)
+}
+
+func (e *Engine) scrub(text string, phones bool, counts *Counts) string {
+	sc := scanner{e: e, text: text, counts: *counts, labels: phones}
+	sc.scan(0, len(text))
+	if sc.done == 0 && !sc.held {
+		return text
+	}
+	sc.finish()
+	*counts = sc.counts
+	return string(sc.dst)
+}
+
+// Below returns text as it may stand below key.
+func (e *Engine) Below(key, text string, counts *Counts) string {
+	if det, denied := e.Denies(key, text); denied {
+		counts[det]++
+		return string(e.Replacement(nil, det, text))
+	}
+	return e.scrub(text, phoneLabel(key, len(key)), counts)
+}
+
+// Denies reports whether text must not stand below key, and which detector
+// says so.
+func (e *Engine) Denies(key, text string) (det int, denied bool) {
+	h := e.deniedKey(key)
+	if h == nil || !deniedValue(h.rule, text) || e.isReplacement(text) {
+		return 0, false
+	}
+	return h.det, true
+}
+
+// Replacement appends what stands in for a value of detector det.
+func (e *Engine) Replacement(dst []byte, det int, value string) []byte {
+	if e.label != nil {
+		return e.label(dst, det, value)
+	}
+	return append(append(append(dst, '['), e.names[det]...), ']')
+}
+
+// Name returns the label of a detector.
+func (e *Engine) Name(det int) string { return e.names[det] }
+
+func (e *Engine) on(det int) bool { return e.enabled[det] }
+
+// Unsafe returns b as a string. The caller promises that b does not change
+// while the string is in use.
+func Unsafe(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) // #nosec G103 -- see above
+}
+
+// custom examines a prefix of Config.Custom at i.
+func (sc *scanner) custom(c, i int) int {
+	n := sc.e.custom[c].Match(sc.src[i:min(len(sc.src), i+maxCustomBytes)])
+	if n <= 0 || n > maxCustomBytes || i+n > len(sc.src) {
+		return i
+	}
+	return sc.found(span{start: i, end: i + n, det: Builtin + c})
+}
+
+const maxCustomBytes = 1024
+
+// allowed reports whether the detected text is one that Config.Allow keeps.
+func (sc *scanner) allowed(start, end int) bool {
+	return sc.e.allow != nil && sc.e.allow[strings.ToLower(sc.src[start:end])]
+}
+
+// Text returns text, which stands below key, as String does: key is no reason
+// to deny it, but may say that a telephone number follows.
+func (e *Engine) Text(key, text string, counts *Counts) string {
+	return e.scrub(text, phoneLabel(key, len(key)), counts)
+}
