@@ -14,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/ingest/demo"
-	"github.com/opsmantik/sallyport/internal/loopback"
+	"github.com/opsmantik/sallyport/examples/ingest/servicetest"
 )
 
 // browser starts a real Chromium that talks to this machine only.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	options := append([]chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(loopback.Chromium(t)),
+		chromedp.ExecPath(servicetest.Chromium(t)),
 		chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, // tests may run as root
 	}, chromedp.Flag("headless", true), chromedp.Flag("disable-gpu", true),

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 )
 
 func main() {
@@ -37,22 +39,38 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		_, _ = fmt.Fprintf(stderr, "ingest: settings:\n%v\n", err)
 		return 2
 	}
-	log, closeLog, err := server.NewLogger(stderr, s.SentryDSN)
+	log, closeLog, err := telemetry.NewLogger(stderr, s.SentryDSN)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "ingest: settings:\n%v\n", err)
 		return 2
 	}
 	defer closeLog()
-	server.RedirectRedisLog(log)
-	srv, err := server.Open(ctx, s, log, sqlite.Full)
-	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "ingest:", err)
-		return 1
-	}
-	banner(stdout, s, srv.Addresses())
-	if err := srv.Run(ctx); err != nil {
+	telemetry.RedirectRedisLog(log)
+	if err := serve(ctx, s, log, stdout); err != nil {
 		_, _ = fmt.Fprintln(stderr, "ingest:", err)
 		return 1
 	}
 	return 0
+}
+
+// serve runs the server until ctx ends. Addresses are bound first: what is
+// generated or opened after them is not wasted on a port that is taken.
+func serve(ctx context.Context, s *settings.Settings, log *slog.Logger, stdout io.Writer) error {
+	listeners, err := server.Listen(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := s.Complete(listeners.Bound()); err != nil {
+		return errors.Join(err, listeners.Close())
+	}
+	db, err := sqlite.Open(ctx, s.DataDir, sqlite.Full)
+	if err != nil {
+		return errors.Join(err, listeners.Close())
+	}
+	srv, err := server.New(ctx, server.Config{Settings: s, Listeners: listeners, Store: db, Log: log})
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	banner(stdout, s, srv.Addresses())
+	return errors.Join(srv.Run(ctx), db.Close())
 }

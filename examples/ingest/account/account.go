@@ -14,6 +14,7 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/sessions"
 )
@@ -42,10 +43,8 @@ type Config struct {
 	Users    map[string]User // by lower-case e-mail address
 	Sessions *Sessions
 	Guard    *ratelimit.LoginGuard
-	// SpendTOTP records that a user has used a time step, and reports false if
-	// that step or a later one was used before.
-	SpendTOTP func(ctx context.Context, user string, step int64) (bool, error)
-	Log       *slog.Logger
+	Factors  store.Factors
+	Log      *slog.Logger
 }
 
 // Accounts holds the handlers under /auth.

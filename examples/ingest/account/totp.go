@@ -71,5 +71,5 @@ func (a *Accounts) spend(r *http.Request, user User, code string) (bool, error) 
 	if matched == 0 {
 		return false, nil
 	}
-	return a.SpendTOTP(r.Context(), user.ID, matched)
+	return a.Factors.SpendTOTP(r.Context(), user.ID, matched)
 }

@@ -9,7 +9,7 @@ import (
 	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
-	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -61,26 +61,29 @@ func Roles() map[tenancy.Role][]string {
 
 // Calls holds the handlers.
 type Calls struct {
-	DB  *sqlite.DB
+	Store interface {
+		store.Calls
+		store.Events
+	}
 	Log *slog.Logger
 }
 
 // List answers GET /api/sites/{site_id}/calls.
 func (c *Calls) List(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
-	rows, err := c.DB.Calls(r.Context(), g.Site(), listLimit)
+	rows, err := c.Store.Calls(r.Context(), g.Site(), listLimit)
 	c.list(w, r, "calls", rows, err)
 }
 
 // Events answers GET /api/sites/{site_id}/events.
 func (c *Calls) Events(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
-	rows, err := c.DB.Events(r.Context(), g.Site(), listLimit)
+	rows, err := c.Store.Events(r.Context(), g.Site(), listLimit)
 	c.list(w, r, "events", rows, err)
 }
 
 // Audit answers GET /api/audit?site_id=...: the site's part of the log, as it
 // was recorded.
 func (c *Calls) Audit(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewAudit]) {
-	rows, err := c.DB.AuditOf(r.Context(), g.Site(), listLimit)
+	rows, err := c.Store.AuditOf(r.Context(), g.Site(), listLimit)
 	c.list(w, r, "entries", rows, err)
 }
 
@@ -94,28 +97,28 @@ func (c *Calls) list(w http.ResponseWriter, r *http.Request, name string, rows a
 
 // Seal answers POST /api/calls/{id}/seal.
 func (c *Calls) Seal(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Seal]) {
-	c.act(w, r, sqlite.Act{Name: "seal", Site: g.Site(), Actor: g.User()})
+	c.act(w, r, store.Act{Name: "seal", Site: g.Site(), Actor: g.User()})
 }
 
 // Junk answers POST /api/calls/{id}/junk.
 func (c *Calls) Junk(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Junk]) {
-	c.act(w, r, sqlite.Act{Name: "junk", Site: g.Site(), Actor: g.User()})
+	c.act(w, r, store.Act{Name: "junk", Site: g.Site(), Actor: g.User()})
 }
 
 // Undo answers POST /api/calls/{id}/undo.
 func (c *Calls) Undo(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Undo]) {
-	c.act(w, r, sqlite.Act{Name: "undo", Site: g.Site(), Actor: g.User()})
+	c.act(w, r, store.Act{Name: "undo", Site: g.Site(), Actor: g.User()})
 }
 
 // act does one thing to one call. The site is the grant's, so a call of
 // another site is not found, whatever its id.
-func (c *Calls) act(w http.ResponseWriter, r *http.Request, act sqlite.Act) {
+func (c *Calls) act(w http.ResponseWriter, r *http.Request, act store.Act) {
 	act.Call = r.PathValue("id")
-	status, err := c.DB.Act(r.Context(), act)
+	status, err := c.Store.Act(r.Context(), act)
 	switch {
-	case errors.Is(err, sqlite.ErrNoCall):
+	case errors.Is(err, store.ErrNoCall):
 		reply.Problem(w, http.StatusNotFound, "not_found", "There is nothing here")
-	case errors.Is(err, sqlite.ErrCallState):
+	case errors.Is(err, store.ErrCallState):
 		reply.Problem(w, http.StatusConflict, "call_state", "The call is in another state")
 	case err != nil:
 		c.unavailable(w, r, err)

@@ -54,7 +54,7 @@ func dispatch(t *testing.T, db *sqlite.DB, worker http.Handler) {
 	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: server.URL, Secret: secret, MaxBodyBytes: delivery.MaxBody})
 	require.NoError(t, err)
 	d := delivery.New(delivery.Dispatcher{
-		DB: db, URL: server.URL, Signer: signer, Log: slog.New(slog.DiscardHandler),
+		Queue: db, URL: server.URL, Signer: signer, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -71,7 +71,7 @@ func TestDeliveriesReachTheStore(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	enqueue(t, db, 700) // more than one batch
-	dispatch(t, db, &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)})
+	dispatch(t, db, &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)})
 	requireDrained(t, db)
 	rows, err := db.Events(t.Context(), site, 5000)
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestFailedDeliveriesAreRepeatedUntilStored(t *testing.T) {
 			t.Parallel()
 			db := open(t)
 			enqueue(t, db, 3)
-			worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+			worker := &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)}
 			var calls atomic.Int32
 			dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if calls.Add(1) == 1 {
@@ -114,7 +114,7 @@ func TestStoredTwiceIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	enqueue(t, db, 5)
-	worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+	worker := &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)}
 	var once sync.Once
 	dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		worker.ServeHTTP(discard{http.Header{}}, r)
@@ -141,7 +141,7 @@ func TestOneBadItemDoesNotHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	enqueue(t, db, 4)
-	worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+	worker := &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)}
 	dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || strings.Contains(string(body), `"el":"2"`) {
@@ -163,7 +163,7 @@ func TestOneBadItemDoesNotHoldUpTheOthers(t *testing.T) {
 func TestWorkerRefuses(t *testing.T) {
 	t.Parallel()
 	db := open(t)
-	worker := &delivery.Worker{DB: db, Log: slog.New(slog.DiscardHandler)}
+	worker := &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)}
 	empty, err := json.Marshal(map[string]any{"events": []event.Received{{ID: "a", Site: site}}})
 	require.NoError(t, err)
 	for name, row := range map[string]struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -40,7 +40,7 @@ var errRefused = errors.New("delivery: worker refused the batch")
 // that the worker refuses is taken apart: each of its items then travels alone,
 // one after every batch, and becomes a dead letter if it is refused even so.
 type Dispatcher struct {
-	DB     *sqlite.DB
+	Queue  store.Queue
 	URL    string // the worker
 	Signer *hmacsig.Signer
 	Client *http.Client // nil means one for this machine: no proxy, no redirect
@@ -131,23 +131,23 @@ func (d *Dispatcher) deliver(ctx context.Context) (int, error) {
 		if len(items) == 1 {
 			d.Log.ErrorContext(ctx, "dead letter: the worker refuses an event", "queue_seq", items[0].Seq)
 		}
-		return len(items), d.DB.Refused(ctx, items)
+		return len(items), d.Queue.Refused(ctx, items)
 	}
 	if err != nil {
 		return 0, err
 	}
-	return len(items), d.DB.Delivered(ctx, items)
+	return len(items), d.Queue.Delivered(ctx, items)
 }
 
 // next takes turns between batches and items that travel alone, so that neither
 // waits for the end of the other.
-func (d *Dispatcher) next(ctx context.Context) (items []sqlite.Item, err error) {
+func (d *Dispatcher) next(ctx context.Context) (items []store.Item, err error) {
 	for range 2 {
 		d.lone = !d.lone
 		if d.lone {
-			items, err = d.DB.NextLone(ctx)
+			items, err = d.Queue.NextLone(ctx)
 		} else {
-			items, err = d.DB.Next(ctx, batchItems, batchBytes)
+			items, err = d.Queue.Next(ctx, batchItems, batchBytes)
 		}
 		if err != nil || len(items) > 0 {
 			return items, err
@@ -156,7 +156,7 @@ func (d *Dispatcher) next(ctx context.Context) (items []sqlite.Item, err error) 
 	return nil, nil
 }
 
-func (d *Dispatcher) post(ctx context.Context, items []sqlite.Item) error {
+func (d *Dispatcher) post(ctx context.Context, items []store.Item) error {
 	payloads := make([]jsontext.Value, len(items))
 	for i, item := range items {
 		payloads[i] = item.Payload

@@ -13,7 +13,7 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
-	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 // MaxBody bounds a delivery, in bytes. A batch is cut well below it.
@@ -27,8 +27,8 @@ type batch struct {
 // Worker answers POST /api/sync/worker. It must stand behind the gate that
 // verifies Upstash-Signature: it trusts the body.
 type Worker struct {
-	DB  *sqlite.DB
-	Log *slog.Logger
+	Events store.Events
+	Log    *slog.Logger
 }
 
 func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -43,8 +43,8 @@ func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The delivery has another shape")
 		return
 	}
-	stored, err := wk.DB.Store(r.Context(), delivered.Events)
-	if errors.Is(err, sqlite.ErrUnstorable) {
+	stored, err := wk.Events.Store(r.Context(), delivered.Events)
+	if errors.Is(err, store.ErrUnstorable) {
 		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape",
 			"The delivery holds what cannot be stored")
 		return

@@ -31,7 +31,7 @@ type Site struct {
 type Intake struct {
 	Site func(id string) (Site, bool)
 	// OriginAllowed says whether a page on origin may report for the site.
-	OriginAllowed func(site, origin string) bool
+	OriginAllowed func(r *http.Request, site, origin string) bool
 	// SyncLimit and CallLimit count the request, or answer it and return false.
 	SyncLimit, CallLimit func(http.ResponseWriter, *http.Request, Caller) bool
 	// Scrub masks what policy forbids to store.
@@ -59,7 +59,7 @@ func (in *Intake) caller(w http.ResponseWriter, r *http.Request, siteID string) 
 	if origin == "" {
 		return Caller{Site: site, ProxyHost: proxyHost(r, site)}, true
 	}
-	if !in.OriginAllowed(site.ID, origin) {
+	if !in.OriginAllowed(r, site.ID, origin) {
 		reply.Problem(w, http.StatusForbidden, "origin_not_listed", "The origin is not one of the site's")
 		return Caller{}, false
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
 )
 
@@ -99,16 +99,14 @@ func BenchmarkSyncDurability(b *testing.B) {
 func BenchmarkGates(b *testing.B) {
 	s := configured(b)
 	s.RatePerMinute, s.Sites[0].RatePerMinute = 1_000_000, 500_000_000
-	log, _, err := server.NewLogger(io.Discard, "")
-	require.NoError(b, err)
-	srv, err := server.Open(b.Context(), s, log, sqlite.Full)
-	require.NoError(b, err)
+	db, srv := newServer(b, s, slog.New(slog.DiscardHandler), sqlite.Full)
 	// Not run, so that nothing but the handlers works; ended by a Run that ends
 	// at once.
 	defer func() {
 		ctx, stop := context.WithCancel(context.Background())
 		stop()
 		require.NoError(b, srv.Run(ctx))
+		require.NoError(b, db.Close())
 	}()
 
 	gated, ungated := srv.Gated(), srv.Ungated()

@@ -93,9 +93,9 @@ func TestReportOnlyRefusesNoOrigin(t *testing.T) {
 	}
 	metrics := r.do(http.MethodGet, "/metrics", "").Body
 	for _, line := range []string{
-		`{gate="cors",outcome="refused",reason="origin_not_listed"} 1`,
-		`{gate="cors",outcome="refused",reason="origin_null"} 1`,
-		`{gate="site_origin",outcome="refused",reason="origin_not_listed"} 3`,
+		`{code="origin_not_listed",gate="cors",outcome="refused",policy=""} 1`,
+		`{code="origin_null",gate="cors",outcome="refused",policy=""} 1`,
+		`{code="origin_not_listed",gate="cors",outcome="refused",policy="site"} 3`,
 	} {
 		require.Contains(t, metrics, line)
 	}

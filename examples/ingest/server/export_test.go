@@ -1,15 +1,11 @@
 package server
 
 import (
-	"log/slog"
 	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
 )
-
-// Harden is the outermost layer alone.
-func Harden(log *slog.Logger, next http.Handler) http.Handler { return harden(log, false, next) }
 
 // Gated is the whole server as one handler.
 func (srv *Server) Gated() http.Handler { return srv.api.Handler }
@@ -20,7 +16,7 @@ func (srv *Server) Ungated() http.Handler {
 	bare := *srv.intake
 	pass := func(http.ResponseWriter, *http.Request, intake.Caller) bool { return true }
 	bare.SyncLimit, bare.CallLimit = pass, pass
-	bare.OriginAllowed = func(string, string) bool { return true }
+	bare.OriginAllowed = func(*http.Request, string, string) bool { return true }
 	bare.Scrub = func(*event.Received) {}
 	return http.HandlerFunc(bare.Sync)
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport/examples/ingest/servicetest"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
-	"github.com/opsmantik/sallyport/internal/loopback"
 )
 
 // instances runs n servers that share a Redis and nothing else.
@@ -39,7 +39,7 @@ func retried(t *testing.T, ask func() answer) (got answer) {
 
 func TestInstancesShareTheirLimits(t *testing.T) {
 	t.Parallel()
-	rigs := instances(t, 3, "redis://"+loopback.Redis(t), func(s *settings.Settings) { s.RatePerMinute = 10 })
+	rigs := instances(t, 3, "redis://"+servicetest.StartRedis(t).Addr, func(s *settings.Settings) { s.RatePerMinute = 10 })
 	admitted := 0
 	for i := range 60 {
 		got := retried(t, func() answer {
@@ -56,7 +56,7 @@ func TestInstancesShareTheirLimits(t *testing.T) {
 
 func TestInstancesShareTheirReplays(t *testing.T) {
 	t.Parallel()
-	rigs := instances(t, 2, "redis://"+loopback.Redis(t), nil)
+	rigs := instances(t, 2, "redis://"+servicetest.StartRedis(t).Addr, nil)
 	body := call("33a11c86-2371-4af7-8580-e3f78f56d6a2")
 	headers := sign(siteA, secretA, body, time.Now())
 	send := func(r *rig) answer {
@@ -75,7 +75,7 @@ func TestFailModeDecidesWithoutRedis(t *testing.T) {
 	} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			redis := loopback.StartRedis(t)
+			redis := servicetest.StartRedis(t)
 			r := instances(t, 1, "redis://"+redis.Addr, func(s *settings.Settings) { s.FailMode = mode })[0]
 			got := retried(t, func() answer { return r.do(http.MethodPost, "/api/sync", view(), "Origin", originA) })
 			require.Equal(t, 202, got.Status)
@@ -96,7 +96,7 @@ func TestFailModeDecidesWithoutRedis(t *testing.T) {
 
 func TestDeliveriesSurviveARedisOutage(t *testing.T) {
 	t.Parallel()
-	redis := loopback.StartRedis(t)
+	redis := servicetest.StartRedis(t)
 	r := instances(t, 1, "redis://"+redis.Addr, func(s *settings.Settings) { s.FailMode = settings.FailOpen })[0]
 	redis.Kill()
 	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(), "Origin", originA).Status)

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 )
 
 // The site and secret of the captured traffic, and a second tenant.
@@ -83,19 +85,34 @@ func run(t testing.TB, s *settings.Settings) *rig {
 func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *rig {
 	t.Helper()
 	logs := &lockedBuffer{}
-	log, _, err := server.NewLogger(logs, "")
+	log, _, err := telemetry.NewLogger(logs, "")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
-	srv, err := server.Open(ctx, s, log, durability)
-	require.NoError(t, err)
+	db, srv := newServer(t, s, log, durability)
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		http.DefaultClient.CloseIdleConnections()
 		require.NoError(t, <-done)
+		require.NoError(t, db.Close())
 	})
 	return &rig{t: t, URL: srv.Addresses().API, DB: s.DataDir, Logs: logs}
+}
+
+// newServer is a server that does not run yet. Who runs it closes its store.
+func newServer(
+	t testing.TB, s *settings.Settings, log *slog.Logger, durability sqlite.Durability,
+) (*sqlite.DB, *server.Server) {
+	t.Helper()
+	listeners, err := server.Listen(t.Context(), s)
+	require.NoError(t, err)
+	require.NoError(t, s.Complete(listeners.Bound()))
+	db, err := sqlite.Open(t.Context(), s.DataDir, durability)
+	require.NoError(t, err)
+	srv, err := server.New(t.Context(), server.Config{Settings: s, Listeners: listeners, Store: db, Log: log})
+	require.NoError(t, err)
+	return db, srv
 }
 
 // answer is a response, read.

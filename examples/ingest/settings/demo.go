@@ -29,12 +29,12 @@ type Demo struct {
 	File string `json:"-"`
 }
 
-// demo fills in what the operator did not configure.
-func (s *Settings) demo() error {
-	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
+// completeDemo fills in what the operator did not configure.
+func (s *Settings) completeDemo(at Bound) error {
+	path := s.Demo.File
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return &Problem{"DATA_DIR", err.Error()}
 	}
-	path := filepath.Join(s.DataDir, "demo.json")
 	demo, err := readDemo(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		demo, err = writeDemo(path)
@@ -43,8 +43,11 @@ func (s *Settings) demo() error {
 		return &Problem{"DATA_DIR", fmt.Sprintf("%s: %v; delete it to make a new one", path, err)}
 	}
 	demo.File = path
-	s.Demo = demo
+	demo.Site.Origins = []string{"http://" + at.Page}
+	demo.Site.RatePerMinute = max(demo.Site.RatePerMinute, s.RatePerMinute)
+	s.Demo, s.AllowedOrigins = demo, demo.Site.Origins
 	s.Sites, s.Users, s.CurrentKey = []Site{demo.Site}, []User{demo.User}, demo.Key
+	s.PublicOrigins = loopbackOrigins(at.API)
 	return nil
 }
 

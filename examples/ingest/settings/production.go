@@ -23,6 +23,7 @@ func (s *Settings) production(v *values, loopback bool) {
 		}
 	}
 	s.origins(v)
+	s.publicOrigin(v)
 	s.Sites = loadSites(v, s.AllowedOrigins)
 	s.Users = loadUsers(v, s.Sites)
 	s.signingKeys(v)
@@ -52,6 +53,24 @@ func (s *Settings) origins(v *values) {
 	if _, err := cors.New(cors.Config{Origins: s.AllowedOrigins}); err != nil {
 		v.problem("ALLOWED_ORIGINS", "%v", err)
 	}
+}
+
+// publicOrigin is apart from the customers' origins: pages on those post events,
+// and only pages on this one act for who is signed in.
+func (s *Settings) publicOrigin(v *values) {
+	if !v.present["PUBLIC_ORIGIN"] {
+		return
+	}
+	origin := v.get("PUBLIC_ORIGIN")
+	if _, err := cors.New(cors.Config{Origins: []string{origin}}); err != nil {
+		v.problem("PUBLIC_ORIGIN", "want one origin, such as https://ingest.example.com")
+		return
+	}
+	if slices.Contains(s.AllowedOrigins, origin) {
+		v.problem("PUBLIC_ORIGIN", "is also in ALLOWED_ORIGINS; a customer's page must not share "+
+			"the origin at which people sign in")
+	}
+	s.PublicOrigins = []string{origin}
 }
 
 func (s *Settings) signingKeys(v *values) {

@@ -12,15 +12,21 @@ var publicPrefixes = []string{
 	"NEXT_PUBLIC_", "VITE_", "REACT_APP_", "PUBLIC_", "NUXT_PUBLIC_", "EXPO_PUBLIC_",
 }
 
-// refusePublicCopies finds secrets that also stand in a public variable.
-func refusePublicCopies(v *values, s *Settings, environ []string) {
-	secrets := s.secrets()
+// publicVariables picks them from an environment.
+func publicVariables(environ []string) (public []string) {
 	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if !isPublic(name) {
-			continue
+		if name, _, _ := strings.Cut(entry, "="); isPublic(name) {
+			public = append(public, entry)
 		}
-		for _, secret := range secrets {
+	}
+	return public
+}
+
+// refusePublicCopies finds secrets that also stand in a public variable.
+func (s *Settings) refusePublicCopies(v *values) {
+	for _, entry := range s.public {
+		name, value, _ := strings.Cut(entry, "=")
+		for _, secret := range s.secrets() {
 			if strings.Contains(value, secret.value) {
 				v.problem(secret.setting, "its secret also stands in the public variable %s, which is "+
 					"compiled into pages; replace the secret and remove the variable", name)

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-// Settings is a complete and checked configuration.
+// Settings is a checked configuration. It is complete once Complete has returned,
+// and never changes after that.
 type Settings struct {
 	ListenAddr     string
 	DataDir        string
@@ -20,9 +22,10 @@ type Settings struct {
 	Sites          []Site
 	Users          []User
 	RedisURL       string
-	CurrentKey     string // QSTASH_CURRENT_SIGNING_KEY
-	NextKey        string // QSTASH_NEXT_SIGNING_KEY, may be empty
-	WorkerURL      string // empty: derived from the listener
+	CurrentKey     string   // QSTASH_CURRENT_SIGNING_KEY
+	NextKey        string   // QSTASH_NEXT_SIGNING_KEY, may be empty
+	WorkerURL      string   // where deliveries go
+	PublicOrigins  []string // where browsers reach this server itself
 	TrustedProxies []netip.Prefix
 	SentryDSN      string
 	TLSCertFile    string
@@ -31,8 +34,10 @@ type Settings struct {
 	FailMode       FailMode
 	CORSReportOnly bool
 
-	// Demo is set in demo mode and holds what was generated.
+	// Demo is set in demo mode, and holds what was generated.
 	Demo *Demo
+
+	public []string // the environment's public variables
 }
 
 // maxRate bounds the limits per minute.
@@ -74,6 +79,7 @@ var table = []setting{
 	{"REDIS_URL", "", "Redis for limits and replay", true},
 	{"QSTASH_CURRENT_SIGNING_KEY", "", "signs deliveries to the worker", true},
 	{"QSTASH_NEXT_SIGNING_KEY", "", "accepted too, during rotation", true},
+	{"PUBLIC_ORIGIN", "", "origin at which browsers reach this server, such as https://ingest.example.com", true},
 	{"WORKER_URL", "", "public URL of /api/sync/worker; derived from LISTEN_ADDR", true},
 	{"TRUSTED_PROXIES", "", "comma list of CIDRs whose forwarding headers count", true},
 	{"SENTRY_DSN", "", "where errors are reported, scrubbed", true},
@@ -114,19 +120,55 @@ func Load(args, environ []string) (*Settings, error) {
 	}
 	loopback := s.common(v)
 	if production := v.presentProduction(); len(production) == 0 && loopback {
-		if len(v.problems) == 0 {
-			if err := s.demo(); err != nil {
-				return nil, err
-			}
-		}
+		s.Demo = &Demo{File: filepath.Join(s.DataDir, "demo.json")}
 	} else {
 		s.production(v, loopback)
 	}
-	refusePublicCopies(v, s, environ)
+	s.public = publicVariables(environ)
+	s.refusePublicCopies(v)
 	if err := errors.Join(v.problems...); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Bound says which addresses the server listens on, as host:port.
+type Bound struct {
+	API  string
+	Page string // the demo page; empty outside demo mode
+}
+
+// Complete fills in what depends on the bound addresses and, in demo mode,
+// what the operator did not configure. Call it once, before anything reads the
+// settings. The error joins every *Problem.
+func (s *Settings) Complete(at Bound) error {
+	if s.WorkerURL == "" {
+		s.WorkerURL = "http://" + reachable(at.API) + "/api/sync/worker"
+	}
+	if s.Demo == nil {
+		return nil
+	}
+	if err := s.completeDemo(at); err != nil {
+		return err
+	}
+	v := &values{}
+	s.refusePublicCopies(v)
+	return errors.Join(v.problems...)
+}
+
+// reachable is the address at which this process reaches itself.
+func reachable(api string) string {
+	host, port, _ := net.SplitHostPort(api)
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// loopbackOrigins are the names that a browser on this machine may use for it.
+func loopbackOrigins(api string) []string {
+	_, port, _ := net.SplitHostPort(api)
+	return []string{"http://127.0.0.1:" + port, "http://localhost:" + port}
 }
 
 // common checks what demo and production share, and reports whether the

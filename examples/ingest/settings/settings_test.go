@@ -97,52 +97,54 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		setting string
 		reason  string
 	}{
-		"origins unset":          {map[string]string{"ALLOWED_ORIGINS": "-"}, "ALLOWED_ORIGINS", "missing or empty"},
-		"origins empty":          {map[string]string{"ALLOWED_ORIGINS": " "}, "ALLOWED_ORIGINS", "missing or empty"},
-		"origins malformed":      {map[string]string{"ALLOWED_ORIGINS": origin + "/path"}, "ALLOWED_ORIGINS", "path"},
-		"origins with a gap":     {map[string]string{"ALLOWED_ORIGINS": origin + ",,"}, "ALLOWED_ORIGINS", ""},
-		"origins a star":         {map[string]string{"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS", "every origin"},
-		"no sites":               {map[string]string{"SITES_FILE": "-"}, "SITES_FILE", "missing"},
-		"sites file absent":      {map[string]string{"SITES_FILE": "/nonexistent/x"}, "SITES_FILE", "cannot be read"},
-		"sites not JSON":         {map[string]string{"SITES_FILE": "[x"}, "SITES_FILE", "not a JSON array"},
-		"sites unknown member":   {map[string]string{"SITES_FILE": badSite(`"name"`, `"title"`)}, "SITES_FILE", "not a JSON array"},
-		"site id short":          {map[string]string{"SITES_FILE": badSite("0123456789abcdef0", "0")}, "SITES_FILE: site 1", "32 lower-case"},
-		"site twice":             {map[string]string{"SITES_FILE": "[" + site + "," + site + "]"}, "SITES_FILE: site 2", "twice"},
-		"site secret short":      {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "short")}, "SITES_FILE: site 1: secret", "at least 16"},
-		"site next secret short": {map[string]string{"SITES_FILE": badSite(`"owner"`, `"next_secret":"x","owner"`)}, "SITES_FILE: site 1: next_secret", "at least 16"},
-		"site rate zero":         {map[string]string{"SITES_FILE": badSite("600", "0")}, "SITES_FILE: site 1", "rate_per_minute"},
-		"site origin unlisted":   {map[string]string{"SITES_FILE": badSite(origin, "https://other.example")}, "SITES_FILE: site 1", "ALLOWED_ORIGINS"},
-		"site without origins":   {map[string]string{"SITES_FILE": badSite(`["`+origin+`"]`, "[]")}, "SITES_FILE: site 1", "at least one"},
-		"site owner unknown":     {map[string]string{"SITES_FILE": badSite("u1", "u2")}, "SITES_FILE: site 1", "owner"},
-		"site owner missing":     {map[string]string{"SITES_FILE": badSite(`"u1"`, `""`)}, "SITES_FILE: site 1", "owner"},
-		"no users":               {map[string]string{"USERS_FILE": ""}, "USERS_FILE", "missing"},
-		"user twice":             {map[string]string{"USERS_FILE": "[" + user() + "," + user() + "]"}, "USERS_FILE: user 2", "twice"},
-		"user e-mail":            {map[string]string{"USERS_FILE": badUser("a@b.test", "nobody")}, "USERS_FILE: user 1", "email"},
-		"user hash":              {map[string]string{"USERS_FILE": badUser("argon2id", "bcrypt")}, "USERS_FILE: user 1", "password_hash"},
-		"user role":              {map[string]string{"USERS_FILE": badUser(`"admin"`, `"root"`)}, "USERS_FILE: user 1", "role"},
-		"admin without TOTP":     {map[string]string{"USERS_FILE": badUser("JBSWY3DPEHPK3PXP", "")}, "USERS_FILE: user 1", "second factor"},
-		"TOTP not base32":        {map[string]string{"USERS_FILE": badUser("JBSWY3DPEHPK3PXP", "0189")}, "USERS_FILE: user 1", "base32"},
-		"user of unknown site":   {map[string]string{"USERS_FILE": badUser(`["0123`, `["f123`)}, "USERS_FILE: user 1", "sites"},
-		"no signing key":         {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "-"}, "QSTASH_CURRENT_SIGNING_KEY", "missing"},
-		"short signing key":      {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "k"}, "QSTASH_CURRENT_SIGNING_KEY", "at least 16"},
-		"empty next key":         {map[string]string{"QSTASH_NEXT_SIGNING_KEY": ""}, "QSTASH_NEXT_SIGNING_KEY", "is empty"},
-		"database":               {map[string]string{"DATABASE_URL": "postgres://x"}, "DATABASE_URL", "not in this version"},
-		"redis not a URL":        {map[string]string{"REDIS_URL": "localhost"}, "REDIS_URL", "URL"},
-		"worker of another kind": {map[string]string{"WORKER_URL": "ftp://x/"}, "WORKER_URL", "http"},
-		"proxies malformed":      {map[string]string{"TRUSTED_PROXIES": "10.0.0.1"}, "TRUSTED_PROXIES", "CIDR"},
-		"proxies everyone":       {map[string]string{"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES", "everyone"},
-		"half of TLS":            {map[string]string{"TLS_CERT_FILE": "x"}, "TLS_CERT_FILE", "together"},
-		"TLS files absent":       {map[string]string{"TLS_CERT_FILE": "/x", "TLS_KEY_FILE": "/y"}, "TLS_CERT_FILE", "does not load"},
-		"plain beyond loopback":  {map[string]string{"LISTEN_ADDR": ":8080"}, "LISTEN_ADDR", "TLS"},
-		"address malformed":      {map[string]string{"LISTEN_ADDR": "8080"}, "LISTEN_ADDR", "host:port"},
-		"rate":                   {map[string]string{"RATE_PER_MINUTE": "many"}, "RATE_PER_MINUTE", "whole number"},
-		"fail mode":              {map[string]string{"FAIL_MODE": "maybe"}, "FAIL_MODE", "closed, local or open"},
-		"report only":            {map[string]string{"CORS_REPORT_ONLY": "maybe"}, "CORS_REPORT_ONLY", "true or false"},
-		"secret in a page":       {map[string]string{"NEXT_PUBLIC_KEY": "x" + key}, "QSTASH_CURRENT_SIGNING_KEY", "NEXT_PUBLIC_KEY"},
-		"site secret in a page":  {map[string]string{"VITE_S": "s3cr3t-s3cr3t-s3cr3t"}, "SITES_FILE: site 1", "VITE_S"},
-		"a sample for a secret":  {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "0123456789abcdef0123")}, "SITES_FILE: site 1: secret", "placeholder"},
-		"site rate too high":     {map[string]string{"SITES_FILE": badSite("600", "4611686018427387904")}, "SITES_FILE: site 1", "rate_per_minute"},
-		"audit key":              {map[string]string{"AUDIT_KEY_FILE": "x"}, "AUDIT_KEY_FILE", "not in this version"},
+		"origins unset":           {map[string]string{"ALLOWED_ORIGINS": "-"}, "ALLOWED_ORIGINS", "missing or empty"},
+		"origins empty":           {map[string]string{"ALLOWED_ORIGINS": " "}, "ALLOWED_ORIGINS", "missing or empty"},
+		"origins malformed":       {map[string]string{"ALLOWED_ORIGINS": origin + "/path"}, "ALLOWED_ORIGINS", "path"},
+		"origins with a gap":      {map[string]string{"ALLOWED_ORIGINS": origin + ",,"}, "ALLOWED_ORIGINS", ""},
+		"origins a star":          {map[string]string{"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS", "every origin"},
+		"no sites":                {map[string]string{"SITES_FILE": "-"}, "SITES_FILE", "missing"},
+		"sites file absent":       {map[string]string{"SITES_FILE": "/nonexistent/x"}, "SITES_FILE", "cannot be read"},
+		"sites not JSON":          {map[string]string{"SITES_FILE": "[x"}, "SITES_FILE", "not a JSON array"},
+		"sites unknown member":    {map[string]string{"SITES_FILE": badSite(`"name"`, `"title"`)}, "SITES_FILE", "not a JSON array"},
+		"site id short":           {map[string]string{"SITES_FILE": badSite("0123456789abcdef0", "0")}, "SITES_FILE: site 1", "32 lower-case"},
+		"site twice":              {map[string]string{"SITES_FILE": "[" + site + "," + site + "]"}, "SITES_FILE: site 2", "twice"},
+		"site secret short":       {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "short")}, "SITES_FILE: site 1: secret", "at least 16"},
+		"site next secret short":  {map[string]string{"SITES_FILE": badSite(`"owner"`, `"next_secret":"x","owner"`)}, "SITES_FILE: site 1: next_secret", "at least 16"},
+		"site rate zero":          {map[string]string{"SITES_FILE": badSite("600", "0")}, "SITES_FILE: site 1", "rate_per_minute"},
+		"site origin unlisted":    {map[string]string{"SITES_FILE": badSite(origin, "https://other.example")}, "SITES_FILE: site 1", "ALLOWED_ORIGINS"},
+		"site without origins":    {map[string]string{"SITES_FILE": badSite(`["`+origin+`"]`, "[]")}, "SITES_FILE: site 1", "at least one"},
+		"site owner unknown":      {map[string]string{"SITES_FILE": badSite("u1", "u2")}, "SITES_FILE: site 1", "owner"},
+		"site owner missing":      {map[string]string{"SITES_FILE": badSite(`"u1"`, `""`)}, "SITES_FILE: site 1", "owner"},
+		"no users":                {map[string]string{"USERS_FILE": ""}, "USERS_FILE", "missing"},
+		"user twice":              {map[string]string{"USERS_FILE": "[" + user() + "," + user() + "]"}, "USERS_FILE: user 2", "twice"},
+		"user e-mail":             {map[string]string{"USERS_FILE": badUser("a@b.test", "nobody")}, "USERS_FILE: user 1", "email"},
+		"user hash":               {map[string]string{"USERS_FILE": badUser("argon2id", "bcrypt")}, "USERS_FILE: user 1", "password_hash"},
+		"user role":               {map[string]string{"USERS_FILE": badUser(`"admin"`, `"root"`)}, "USERS_FILE: user 1", "role"},
+		"admin without TOTP":      {map[string]string{"USERS_FILE": badUser("JBSWY3DPEHPK3PXP", "")}, "USERS_FILE: user 1", "second factor"},
+		"TOTP not base32":         {map[string]string{"USERS_FILE": badUser("JBSWY3DPEHPK3PXP", "0189")}, "USERS_FILE: user 1", "base32"},
+		"user of unknown site":    {map[string]string{"USERS_FILE": badUser(`["0123`, `["f123`)}, "USERS_FILE: user 1", "sites"},
+		"no signing key":          {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "-"}, "QSTASH_CURRENT_SIGNING_KEY", "missing"},
+		"short signing key":       {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "k"}, "QSTASH_CURRENT_SIGNING_KEY", "at least 16"},
+		"empty next key":          {map[string]string{"QSTASH_NEXT_SIGNING_KEY": ""}, "QSTASH_NEXT_SIGNING_KEY", "is empty"},
+		"database":                {map[string]string{"DATABASE_URL": "postgres://x"}, "DATABASE_URL", "not in this version"},
+		"redis not a URL":         {map[string]string{"REDIS_URL": "localhost"}, "REDIS_URL", "URL"},
+		"worker of another kind":  {map[string]string{"WORKER_URL": "ftp://x/"}, "WORKER_URL", "http"},
+		"proxies malformed":       {map[string]string{"TRUSTED_PROXIES": "10.0.0.1"}, "TRUSTED_PROXIES", "CIDR"},
+		"proxies everyone":        {map[string]string{"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES", "everyone"},
+		"half of TLS":             {map[string]string{"TLS_CERT_FILE": "x"}, "TLS_CERT_FILE", "together"},
+		"TLS files absent":        {map[string]string{"TLS_CERT_FILE": "/x", "TLS_KEY_FILE": "/y"}, "TLS_CERT_FILE", "does not load"},
+		"plain beyond loopback":   {map[string]string{"LISTEN_ADDR": ":8080"}, "LISTEN_ADDR", "TLS"},
+		"address malformed":       {map[string]string{"LISTEN_ADDR": "8080"}, "LISTEN_ADDR", "host:port"},
+		"rate":                    {map[string]string{"RATE_PER_MINUTE": "many"}, "RATE_PER_MINUTE", "whole number"},
+		"fail mode":               {map[string]string{"FAIL_MODE": "maybe"}, "FAIL_MODE", "closed, local or open"},
+		"report only":             {map[string]string{"CORS_REPORT_ONLY": "maybe"}, "CORS_REPORT_ONLY", "true or false"},
+		"secret in a page":        {map[string]string{"NEXT_PUBLIC_KEY": "x" + key}, "QSTASH_CURRENT_SIGNING_KEY", "NEXT_PUBLIC_KEY"},
+		"site secret in a page":   {map[string]string{"VITE_S": "s3cr3t-s3cr3t-s3cr3t"}, "SITES_FILE: site 1", "VITE_S"},
+		"a sample for a secret":   {map[string]string{"SITES_FILE": badSite("s3cr3t-s3cr3t-s3cr3t", "0123456789abcdef0123")}, "SITES_FILE: site 1: secret", "placeholder"},
+		"site rate too high":      {map[string]string{"SITES_FILE": badSite("600", "4611686018427387904")}, "SITES_FILE: site 1", "rate_per_minute"},
+		"public origin is a page": {map[string]string{"PUBLIC_ORIGIN": origin}, "PUBLIC_ORIGIN", "ALLOWED_ORIGINS"},
+		"public origin malformed": {map[string]string{"PUBLIC_ORIGIN": "ingest.example"}, "PUBLIC_ORIGIN", "want one origin"},
+		"audit key":               {map[string]string{"AUDIT_KEY_FILE": "x"}, "AUDIT_KEY_FILE", "not in this version"},
 		"first of two namesakes in a page": {map[string]string{
 			"SITES_FILE":    "[" + site + "," + strings.NewReplacer("0123456789abcdef0", "1123456789abcdef0", "s3cr3t-s3cr3t-s3cr3t", "0ther-s3cr3t-0ther").Replace(site) + "]",
 			"EXPO_PUBLIC_S": "s3cr3t-s3cr3t-s3cr3t",
@@ -179,10 +181,29 @@ func TestOneProductionSettingMakesAllOfThemDue(t *testing.T) {
 	}
 }
 
+// demo is a demo mode's settings, completed.
+func demo(dir string) (*settings.Settings, error) {
+	s, err := settings.Load(nil, []string{"DATA_DIR=" + dir})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Complete(settings.Bound{API: "127.0.0.1:8", Page: "127.0.0.1:9"})
+}
+
+// What is generated is kept only once the server has its addresses.
+func TestLoadWritesNothing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s, err := settings.Load(nil, []string{"DATA_DIR=" + dir})
+	require.NoError(t, err)
+	require.NotNil(t, s.Demo)
+	require.NoDirExists(t, dir)
+}
+
 func TestDemoIsGeneratedOnceAndKept(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	first, err := settings.Load(nil, []string{"DATA_DIR=" + dir})
+	first, err := demo(dir)
 	require.NoError(t, err)
 	require.NotEmpty(t, first.Demo.Password)
 	parsed, err := password.Parse(first.Demo.User.PasswordHash)
@@ -195,15 +216,18 @@ func TestDemoIsGeneratedOnceAndKept(t *testing.T) {
 	kept, err := os.ReadFile(first.Demo.File)
 	require.NoError(t, err)
 	require.NotContains(t, string(kept), first.Demo.Password)
+	require.Equal(t, []string{"http://127.0.0.1:9"}, first.AllowedOrigins)
+	require.Equal(t, []string{"http://127.0.0.1:8", "http://localhost:8"}, first.PublicOrigins)
+	require.Equal(t, "http://127.0.0.1:8/api/sync/worker", first.WorkerURL)
 
-	second, err := settings.Load(nil, []string{"DATA_DIR=" + dir})
+	second, err := demo(dir)
 	require.NoError(t, err)
 	require.Empty(t, second.Demo.Password, "a password is printed once")
 	require.Equal(t, first.Demo.Site.ID, second.Demo.Site.ID)
 	require.Equal(t, first.Demo.Site.Secret, second.Demo.Site.Secret)
 
 	require.NoError(t, os.WriteFile(first.Demo.File, []byte("{"), 0o600))
-	_, err = settings.Load(nil, []string{"DATA_DIR=" + dir})
+	_, err = demo(dir)
 	require.Contains(t, problems(t, err)["DATA_DIR"], "damaged")
 }
 

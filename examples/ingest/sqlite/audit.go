@@ -8,32 +8,20 @@ import (
 	"iter"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/opsmantik/sallyport/audit"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 // record appends to the audit log inside the transaction of the action. One
 // writer at a time is SQLite's rule anyway, so reading the head costs no
 // concurrency here.
-func record(tx *sql.Tx, act Act, previous, status string) error {
+func record(tx *sql.Tx, act store.Act, previous, status string) error {
 	head, err := readHead(tx.QueryRow(selectHead))
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	entry, next, err := audit.Append(head, audit.Record{
-		Time:    now,
-		Actor:   audit.Actor{Kind: "user", ID: act.Actor},
-		Tenant:  act.Site,
-		Action:  "calls." + act.Name,
-		Target:  audit.Target{Kind: "call", ID: act.Call},
-		Outcome: audit.OutcomeSuccess,
-		Fields: []audit.Field{
-			{Name: "from", Value: previous, Class: audit.Internal},
-			{Name: "to", Value: status, Class: audit.Internal},
-		},
-	})
+	entry, next, err := audit.Append(head, act.Record(now, previous, status))
 	if err != nil {
 		return err
 	}
@@ -61,14 +49,8 @@ func record(tx *sql.Tx, act Act, previous, status string) error {
 	return nil
 }
 
-// AuditRow is one entry of the log and its place in it.
-type AuditRow struct {
-	Index int64          `json:"index"`
-	Entry jsontext.Value `json:"entry"` // exactly what was hashed
-}
-
 // AuditOf lists a site's newest entries.
-func (db *DB) AuditOf(ctx context.Context, site string, limit int) ([]AuditRow, error) {
+func (db *DB) AuditOf(ctx context.Context, site string, limit int) ([]store.AuditRow, error) {
 	const query = `SELECT seq, entry FROM audit_log JOIN call_actions ON seq = audit_seq
 		WHERE site_id = ? ORDER BY seq DESC LIMIT ?`
 	rows, err := db.read.QueryContext(ctx, query, site, limit)
@@ -76,9 +58,9 @@ func (db *DB) AuditOf(ctx context.Context, site string, limit int) ([]AuditRow, 
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	list := []AuditRow{}
+	list := []store.AuditRow{}
 	for rows.Next() {
-		var row AuditRow
+		var row store.AuditRow
 		if err := rows.Scan(&row.Index, (*[]byte)(&row.Entry)); err != nil {
 			return nil, err
 		}

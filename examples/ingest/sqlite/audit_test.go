@@ -11,6 +11,7 @@ import (
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 func withCall(t *testing.T, dir string) *sqlite.DB {
@@ -23,8 +24,8 @@ func withCall(t *testing.T, dir string) *sqlite.DB {
 	return db
 }
 
-func act(name string) sqlite.Act {
-	return sqlite.Act{Name: name, Call: "c1", Site: site, Actor: "admin"}
+func act(name string) store.Act {
+	return store.Act{Name: name, Call: "c1", Site: site, Actor: "admin"}
 }
 
 // exec changes the file behind the server's back.
@@ -63,11 +64,11 @@ func TestRefusedActionLeavesNoRecord(t *testing.T) {
 	t.Parallel()
 	db := withCall(t, t.TempDir())
 	_, err := db.Act(t.Context(), act("undo"))
-	require.ErrorIs(t, err, sqlite.ErrCallState)
+	require.ErrorIs(t, err, store.ErrCallState)
 	elsewhere := act("seal")
 	elsewhere.Site = "another"
 	_, err = db.Act(t.Context(), elsewhere)
-	require.ErrorIs(t, err, sqlite.ErrNoCall)
+	require.ErrorIs(t, err, store.ErrNoCall)
 	head, err := db.VerifyAudit(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, head.Size())
@@ -88,7 +89,7 @@ func TestOneOfManyRivalsSeals(t *testing.T) {
 			won++
 			continue
 		}
-		require.ErrorIs(t, err, sqlite.ErrCallState)
+		require.ErrorIs(t, err, store.ErrCallState)
 	}
 	require.Equal(t, 1, won)
 	head, err := db.VerifyAudit(t.Context())

@@ -12,23 +12,15 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
-
-// ErrUnstorable means that the batch holds an item that no try will store.
-var ErrUnstorable = errors.New("sqlite: item cannot be stored")
-
-// Stored says what became of a batch.
-type Stored struct {
-	New        int
-	Duplicates int
-}
 
 // Store keeps a delivered batch: all of it or, on an error, nothing. Events
 // already kept are counted as duplicates, so that delivering twice is
 // harmless.
-func (db *DB) Store(ctx context.Context, batch []event.Received) (stored Stored, err error) {
+func (db *DB) Store(ctx context.Context, batch []event.Received) (stored store.Stored, err error) {
 	err = db.Write(ctx, func(tx *sql.Tx) error {
-		stored = Stored{}
+		stored = store.Stored{}
 		for i := range batch {
 			inserted, err := storeOne(tx, &batch[i])
 			if err != nil {
@@ -52,7 +44,7 @@ func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 	case r.Call != nil:
 		return storeCall(tx, r)
 	default:
-		return false, ErrUnstorable
+		return false, store.ErrUnstorable
 	}
 }
 
@@ -90,7 +82,7 @@ func storeCall(tx *sql.Tx, r *event.Received) (bool, error) {
 func inserted(result sql.Result, err error) (bool, error) {
 	broken, ok := errors.AsType[*sqlite.Error](err)
 	if ok && broken.Code()&0xff == sqlite3.SQLITE_CONSTRAINT { // the primary code
-		return false, errors.Join(ErrUnstorable, err)
+		return false, errors.Join(store.ErrUnstorable, err)
 	}
 	if err != nil {
 		return false, err
@@ -114,19 +106,8 @@ func nullable(value []byte) any {
 	return string(value)
 }
 
-// EventRow is a stored event as the API lists it.
-type EventRow struct {
-	ID         string    `json:"id"`
-	Session    string    `json:"session_id"`
-	Category   string    `json:"category"`
-	Action     string    `json:"action"`
-	Label      string    `json:"label"`
-	URL        string    `json:"url"`
-	ReceivedAt time.Time `json:"received_at"`
-}
-
 // Events lists a site's newest events.
-func (db *DB) Events(ctx context.Context, site string, limit int) ([]EventRow, error) {
+func (db *DB) Events(ctx context.Context, site string, limit int) ([]store.EventRow, error) {
 	const query = `SELECT id, session_id, category, action, label, url, received_at
 		FROM events WHERE site_id = ? ORDER BY received_at DESC, id LIMIT ?`
 	rows, err := db.read.QueryContext(ctx, query, site, limit)
@@ -134,9 +115,9 @@ func (db *DB) Events(ctx context.Context, site string, limit int) ([]EventRow, e
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	list := []EventRow{}
+	list := []store.EventRow{}
 	for rows.Next() {
-		var row EventRow
+		var row store.EventRow
 		var at int64
 		err := rows.Scan(&row.ID, &row.Session, &row.Category, &row.Action, &row.Label, &row.URL, &at)
 		if err != nil {

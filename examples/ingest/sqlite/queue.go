@@ -3,47 +3,23 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
-
-// Bounds of the queue: past either, Enqueue refuses instead of filling the disk
-// with what cannot be delivered.
-const (
-	MaxQueue      = 1_000_000
-	MaxQueueBytes = 8 << 30
-)
-
-// ErrQueueFull is returned by Enqueue at MaxQueue rows or MaxQueueBytes.
-var ErrQueueFull = errors.New("sqlite: queue full")
-
-// Item is one queued event on its way to the worker.
-type Item struct {
-	Seq     int64
-	Payload []byte // an event.Received as JSON
-}
 
 // Enqueue stores events for delivery and returns when they are durable.
 func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
-	payloads, size := make([][]byte, len(received)), int64(0)
-	for i := range received {
-		payload, err := json.Marshal(&received[i])
-		if err != nil {
-			// The encoder's text may quote the client.
-			return errors.New("sqlite: event cannot be encoded")
-		}
-		payloads[i] = payload
-		size += int64(len(payload))
+	payloads, size, err := store.Encode(received)
+	if err != nil {
+		return err
 	}
 	rows := int64(len(received))
-	if db.rows.Load()+rows > MaxQueue || db.bytes.Load()+size > MaxQueueBytes {
-		return ErrQueueFull
+	if db.rows.Load()+rows > store.MaxQueue || db.bytes.Load()+size > store.MaxQueueBytes {
+		return store.ErrQueueFull
 	}
-	err := db.Write(ctx, func(tx *sql.Tx) error {
+	err = db.Write(ctx, func(tx *sql.Tx) error {
 		for _, payload := range payloads {
 			if _, err := tx.Exec(`INSERT INTO queue (payload) VALUES (?)`, payload); err != nil {
 				return err
@@ -60,25 +36,25 @@ func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
 
 // Next returns the oldest items to deliver as one batch, at most limit of them
 // and about maxBytes.
-func (db *DB) Next(ctx context.Context, limit, maxBytes int) ([]Item, error) {
+func (db *DB) Next(ctx context.Context, limit, maxBytes int) ([]store.Item, error) {
 	return db.next(ctx, false, limit, maxBytes)
 }
 
 // NextLone returns the oldest item that has to travel alone, if there is one.
-func (db *DB) NextLone(ctx context.Context) ([]Item, error) {
+func (db *DB) NextLone(ctx context.Context) ([]store.Item, error) {
 	return db.next(ctx, true, 1, 1)
 }
 
-func (db *DB) next(ctx context.Context, lone bool, limit, maxBytes int) ([]Item, error) {
+func (db *DB) next(ctx context.Context, lone bool, limit, maxBytes int) ([]store.Item, error) {
 	const query = `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = ? ORDER BY seq LIMIT ?`
 	rows, err := db.read.QueryContext(ctx, query, lone, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var items []Item
+	var items []store.Item
 	for size := 0; size < maxBytes && rows.Next(); {
-		var item Item
+		var item store.Item
 		if err := rows.Scan(&item.Seq, &item.Payload); err != nil {
 			return nil, err
 		}
@@ -89,7 +65,7 @@ func (db *DB) next(ctx context.Context, lone bool, limit, maxBytes int) ([]Item,
 }
 
 // Delivered removes items that the worker has stored.
-func (db *DB) Delivered(ctx context.Context, items []Item) error {
+func (db *DB) Delivered(ctx context.Context, items []store.Item) error {
 	var rows, size int64
 	err := db.Write(ctx, func(tx *sql.Tx) error {
 		rows, size = 0, 0
@@ -115,7 +91,7 @@ func (db *DB) Delivered(ctx context.Context, items []Item) error {
 // Refused notes that the worker will not take a batch: its items travel alone
 // from now on. An item that was alone already becomes a dead letter, kept and
 // tried no more until the next start.
-func (db *DB) Refused(ctx context.Context, items []Item) error {
+func (db *DB) Refused(ctx context.Context, items []store.Item) error {
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		for _, item := range items {
 			const update = `UPDATE queue SET lone = 1, dead = ? WHERE seq = ?`

@@ -16,6 +16,7 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 const site = "0123456789abcdef0123456789abcdef"
@@ -48,31 +49,31 @@ func TestStoreRecognisesTheSameEvent(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		first, second event.Received
-		want          sqlite.Stored
+		want          store.Stored
 	}{
 		"delivered twice": {
-			received("a", noon, ""), received("a", noon, ""), sqlite.Stored{Duplicates: 1},
+			received("a", noon, ""), received("a", noon, ""), store.Stored{Duplicates: 1},
 		},
 		"fetch and beacon": {
-			received("a", noon, ""), received("b", noon.Add(200*time.Millisecond), ""), sqlite.Stored{Duplicates: 1},
+			received("a", noon, ""), received("b", noon.Add(200*time.Millisecond), ""), store.Stored{Duplicates: 1},
 		},
 		"overtaken": {
-			received("b", noon.Add(time.Second), ""), received("a", noon, ""), sqlite.Stored{Duplicates: 1},
+			received("b", noon.Add(time.Second), ""), received("a", noon, ""), store.Stored{Duplicates: 1},
 		},
 		"retried at the window's edge": {
-			received("a", noon, ""), received("b", noon.Add(event.Window), ""), sqlite.Stored{Duplicates: 1},
+			received("a", noon, ""), received("b", noon.Add(event.Window), ""), store.Stored{Duplicates: 1},
 		},
 		"just past the window": {
-			received("a", noon, ""), received("b", noon.Add(event.Window+time.Millisecond), ""), sqlite.Stored{New: 1},
+			received("a", noon, ""), received("b", noon.Add(event.Window+time.Millisecond), ""), store.Stored{New: 1},
 		},
 		"heartbeats a minute apart": {
-			received("a", noon, ""), received("b", noon.Add(time.Minute), ""), sqlite.Stored{New: 1},
+			received("a", noon, ""), received("b", noon.Add(time.Minute), ""), store.Stored{New: 1},
 		},
 		"a stamp is recognised a day later": {
-			received("a", noon, "s-1"), received("b", noon.Add(24*time.Hour), "s-1"), sqlite.Stored{Duplicates: 1},
+			received("a", noon, "s-1"), received("b", noon.Add(24*time.Hour), "s-1"), store.Stored{Duplicates: 1},
 		},
 		"two stamps": {
-			received("a", noon, "s-1"), received("b", noon, "s-2"), sqlite.Stored{New: 1},
+			received("a", noon, "s-1"), received("b", noon, "s-2"), store.Stored{New: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +81,7 @@ func TestStoreRecognisesTheSameEvent(t *testing.T) {
 			db := open(t, t.TempDir(), sqlite.Full)
 			stored, err := db.Store(t.Context(), []event.Received{row.first})
 			require.NoError(t, err)
-			require.Equal(t, sqlite.Stored{New: 1}, stored)
+			require.Equal(t, store.Stored{New: 1}, stored)
 			stored, err = db.Store(t.Context(), []event.Received{row.second})
 			require.NoError(t, err)
 			require.Equal(t, row.want, stored)
@@ -93,7 +94,7 @@ func TestStoreRecognisesDuplicatesWithinABatch(t *testing.T) {
 	db := open(t, t.TempDir(), sqlite.Full)
 	stored, err := db.Store(t.Context(), []event.Received{received("a", noon, ""), received("b", noon, "")})
 	require.NoError(t, err)
-	require.Equal(t, sqlite.Stored{New: 1, Duplicates: 1}, stored)
+	require.Equal(t, store.Stored{New: 1, Duplicates: 1}, stored)
 }
 
 func TestStoreKeepsOneCallPerSiteAndEvent(t *testing.T) {
@@ -106,7 +107,7 @@ func TestStoreKeepsOneCallPerSiteAndEvent(t *testing.T) {
 		call("a", site), call("b", site), call("c", strings.Repeat("f", 32)),
 	})
 	require.NoError(t, err)
-	require.Equal(t, sqlite.Stored{New: 2, Duplicates: 1}, stored)
+	require.Equal(t, store.Stored{New: 2, Duplicates: 1}, stored)
 }
 
 func TestStoreRefusesAnEmptyItemWhole(t *testing.T) {
@@ -217,7 +218,7 @@ func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 			err := db.Enqueue(t.Context(), []event.Received{received(fmt.Sprint(i), noon, "")})
 			acknowledged[i] = err == nil
 			if err != nil {
-				require.ErrorIs(t, err, sqlite.ErrClosed)
+				require.ErrorIs(t, err, store.ErrClosed)
 			}
 		})
 	}
@@ -262,7 +263,7 @@ func TestRefusedItemsTravelAloneAndThenDie(t *testing.T) {
 	dir := t.TempDir()
 	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
 	require.NoError(t, err)
-	next := func(lone bool) []sqlite.Item {
+	next := func(lone bool) []store.Item {
 		batch, err := db.Next(t.Context(), 10, 1<<20)
 		if lone {
 			batch, err = db.NextLone(t.Context())

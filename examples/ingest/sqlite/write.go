@@ -5,10 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-)
 
-// ErrClosed is returned for work that arrives after Close.
-var ErrClosed = errors.New("sqlite: closed")
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+)
 
 // groupLimit bounds a transaction, so that the first caller in it does not
 // wait for an endless stream of later ones.
@@ -36,7 +35,7 @@ func (db *DB) Write(ctx context.Context, work func(*sql.Tx) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-db.quit:
-		return ErrClosed
+		return store.ErrClosed
 	}
 }
 

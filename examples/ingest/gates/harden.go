@@ -1,4 +1,4 @@
-package server
+package gates
 
 import (
 	"log/slog"
@@ -8,9 +8,9 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 )
 
-// harden is the outermost layer: headers that no answer should lack, and the
+// Harden is the outermost layer: headers that no answer should lack, and the
 // end of every panic. The stack goes to the log, nothing to the client.
-func harden(log *slog.Logger, tls bool, next http.Handler) http.Handler {
+func Harden(log *slog.Logger, tls bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		// One allocation for the three, instead of one each.

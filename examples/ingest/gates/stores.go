@@ -1,4 +1,4 @@
-package server
+package gates
 
 import (
 	"crypto/hkdf"
@@ -25,8 +25,8 @@ type stores struct {
 
 // openStores connects to Redis where REDIS_URL is set. A Redis that cannot be
 // reached does not keep the server from starting: FAIL_MODE says what happens.
-func (srv *Server) openStores() (stores, error) {
-	s := srv.settings
+func (g *Gates) openStores() (stores, error) {
+	s := g.cfg.Settings
 	if s.RedisURL == "" {
 		return stores{calls: hmacsig.NewMemoryReplay(0), deliveries: hmacsig.NewMemoryReplay(0)}, nil
 	}
@@ -41,21 +41,21 @@ func (srv *Server) openStores() (stores, error) {
 		URL: s.RedisURL, Secret: secret,
 		OnState: func(err error) {
 			if err != nil {
-				srv.log.Error("rate limits: Redis is out", "fail_mode", string(s.FailMode), "error", err)
+				g.cfg.Log.Error("rate limits: Redis is out", "fail_mode", string(s.FailMode), "error", err)
 				return
 			}
-			srv.log.Info("rate limits: Redis is back")
+			g.cfg.Log.Info("rate limits: Redis is back")
 		},
 	})
 	if err != nil {
 		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
 	}
-	srv.closers = append(srv.closers, limits.Close)
+	g.closers = append(g.closers, limits.Close)
 	client, err := replayClient(s.RedisURL)
 	if err != nil {
 		return stores{}, err
 	}
-	srv.closers = append(srv.closers, client.Close)
+	g.closers = append(g.closers, client.Close)
 	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
 	return stores{limits: limits, calls: replay, deliveries: replay}, err
 }

@@ -1,9 +1,10 @@
-package server
+package gates
 
 import (
 	"context"
 	"net/http"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/ratelimit"
@@ -13,8 +14,8 @@ import (
 // and client.
 const callsPerMinute = 150
 
-// limits counts requests, at the front door and again once the site is known.
-type limits struct {
+// Limits counts requests, at the front door and again once the site is known.
+type Limits struct {
 	*ratelimit.Limiter
 	perSite int // /api/sync, per client address and site
 	outage  ratelimit.Outage
@@ -23,8 +24,9 @@ type limits struct {
 // newLimits makes one limiter for all policies. What one address may send in
 // all, before anything is known of it, is twice the largest budget behind it:
 // enough for a busy proxy, and a bound on what a forger can make us compute.
-func newLimits(s *settings.Settings, store ratelimit.Store, count counter) (*limits, error) {
-	l := &limits{perSite: s.RatePerMinute, outage: outage(s.FailMode)}
+func newLimits(cfg Config, store ratelimit.Store) (*Limits, error) {
+	s := cfg.Settings
+	l := &Limits{perSite: s.RatePerMinute, outage: outage(s.FailMode)}
 	front := l.perSite
 	for _, site := range s.Sites {
 		front = max(front, site.RatePerMinute)
@@ -43,12 +45,14 @@ func newLimits(s *settings.Settings, store ratelimit.Store, count counter) (*lim
 		// No page may read the budget across origins, and who guesses passwords
 		// must not: Retry-After says what a client needs.
 		HideBudget: true,
-		OnDecision: func(_ context.Context, d ratelimit.Decision) {
-			reason := string(d.Reason)
+		OnDecision: func(ctx context.Context, d ratelimit.Decision) {
+			code := string(d.Reason)
 			if d.Allowed {
-				reason = "within_" + d.Policy
+				code = "within_limit"
 			}
-			count("ratelimit", reason, d.Allowed)
+			cfg.OnEvent(ctx, sallyport.Event{
+				Gate: "ratelimit", Code: code, Allowed: d.Allowed, Policy: d.Policy,
+			})
 		},
 		OnReject: func(w http.ResponseWriter, _ *http.Request, rejection *ratelimit.Rejection) {
 			if rejection.Status == http.StatusTooManyRequests {
@@ -71,10 +75,10 @@ func outage(mode settings.FailMode) ratelimit.Outage {
 	}
 }
 
-// sync counts a request against its address and site. A first-party proxy
+// Sync counts a request against its address and site. A first-party proxy
 // speaks for many visitors, so it gets the site's own rate; the address stays
 // in the key, because the proxy's headers prove nothing.
-func (l *limits) sync(w http.ResponseWriter, r *http.Request, c intake.Caller) bool {
+func (l *Limits) Sync(w http.ResponseWriter, r *http.Request, c intake.Caller) bool {
 	policy := ratelimit.Policy{Name: "sync", Limit: ratelimit.PerMinute(l.perSite), OnOutage: l.outage}
 	if c.ProxyHost != "" {
 		policy.Name = "sync-proxy"
@@ -84,9 +88,9 @@ func (l *limits) sync(w http.ResponseWriter, r *http.Request, c intake.Caller) b
 	return l.Answer(w, r, l.Decide(r.Context(), policy))
 }
 
-// call counts a verified call event: against its client, and against what the
+// Call counts a verified call event: against its client, and against what the
 // site may send in all. The second budget is the signer's alone to spend.
-func (l *limits) call(w http.ResponseWriter, r *http.Request, c intake.Caller) bool {
+func (l *Limits) Call(w http.ResponseWriter, r *http.Request, c intake.Caller) bool {
 	return l.Answer(w, r, l.Decide(r.Context(),
 		ratelimit.Policy{
 			Name: "call-event", Limit: ratelimit.PerMinute(callsPerMinute),
@@ -102,14 +106,4 @@ func (l *limits) call(w http.ResponseWriter, r *http.Request, c intake.Caller) b
 func clientKey(r *http.Request, c intake.Caller) ratelimit.Key {
 	addr, _ := ratelimit.FromContext(r.Context())
 	return ratelimit.AddrKey(addr).With(c.Site.ID, c.ProxyHost).In(c.Site.ID)
-}
-
-// newClientAddr trusts X-Forwarded-For from the named proxies, and nothing
-// from anybody else.
-func newClientAddr(s *settings.Settings) (*ratelimit.ClientAddr, error) {
-	cfg := ratelimit.ClientAddrConfig{TrustedProxies: s.TrustedProxies}
-	if len(s.TrustedProxies) > 0 {
-		cfg.Header = "X-Forwarded-For"
-	}
-	return ratelimit.NewClientAddr(cfg)
 }

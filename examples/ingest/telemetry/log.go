@@ -1,4 +1,6 @@
-package server
+// Package telemetry is how the server tells its operator what it does: a
+// scrubbed log, Sentry and metrics.
+package telemetry
 
 import (
 	"context"
@@ -7,10 +9,8 @@ import (
 	"log/slog"
 
 	"github.com/getsentry/sentry-go"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/scrub"
 )
 
@@ -43,33 +43,4 @@ type redisLog struct{ log *slog.Logger }
 
 func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 	l.log.DebugContext(ctx, "redis client", "text", fmt.Sprintf(format, args...))
-}
-
-// shortestCard is the number of digits of the shortest card number (ISO/IEC
-// 7812-1).
-const shortestCard = 12
-
-// cardMask masks card numbers in what is about to be stored. Everything else
-// in an event is what the site's owner asked to be kept.
-func cardMask() (func(*event.Received), error) {
-	scrubber, err := scrub.New(scrub.Config{Detectors: []scrub.Detector{scrub.Card}})
-	if err != nil {
-		return nil, err
-	}
-	return event.Mask{
-		Text: func(text string) string {
-			if len(text) < shortestCard {
-				return text
-			}
-			clean, _ := scrubber.String(text)
-			return clean
-		},
-		JSON: func(value jsontext.Value) jsontext.Value {
-			if len(value) < shortestCard {
-				return value
-			}
-			clean, _ := scrubber.AppendJSON(nil, value)
-			return clean
-		},
-	}.Apply, nil
 }

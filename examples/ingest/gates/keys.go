@@ -1,25 +1,10 @@
-package server
+package gates
 
 import (
 	"fmt"
-	"net/http"
 
-	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
-
-// oneSpelling folds the spellings of a site id into one before anything uses
-// it: the header is not signed, and a replay under another spelling would be a
-// new message to the replay store.
-func oneSpelling(scheme hmacsig.Scheme) hmacsig.Scheme {
-	read := scheme.Read
-	scheme.Read = func(r *http.Request, m *hmacsig.Message) error {
-		err := read(r, m)
-		m.KeyID = event.NormalSite(m.KeyID)
-		return err
-	}
-	return scheme
-}
 
 func keyring(current, next string) (hmacsig.Keyring, error) {
 	first, second, err := secrets(current, next)

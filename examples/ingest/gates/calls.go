@@ -1,0 +1,78 @@
+package gates
+
+import (
+	"net/http"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/hmacsig"
+)
+
+// newCalls is the signature gate of POST /api/call-event/v2.
+func newCalls(cfg Config, replay hmacsig.ReplayStore) (*hmacsig.Verifier, error) {
+	keys := make(hmacsig.StaticKeys, len(cfg.Settings.Sites))
+	for _, site := range cfg.Settings.Sites {
+		ring, err := keyring(site.Secret, site.NextSecret)
+		if err != nil {
+			return nil, err
+		}
+		keys[site.ID] = ring
+	}
+	return hmacsig.New(hmacsig.Config{
+		Scheme:       oneSpelling(hmacsig.OpsMantik()),
+		Keys:         keys,
+		Replay:       replay,
+		MaxBodyBytes: event.MaxCallBody,
+		OnDecision:   signatureEvents("call-event", cfg),
+		OnReject:     rejectCall,
+	})
+}
+
+// oneSpelling folds the spellings of a site id into one before anything uses
+// it: the header is not signed, and a replay under another spelling would be a
+// new message to the replay store.
+func oneSpelling(scheme hmacsig.Scheme) hmacsig.Scheme {
+	read := scheme.Read
+	scheme.Read = func(r *http.Request, m *hmacsig.Message) error {
+		err := read(r, m)
+		m.KeyID = event.NormalSite(m.KeyID)
+		return err
+	}
+	return scheme
+}
+
+// rejectCall speaks the codes of the wire contract.
+func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.Rejection) {
+	switch rejection.Reason {
+	case hmacsig.ReasonReplayed:
+		reply.JSON(w, http.StatusOK, map[string]any{"status": "noop"})
+	case hmacsig.ReasonMissing, hmacsig.ReasonMalformed:
+		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_REQUIRED", "Signature required")
+	case hmacsig.ReasonExpired, hmacsig.ReasonNotYetValid:
+		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_TIMESTAMP_INVALID",
+			"Signed too long ago, or ahead")
+	case hmacsig.ReasonInvalid, hmacsig.ReasonClaims, hmacsig.ReasonDigest:
+		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_INVALID", "Signature invalid")
+	case hmacsig.ReasonBodyTooLarge:
+		reply.TooLarge(w)
+	case hmacsig.ReasonBodyUnreadable:
+		reply.Incomplete(w)
+	default:
+		reply.Unavailable(w, "SIGNATURE_VERIFIER_UNAVAILABLE", "Signatures cannot be verified now")
+	}
+}
+
+// signatureEvents reports what a verifier decided. Policy says which of the two
+// verifiers it is and, where one matched, which of the two keys.
+func signatureEvents(policy string, cfg Config) func(*http.Request, hmacsig.Decision) {
+	return func(r *http.Request, d hmacsig.Decision) {
+		e := sallyport.Event{Gate: "hmacsig", Policy: policy, Request: r}
+		if d.Rejection != nil {
+			e.Code = string(d.Rejection.Reason)
+		} else {
+			e.Allowed, e.Code, e.Tenant = true, "key_"+d.Proof.Key, d.Proof.KeyID
+		}
+		cfg.OnEvent(r.Context(), e)
+	}
+}

@@ -1,0 +1,58 @@
+package gates
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/opsmantik/sallyport/examples/ingest/delivery"
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
+)
+
+// newDeliveries is the signature gate of POST /api/sync/worker.
+func newDeliveries(cfg Config, replay hmacsig.ReplayStore) (*hmacsig.Verifier, error) {
+	s := cfg.Settings
+	current, next, err := secrets(s.CurrentKey, s.NextKey)
+	if err != nil {
+		return nil, err
+	}
+	return qstash.New(qstash.Config{
+		URL: s.WorkerURL, Current: current, Next: next, Leeway: 5 * time.Second,
+		Replay: replay, MaxBodyBytes: delivery.MaxBody,
+		OnDecision: signatureEvents("qstash", cfg),
+		OnReject:   rejectDelivery,
+	})
+}
+
+func rejectDelivery(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.Rejection) {
+	switch rejection.Reason {
+	case hmacsig.ReasonReplayed:
+		// Done already: a success, or the queue would send it for ever.
+		reply.JSON(w, http.StatusOK, map[string]any{"ok": true, "status": "noop"})
+	case hmacsig.ReasonMissing:
+		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_MISSING", "Signature required")
+	case hmacsig.ReasonNotConfigured:
+		reply.Unavailable(w, "QSTASH_KEYS_MISSING", "The worker has no keys")
+	case hmacsig.ReasonBodyTooLarge:
+		reply.TooLarge(w)
+	case hmacsig.ReasonBodyUnreadable:
+		reply.Incomplete(w)
+	case hmacsig.ReasonInFlight, hmacsig.ReasonReplayFull, hmacsig.ReasonReplayUnavailable,
+		hmacsig.ReasonKeysUnavailable:
+		reply.Unavailable(w, "QSTASH_VERIFIER_UNAVAILABLE", "Deliver again later")
+	default:
+		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_INVALID", "Signature invalid")
+	}
+}
+
+// Signer signs deliveries as the gate verifies them.
+func Signer(cfg Config) (*hmacsig.Signer, error) {
+	current, _, err := secrets(cfg.Settings.CurrentKey, cfg.Settings.NextKey)
+	if err != nil {
+		return nil, err
+	}
+	return qstash.NewSigner(qstash.SignerConfig{
+		URL: cfg.Settings.WorkerURL, Secret: current, MaxBodyBytes: delivery.MaxBody,
+	})
+}

@@ -1,0 +1,97 @@
+// Package gates configures every gate of the server, one file per gate, and
+// says in which order they stand. What a gate does is in the library; here is
+// only what this server asks of it.
+package gates
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/cors"
+	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+// Config is what the gates are made from. All fields are required.
+type Config struct {
+	Settings *settings.Settings
+	Log      *slog.Logger
+	// OnEvent receives every decision of every gate.
+	OnEvent func(context.Context, sallyport.Event)
+	// SiteOfCall names the site that a call belongs to. It fails with
+	// store.ErrNoCall for a call that is not there.
+	SiteOfCall func(ctx context.Context, call string) (site string, err error)
+}
+
+// Gates is every gate of the server.
+type Gates struct {
+	Origin     *cors.Gate
+	Address    *ratelimit.ClientAddr
+	Limits     *Limits
+	Calls      *hmacsig.Verifier // signatures of call events
+	Deliveries *hmacsig.Verifier // signatures of the queue
+	Sessions   *account.Sessions
+	Logins     *ratelimit.LoginGuard
+	Access     *tenancy.Gate
+
+	cfg     Config
+	closers []func() error
+}
+
+// New makes the gates. Nothing is left open when it fails.
+func New(cfg Config) (*Gates, error) {
+	g := &Gates{cfg: cfg}
+	if err := g.open(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+func (g *Gates) open() (err error) {
+	memory, err := g.openStores()
+	if err != nil {
+		return err
+	}
+	for _, gate := range []func() error{
+		func() error { g.Origin, err = newOrigin(g.cfg); return err },
+		func() error { g.Address, err = newAddress(g.cfg); return err },
+		func() error { g.Limits, err = newLimits(g.cfg, memory.limits); return err },
+		func() error { g.Calls, err = newCalls(g.cfg, memory.calls); return err },
+		func() error { g.Deliveries, err = newDeliveries(g.cfg, memory.deliveries); return err },
+		func() error { g.Sessions, err = newSessions(g.cfg); return err },
+		func() error { g.Logins, err = newLogins(g.cfg, g.Limits.Limiter); return err },
+		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },
+	} {
+		if err := gate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close releases what the gates hold, last first.
+func (g *Gates) Close() error {
+	var errs []error
+	for i := len(g.closers) - 1; i >= 0; i-- {
+		errs = append(errs, g.closers[i]())
+	}
+	g.closers = nil
+	return errors.Join(errs...)
+}
+
+// Gate wraps a handler with one check.
+type Gate func(http.Handler) http.Handler
+
+// Behind puts h behind the gates, the first one outermost.
+func Behind(h http.Handler, gates ...Gate) http.Handler {
+	for i := len(gates) - 1; i >= 0; i-- {
+		h = gates[i](h)
+	}
+	return h
+}

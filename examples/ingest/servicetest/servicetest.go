@@ -1,0 +1,111 @@
+//go:build unix
+
+// Package servicetest finds the real programs that tests run against: it starts
+// redis-server and finds Chromium. A missing program skips the test, or fails it
+// with SALLYPORT_REQUIRE_SERVICES=1 in the environment.
+package servicetest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Chromium returns the path of a Chromium or Chrome binary.
+func Chromium(t testing.TB) string {
+	t.Helper()
+	return find(t, "chromium", "chromium-browser", "google-chrome")
+}
+
+func find(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("SALLYPORT_REQUIRE_SERVICES") == "1" {
+		t.Fatalf("no %s found", names[0])
+	}
+	t.Skipf("no %s found", names[0])
+	return ""
+}
+
+// Redis is a redis-server on a free port of this machine, with nothing in it.
+type Redis struct {
+	Addr string
+
+	t    testing.TB
+	path string
+	dir  string
+	cmd  *exec.Cmd
+}
+
+// StartRedis starts one that ends with the test.
+func StartRedis(t testing.TB) *Redis {
+	t.Helper()
+	r := &Redis{t: t, path: find(t, "redis-server"), dir: t.TempDir()}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Addr = listener.Addr().String()
+	_ = listener.Close() // free for the server, unless somebody is faster
+	r.start()
+	t.Cleanup(r.Kill)
+	return r
+}
+
+func (r *Redis) start() {
+	r.t.Helper()
+	_, port, _ := net.SplitHostPort(r.Addr)
+	// #nosec G204 -- tests only; the path is redis-server's
+	r.cmd = exec.Command(r.path, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1",
+		"--port", port, "--dir", r.dir, "--daemonize", "no")
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.await(20 * time.Second); err != nil {
+		r.t.Fatalf("redis-server on port %s: %v", port, err)
+	}
+}
+
+// await asks until the server answers, as the process that was started.
+func (r *Redis) await(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	client := redis.NewClient(&redis.Options{Addr: r.Addr, MaxRetries: -1})
+	defer func() { _ = client.Close() }()
+	want := "process_id:" + strconv.Itoa(r.cmd.Process.Pid)
+	for {
+		info, err := client.InfoMap(ctx, "server").Result()
+		if err == nil && "process_id:"+info["Server"]["process_id"] == want {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// Kill ends the server as a crash would.
+func (r *Redis) Kill() {
+	_ = r.cmd.Process.Signal(syscall.SIGKILL)
+	_ = r.cmd.Wait()
+}
+
+// Restart starts the server again, empty, at the same address.
+func (r *Redis) Restart() {
+	r.t.Helper()
+	r.Kill()
+	r.start()
+}

@@ -1,0 +1,76 @@
+// Package store is the vocabulary of storage: what the handlers ask for, what an
+// action on a call means and leaves on record, and where the queue ends. Handlers
+// take these types; sqlite implements them, and storetest says whether another
+// implementation does.
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/opsmantik/sallyport/audit"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+)
+
+// Store is everything that is kept. All methods are safe for concurrent use.
+//
+// A nil error means durable. An error means that nothing of the call was kept,
+// with one exception: where the outcome cannot be known, because a commit
+// failed half way, the error says so and nobody tries again blindly.
+type Store interface {
+	Queue
+	Events
+	Calls
+	Factors
+	// Ping reports whether the store answers.
+	Ping(context.Context) error
+	// VerifyAudit checks the audit log against the head beside it, and returns
+	// that head.
+	VerifyAudit(context.Context) (audit.Head, error)
+	// Close finishes the work already accepted. Later work gets ErrClosed.
+	Close() error
+}
+
+// Events keeps what was delivered.
+type Events interface {
+	// Store keeps a delivered batch: all of it or, on an error, nothing. Events
+	// already kept are counted as duplicates, so that delivering twice is
+	// harmless. ErrUnstorable means that no try will store the batch.
+	Store(ctx context.Context, batch []event.Received) (Stored, error)
+	// Events lists a site's newest events.
+	Events(ctx context.Context, site string, limit int) ([]EventRow, error)
+}
+
+// Calls keeps calls and what people did to them.
+type Calls interface {
+	// Calls lists a site's newest calls.
+	Calls(ctx context.Context, site string, limit int) ([]CallRow, error)
+	// CallSite returns the site of a call, or ErrNoCall.
+	CallSite(ctx context.Context, id string) (site string, err error)
+	// Act changes a call and records who did it, in one transaction: neither
+	// happens without the other. It returns the call's new status.
+	Act(context.Context, Act) (status string, err error)
+	// AuditOf lists a site's newest records.
+	AuditOf(ctx context.Context, site string, limit int) ([]AuditRow, error)
+}
+
+// Factors remembers used second factors.
+type Factors interface {
+	// SpendTOTP records that a user has used a time step. It reports false if
+	// that step, or a later one, was used before: of two requests with one code,
+	// one gets in.
+	SpendTOTP(ctx context.Context, user string, step int64) (spent bool, err error)
+}
+
+var (
+	// ErrClosed is returned for work that arrives after Close.
+	ErrClosed = errors.New("store: closed")
+	// ErrUnstorable means that the batch holds an item that no try will store.
+	ErrUnstorable = errors.New("store: item cannot be stored")
+)
+
+// Stored says what became of a batch.
+type Stored struct {
+	New        int
+	Duplicates int
+}

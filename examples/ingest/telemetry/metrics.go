@@ -1,0 +1,120 @@
+package telemetry
+
+import (
+	"context"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/opsmantik/sallyport"
+)
+
+// Metrics is what the server counts.
+type Metrics struct {
+	registry  *prometheus.Registry
+	decisions *prometheus.CounterVec
+	// Looking a series up by its labels costs more than some of the gates do.
+	series sync.Map // labels to prometheus.Counter; as bounded as they are
+}
+
+// labels of a decision. All of them come from the program and its settings, none
+// from a request, so the number of series is bounded.
+type labels struct {
+	gate, code, policy string
+	allowed            bool
+}
+
+// NewMetrics returns metrics that nothing was counted in yet.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_decisions_total",
+			Help: "Decisions by gate, code, policy and outcome.",
+		}, []string{"gate", "code", "policy", "outcome"}),
+	}
+	m.registry.MustRegister(m.decisions)
+	return m
+}
+
+// Count counts one decision of a gate.
+func (m *Metrics) Count(_ context.Context, e sallyport.Event) {
+	key := labels{e.Gate, e.Code, e.Policy, e.Allowed}
+	if known, ok := m.series.Load(key); ok {
+		known.(prometheus.Counter).Inc()
+		return
+	}
+	outcome := "refused"
+	if e.Allowed {
+		outcome = "allowed"
+	}
+	counter := m.decisions.WithLabelValues(e.Gate, e.Code, e.Policy, outcome)
+	m.series.Store(key, counter)
+	counter.Inc()
+}
+
+// Queue is what is exported of the queue.
+type Queue interface {
+	Waiting() int64
+	Dead(context.Context) (int64, error)
+}
+
+// WatchQueue exports how much waits, and how much is given up.
+func (m *Metrics) WatchQueue(queue Queue) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_queue_rows",
+			Help: "Accepted events that are not delivered yet, dead letters included.",
+		}, func() float64 { return float64(queue.Waiting()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_queue_dead",
+			Help: "Dead letters: accepted events that the worker refuses.",
+		}, func() float64 {
+			dead, err := queue.Dead(context.Background())
+			if err != nil {
+				return math.NaN()
+			}
+			return float64(dead)
+		}),
+	)
+}
+
+// Handler serves the metrics to this machine alone: to a loopback peer
+// that asks for a loopback host (a page cannot, even with a name of its own that
+// resolves here), and not to what a proxy passes on. A proxy on this machine that
+// adds no header looks like this machine itself; do not route it here.
+func (m *Metrics) Handler(notFound http.HandlerFunc) http.Handler {
+	serve := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		local := err == nil && peer.Addr().Unmap().IsLoopback() && loopbackHost(r.Host)
+		if !local || forwarded(r.Header) {
+			notFound(w, r)
+			return
+		}
+		serve.ServeHTTP(w, r)
+	})
+}
+
+func loopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+func forwarded(h http.Header) bool {
+	for _, name := range [...]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
