@@ -18,9 +18,16 @@ import (
 // handler that http.TimeoutHandler has given up asks while the answer is written.
 type Writer struct {
 	rw        http.ResponseWriter
-	before    func(status int)
+	before    Before
 	committed atomic.Bool
 }
+
+// Before is told when the header is about to leave.
+type Before interface{ BeforeHeader(status int) }
+
+type beforeFunc func(status int)
+
+func (f beforeFunc) BeforeHeader(status int) { f(status) }
 
 var _ interface {
 	http.Flusher
@@ -32,8 +39,12 @@ var _ interface {
 // New wraps w. Before is called at most once, with the final status, while
 // headers may still be changed. It must not write to w.
 func New(w http.ResponseWriter, before func(status int)) *Writer {
-	return &Writer{rw: w, before: before}
+	return &Writer{rw: w, before: beforeFunc(before)}
 }
+
+// Init is New for a Writer that is part of a larger value, which may be the
+// Before itself: one allocation for a request instead of three.
+func (w *Writer) Init(rw http.ResponseWriter, before Before) { w.rw, w.before = rw, before }
 
 // Committed reports whether the header has been sent, or is about to be.
 func (w *Writer) Committed() bool { return w.committed.Load() }
@@ -42,7 +53,7 @@ func (w *Writer) Committed() bool { return w.committed.Load() }
 // handler returns, because a handler that writes nothing answers 200.
 func (w *Writer) Commit(status int) {
 	if w.committed.CompareAndSwap(false, true) {
-		w.before(status)
+		w.before.BeforeHeader(status)
 	}
 }
 

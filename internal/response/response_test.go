@@ -378,3 +378,23 @@ func TestUpgradeByHand(t *testing.T) {
 	server.Close()
 	require.Equal(t, []int{http.StatusSwitchingProtocols}, statuses)
 }
+
+// whole is a value that has its writer inside.
+type whole struct {
+	response.Writer
+	statuses []int
+}
+
+func (w *whole) BeforeHeader(status int) { w.statuses = append(w.statuses, status) }
+
+func TestInitWrapsInPlace(t *testing.T) {
+	t.Parallel()
+	rec := httptest.NewRecorder()
+	var w whole
+	w.Init(rec, &w)
+	w.WriteHeader(http.StatusTeapot)
+	w.WriteHeader(http.StatusOK)
+	require.Equal(t, []int{http.StatusTeapot}, w.statuses)
+	require.True(t, w.Committed())
+	require.Equal(t, http.StatusTeapot, rec.Code)
+}
