@@ -1,72 +1,100 @@
 package sessions
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
-// Defaults of [Config].
+// gate names this package in refusals, events and configuration errors.
+const gate = "sessions"
+
+// DefaultCookie cannot be set by script in browsers that know the __Http-
+// rule, and satisfies __Host- in those that only know that one.
+const DefaultCookie = "__Host-Http-session"
+
 const (
-	// DefaultCookie cannot be set by script in browsers that know the __Http-
-	// rule, and satisfies __Host- in those that only know that one.
-	DefaultCookie = "__Host-Http-session"
-	// DefaultIdle is 30 minutes (policy; OWASP session management cheat sheet).
-	DefaultIdle = 30 * time.Minute
-	// DefaultLifetime is 12 hours (NIST SP 800-63B-4, AAL2 and AAL3).
-	DefaultLifetime = 12 * time.Hour
-	// DefaultMaxData is 4 KiB of encoded data per session.
-	DefaultMaxData = 4 << 10
-	// DefaultTimeout bounds one store operation.
-	DefaultTimeout = 2 * time.Second
-)
+	defaultIdle     = 30 * time.Minute // OWASP session management cheat sheet
+	defaultLifetime = 12 * time.Hour   // NIST SP 800-63B-4, AAL2 and AAL3
+	defaultMaxData  = 4 << 10
+	defaultTimeout  = 2 * time.Second
+	defaultPerUser  = 64
 
-// maxTime is far above what any guidance allows; it stops a slip of the unit.
-const maxTime = 366 * 24 * time.Hour
+	// maxTime is far above what any guidance allows; it stops a slip of the unit.
+	maxTime    = 366 * 24 * time.Hour
+	maxPerUser = 1000
+	maxLabel   = 255 // bytes of a user id and of a client label
+)
 
 // Config configures a [Manager]. New copies it.
 type Config struct {
 	_ [0]func() // keyed literals only; not comparable
 
 	// Store keeps the sessions. Required: there is no safe default, because a
-	// store in memory signs everybody out on restart. See [NewMemory].
+	// store in memory signs everybody out on restart. See [NewMemory] and
+	// package redissession.
 	Store Store
 
-	// Cookie names the cookie. It must begin with "__Host-", which makes browsers
-	// insist on Secure, Path=/ and no Domain. Default [DefaultCookie].
+	// Cookie names the cookie. Default [DefaultCookie].
+	//
+	// Permitted: "__Host-Http-session", "__Host-sid". The prefix makes browsers
+	// insist on Secure, Path=/ and no Domain.
+	//
+	// Refused: "sid", which a sibling domain can set; "__Secure-sid", likewise;
+	// "__Host-my session", which is no token of RFC 9110; over 128 bytes.
 	Cookie string
 
 	// Idle ends a session that was not used for this long; at exactly this age it
-	// is over. Default [DefaultIdle]; at least a second, at most Lifetime.
+	// is over (ASVS 7.3.1). Default 30 minutes; at least a second, at most
+	// Lifetime. [Login] may set another one for its session.
 	Idle time.Duration
 
 	// Lifetime ends a session this long after its authentication event, used or
-	// not. Default [DefaultLifetime]; at most 366 days.
+	// not (ASVS 7.3.2). Default 12 hours; at most 366 days.
 	Lifetime time.Duration
 
-	// MaxData bounds the encoded size of T in bytes. Default [DefaultMaxData]; at
-	// most 1 MiB.
+	// PerUser is how many sessions one user may have. One more ends the one that
+	// was not used for longest, so that no account can fill the store. Default
+	// 64; at most 1000.
+	PerUser int
+
+	// MaxData bounds the encoded size of T in bytes. Default 4 KiB; at most 1 MiB.
 	MaxData int
 
-	// Timeout bounds each store operation, logout included. Default
-	// [DefaultTimeout]; at most a minute. [Memory] never blocks and is not timed.
+	// Timeout bounds each store operation, logout included. Default 2 seconds; at
+	// most a minute. [Memory] never blocks and is not timed.
 	Timeout time.Duration
 
-	// OnDecision, if set, is called once per request that consults the session,
-	// after it was looked up.
-	OnDecision func(*http.Request, Decision)
+	// Client describes the client of a request, for the list that people see and
+	// for noticing that a session changed hands: "Firefox, 192.0.2.0/24" rather
+	// than a whole address or user agent, which change every day. A session
+	// whose client changed is reported in [Decision], and never ended for it:
+	// phones change their network. Optional; cut off after 255 bytes.
+	Client func(*http.Request) string
 
-	// OnReject, if set, replaces the default answer of [Manager.Require].
-	OnReject func(http.ResponseWriter, *http.Request, *Rejection)
+	// OnEvent, if set, is called once per decision: the first lookup of a
+	// request, each [Manager.Recheck], and each change that was refused because
+	// the session is over. Event.Detail is a [Decision] if there is a session.
+	OnEvent func(context.Context, sallyport.Event)
+
+	// OnReject, if set, replaces the default answer of [Manager.Wrap].
+	OnReject func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
+
+	// ProblemBase is what the type URI of a refusal begins with; the code is
+	// appended. Default: this project's docs/problems.md.
+	ProblemBase string
 }
 
-// Decision is what a lookup found. Its fields are safe as metric labels.
+// Decision is the Detail of an event about a session that was found.
 type Decision struct {
-	Reason Reason // empty: a live session
-	Level  Level  // zero unless live
-	Err    error  // the cause of a refusal; for logs only
+	Info
+	// Moved: Config.Client says something else than when the session began.
+	Moved bool
 }
 
 // withDefaults fills what was left out, so that validation sees final values.
@@ -75,16 +103,19 @@ func (c Config) withDefaults() Config {
 		c.Cookie = DefaultCookie
 	}
 	if c.Idle == 0 {
-		c.Idle = DefaultIdle
+		c.Idle = defaultIdle
 	}
 	if c.Lifetime == 0 {
-		c.Lifetime = DefaultLifetime
+		c.Lifetime = defaultLifetime
+	}
+	if c.PerUser == 0 {
+		c.PerUser = defaultPerUser
 	}
 	if c.MaxData == 0 {
-		c.MaxData = DefaultMaxData
+		c.MaxData = defaultMaxData
 	}
 	if c.Timeout == 0 {
-		c.Timeout = DefaultTimeout
+		c.Timeout = defaultTimeout
 	}
 	return c
 }
@@ -92,27 +123,32 @@ func (c Config) withDefaults() Config {
 // validate reports every problem at once: fixing settings one restart at a time
 // is how people come to loosen them.
 func (c Config) validate() error {
-	var errs []error
-	bad := func(field, value, reason string) {
-		errs = append(errs, &ConfigError{Field: field, Value: value, Reason: reason})
-	}
+	bad := configerr.For(gate)
 	if c.Store == nil {
-		bad("Store", "", "is required; sessions.NewMemory keeps them in this process")
+		bad.Add("Store", "", sallyport.ConfigRequired,
+			"want a store; sessions.NewMemory keeps sessions in this process")
 	}
-	if !strings.HasPrefix(c.Cookie, "__Host-") || !validCookieName(c.Cookie) {
-		bad("Cookie", c.Cookie, `want a cookie name that begins with "__Host-"`)
+	switch {
+	case !validCookieName(c.Cookie):
+		bad.Add("Cookie", c.Cookie, sallyport.ConfigMalformed, "want a cookie name")
+	case !strings.HasPrefix(c.Cookie, "__Host-"):
+		bad.Add("Cookie", c.Cookie, sallyport.ConfigInsecure,
+			`want a name that begins with "__Host-"`)
 	}
-	if c.Lifetime < time.Second || c.Lifetime > maxTime {
-		bad("Lifetime", c.Lifetime.String(), "want between a second and 366 days")
+	limit := func(field, value string, ok bool, fix string) {
+		if !ok {
+			bad.Add(field, value, sallyport.ConfigOutOfRange, fix)
+		}
 	}
-	if c.Idle < time.Second || c.Idle > c.Lifetime {
-		bad("Idle", c.Idle.String(), "want between a second and Lifetime")
-	}
-	if c.MaxData < 2 || c.MaxData > 1<<20 {
-		bad("MaxData", strconv.Itoa(c.MaxData), "want between 2 bytes and 1 MiB")
-	}
-	if c.Timeout < time.Millisecond || c.Timeout > time.Minute {
-		bad("Timeout", c.Timeout.String(), "want between a millisecond and a minute")
-	}
-	return errors.Join(errs...)
+	limit("Lifetime", c.Lifetime.String(), c.Lifetime >= time.Second && c.Lifetime <= maxTime,
+		"want between a second and 366 days")
+	limit("Idle", c.Idle.String(), c.Idle >= time.Second && c.Idle <= c.Lifetime,
+		"want between a second and Lifetime")
+	limit("PerUser", strconv.Itoa(c.PerUser), c.PerUser >= 1 && c.PerUser <= maxPerUser,
+		"want between 1 and 1000")
+	limit("MaxData", strconv.Itoa(c.MaxData), c.MaxData >= 2 && c.MaxData <= 1<<20,
+		"want between 2 bytes and 1 MiB")
+	limit("Timeout", c.Timeout.String(), c.Timeout >= time.Millisecond && c.Timeout <= time.Minute,
+		"want between a millisecond and a minute")
+	return bad.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -24,12 +25,12 @@ func Example() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		// ... after the password has been verified:
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		if err := sess.Start(r.Context(), login, profile{}); err != nil {
 			http.Error(w, "try again", http.StatusServiceUnavailable)
 		}
 	})
-	mux.Handle("GET /", sess.Require(http.HandlerFunc(
+	mux.Handle("GET /", sess.Wrap(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			err := sess.Update(r.Context(), func(p *profile) error { p.Visits++; return nil })
 			s, ok := sess.FromContext(r.Context())
@@ -44,7 +45,7 @@ func Example() {
 			http.Error(w, "still signed in, try again", http.StatusServiceUnavailable)
 		}
 	})
-	app := sess.Wrap(mux)
+	app := sess.Load(mux)
 
 	cookie := ""
 	for _, target := range []string{"GET /", "POST /login", "GET /", "POST /logout", "GET /"} {
@@ -76,10 +77,10 @@ func Example() {
 func ExampleManager_Update_incorrect() {
 	store, _ := sessions.NewMemory(sessions.MemoryConfig{})
 	sess, _ := sessions.New[profile](sessions.Config{Store: store})
-	h := sess.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := sess.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		_ = sess.Start(ctx, sessions.Login{User: "ada", Level: sessions.AAL1}, profile{})
-		snapshot, _ := sess.Get(ctx)
+		_ = sess.Start(ctx, sessions.Login{User: "ada", Level: sallyport.AAL1}, profile{})
+		snapshot, _ := sess.Check(r)
 		visit := func(ctx context.Context) {
 			_ = sess.Update(ctx, func(p *profile) error {
 				p.Visits = snapshot.Data.Visits + 1 // wrong: want p.Visits++
@@ -88,7 +89,7 @@ func ExampleManager_Update_incorrect() {
 		}
 		visit(ctx)
 		visit(ctx)
-		s, _ := sess.Get(ctx)
+		s, _ := sess.Check(r)
 		fmt.Println("visits:", s.Data.Visits)
 	}))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))

@@ -35,10 +35,10 @@ func FuzzCookieHeader(f *testing.F) {
 				valid++
 			}
 		}
-		if valid > 1 && got != sessions.ReasonDuplicate {
+		if valid > 1 && got != sessions.CodeDuplicate {
 			t.Fatalf("Check(%q): got %s, want a duplicate", header, got)
 		}
-		if valid == 1 && got == sessions.ReasonRequired {
+		if valid == 1 && got == sessions.CodeRequired {
 			t.Fatalf("Check(%q): missed the cookie", header)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -29,7 +30,7 @@ func TestListAndEnd(t *testing.T) { // ASVS 7.4.2, 7.4.3, 7.4.5, 7.5.2
 	// Defect 4: a revocation that did nothing returned nil.
 	require.ErrorIs(t, m.End(ctx, "ada", sa.ID), sessions.ErrNoSession)
 	_, err = check(m, a)
-	require.Equal(t, sessions.ReasonEnded, reason(err))
+	require.Equal(t, sessions.CodeEnded, reason(err))
 
 	b.do(m, func(ctx context.Context) {
 		n, err := m.EndOthers(ctx)
@@ -37,7 +38,7 @@ func TestListAndEnd(t *testing.T) { // ASVS 7.4.2, 7.4.3, 7.4.5, 7.5.2
 		require.Equal(t, 1, n)
 	})
 	_, err = check(m, c)
-	require.Equal(t, sessions.ReasonEnded, reason(err))
+	require.Equal(t, sessions.CodeEnded, reason(err))
 	_, err = m.EndUser(ctx, "")
 	require.ErrorIs(t, err, sessions.ErrInvalid)
 	n, err := m.EndUser(ctx, "ada")
@@ -47,9 +48,9 @@ func TestListAndEnd(t *testing.T) { // ASVS 7.4.2, 7.4.3, 7.4.5, 7.5.2
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	_, err = check(m, bob)
-	require.Equal(t, sessions.ReasonEnded, reason(err))
+	require.Equal(t, sessions.CodeEnded, reason(err))
 	_, err = m.EndOthers(ctx)
-	require.ErrorIs(t, err, sessions.ErrUnavailable, "outside Wrap")
+	require.Equal(t, sessions.CodeNotLoaded, reason(err), "outside Load")
 }
 
 func TestUpdate(t *testing.T) {
@@ -67,7 +68,7 @@ func TestUpdate(t *testing.T) {
 		s, _ = m.FromContext(ctx)
 		require.Equal(t, 1, s.Data.N)
 	})
-	require.ErrorIs(t, m.Update(t.Context(), add), sessions.ErrUnavailable, "outside Wrap")
+	require.ErrorIs(t, m.Update(t.Context(), add), sessions.ErrInvalid, "outside Load")
 }
 
 func TestStartArguments(t *testing.T) {
@@ -78,9 +79,9 @@ func TestStartArguments(t *testing.T) {
 		data  cart
 		want  error
 	}{
-		"no user":    {sessions.Login{Level: sessions.AAL1}, cart{}, sessions.ErrInvalid},
+		"no user":    {sessions.Login{Level: sallyport.AAL1}, cart{}, sessions.ErrInvalid},
 		"no level":   {sessions.Login{User: "ada"}, cart{}, sessions.ErrInvalid},
-		"level 3":    {sessions.Login{User: "ada", Level: 3}, cart{}, sessions.ErrInvalid},
+		"level 4":    {sessions.Login{User: "ada", Level: 4}, cart{}, sessions.ErrInvalid},
 		"long user":  {sessions.Login{User: long, Level: 1}, cart{}, sessions.ErrInvalid},
 		"large data": {sessions.Login{User: "ada", Level: 1}, cart{N: 1 << 60}, sessions.ErrTooLarge},
 	} {
@@ -95,26 +96,27 @@ func TestStartArguments(t *testing.T) {
 			require.Equal(t, "eve", s.User)
 		})
 	}
-	err := m.Start(t.Context(), sessions.Login{User: "ada", Level: sessions.AAL1}, cart{})
-	require.ErrorIs(t, err, sessions.ErrUnavailable, "outside Wrap")
-	require.Error(t, m.StepUp(t.Context(), sessions.AAL2))
-	require.Error(t, m.Logout(t.Context()))
+	err := m.Start(t.Context(), sessions.Login{User: "ada", Level: sallyport.AAL1}, cart{})
+	require.Equal(t, sessions.CodeNotLoaded, reason(err), "outside Load")
+	require.NotErrorIs(t, err, sessions.ErrUnavailable, "trying again will not help")
+	require.ErrorContains(t, err, "not inside Manager.Load")
+	for _, err := range []error{
+		err, m.StepUp(t.Context(), sallyport.AAL2), m.Logout(t.Context()),
+	} {
+		require.Equal(t, sessions.CodeNotLoaded, reason(err))
+		require.ErrorIs(t, err, sessions.ErrInvalid)
+	}
 }
 
 func TestTwoManagersDoNotMeet(t *testing.T) {
 	m, other := newManager(t, nil), newManager(t, nil)
 	b := signIn(t, m, "ada")
-	m.Wrap(other.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, err := m.Get(r.Context())
+	m.Load(other.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := m.Check(r)
 		require.NoError(t, err)
-		_, err = other.Get(r.Context())
-		require.Equal(t, sessions.ReasonEnded, reason(err))
+		_, err = other.Check(r)
+		require.Equal(t, sessions.CodeEnded, reason(err))
 	}))).ServeHTTP(httptest.NewRecorder(), b.request())
-}
-
-func TestLevelNames(t *testing.T) {
-	names := []string{sessions.Level(0).String(), sessions.AAL1.String(), sessions.AAL2.String()}
-	require.Equal(t, []string{"none", "AAL1", "AAL2"}, names)
 }
 
 // A type that JSON cannot hold is an error at Start, not a session that is lost.
@@ -122,10 +124,10 @@ func TestDataThatCannotBeStored(t *testing.T) {
 	type odd struct{ F func() }
 	m, err := sessions.New[odd](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})
 	require.NoError(t, err)
-	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, ok := m.FromContext(r.Context())
 		require.False(t, ok, "nothing is proved before it was asked")
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		require.Error(t, m.Start(r.Context(), login, odd{}))
 	}))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
@@ -137,14 +139,14 @@ func TestUpdateWorksOnACopy(t *testing.T) {
 	type seen struct{ Pages map[string]int }
 	m, err := sessions.New[seen](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})
 	require.NoError(t, err)
-	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		ctx, login := r.Context(), sessions.Login{User: "ada", Level: sessions.AAL1}
+	h := m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx, login := r.Context(), sessions.Login{User: "ada", Level: sallyport.AAL1}
 		require.NoError(t, m.Start(ctx, login, seen{Pages: map[string]int{"a": 1}}))
 		require.Error(t, m.Update(ctx, func(s *seen) error {
 			s.Pages["a"]++
 			return errors.New("half way")
 		}))
-		s, err := m.Get(ctx)
+		s, err := m.Check(r)
 		require.NoError(t, err)
 		require.Equal(t, 1, s.Data.Pages["a"])
 	}))

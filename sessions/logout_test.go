@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -36,15 +37,6 @@ func (s *rotating) End(ctx context.Context, which sessions.Selection) (int, erro
 	return s.Store.End(ctx, which)
 }
 
-func (s *rotating) Swap(
-	ctx context.Context, old sessions.Key, next *sessions.Record,
-) (sessions.Record, error) {
-	if next == nil {
-		s.rotate()
-	}
-	return s.Store.Swap(ctx, old, next)
-}
-
 func (s *rotating) rotate() {
 	if before := s.before; before != nil {
 		s.before = nil
@@ -54,12 +46,12 @@ func (s *rotating) rotate() {
 
 // Logout and login end the session, not the token that it had a moment ago.
 func TestLogoutIsNotUndoneByAStepUp(t *testing.T) {
-	login := sessions.Login{User: "bob", Level: sessions.AAL1}
+	login := sessions.Login{User: "bob", Level: sallyport.AAL1}
 	for name, over := range map[string]func(*manager, context.Context) error{
 		"logout": func(m *manager, ctx context.Context) error { return m.Logout(ctx) },
 		"login":  func(m *manager, ctx context.Context) error { return m.Start(ctx, login, cart{}) },
 		"logout, after it was found": func(m *manager, ctx context.Context) error {
-			_, err := m.Get(ctx)
+			_, err := get(m, ctx)
 			require.NoError(t, err)
 			return m.Logout(ctx)
 		},
@@ -71,12 +63,12 @@ func TestLogoutIsNotUndoneByAStepUp(t *testing.T) {
 			other := *b
 			store.before = func() {
 				other.do(m, func(ctx context.Context) {
-					require.NoError(t, m.StepUp(ctx, sessions.AAL2))
+					require.NoError(t, m.StepUp(ctx, sallyport.AAL2))
 				})
 			}
 			b.do(m, func(ctx context.Context) { require.NoError(t, over(m, ctx)) })
 			_, err := check(m, &other)
-			require.Equal(t, sessions.ReasonEnded, reason(err))
+			require.Equal(t, sessions.CodeEnded, reason(err))
 		})
 	}
 }
@@ -87,21 +79,21 @@ func TestLogoutAfterTheTokenWasLost(t *testing.T) {
 	b := signIn(t, m, "ada")
 	other := *b
 	b.do(m, func(ctx context.Context) {
-		_, err := m.Get(ctx)
+		_, err := get(m, ctx)
 		require.NoError(t, err)
-		other.do(m, func(ctx context.Context) { require.NoError(t, m.StepUp(ctx, sessions.AAL2)) })
+		other.do(m, func(ctx context.Context) { require.NoError(t, m.StepUp(ctx, sallyport.AAL2)) })
 		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrNoSession)
 		require.NoError(t, m.Logout(ctx))
 	})
 	_, err := check(m, &other)
-	require.Equal(t, sessions.ReasonEnded, reason(err))
+	require.Equal(t, sessions.CodeEnded, reason(err))
 }
 
 // What one handler began or renewed, it can end.
 func TestEndingWhatThisRequestBegan(t *testing.T) {
-	login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 	start := func(m *manager, ctx context.Context) error { return m.Start(ctx, login, cart{}) }
-	stepUp := func(m *manager, ctx context.Context) error { return m.StepUp(ctx, sessions.AAL2) }
+	stepUp := func(m *manager, ctx context.Context) error { return m.StepUp(ctx, sallyport.AAL2) }
 	logout := func(m *manager, ctx context.Context) error { return m.Logout(ctx) }
 	type steps []func(*manager, context.Context) error
 	for name, tt := range map[string]struct {
@@ -140,13 +132,13 @@ func TestLogoutEndsEveryPresentedSession(t *testing.T) {
 	bad := "__Host-Http-session=x"
 	both := &browser{cookie: strings.Join([]string{bad, ada.cookie, bob.cookie}, "; ")}
 	both.do(m, func(ctx context.Context) {
-		_, err := m.Get(ctx)
-		require.Equal(t, sessions.ReasonDuplicate, reason(err))
+		_, err := get(m, ctx)
+		require.Equal(t, sessions.CodeDuplicate, reason(err))
 		require.NoError(t, m.Logout(ctx))
 	})
 	for _, b := range []*browser{ada, bob} {
 		_, err := check(m, b)
-		require.Equal(t, sessions.ReasonEnded, reason(err))
+		require.Equal(t, sessions.CodeEnded, reason(err))
 	}
 
 	m, store := newFaulty(t)
@@ -168,14 +160,14 @@ func TestRecheckSeesTheEnd(t *testing.T) {
 		require.NoError(t, m.Recheck(ctx), "an outage ends nothing")
 		_, err := m.EndUser(ctx, "ada")
 		require.NoError(t, err)
-		_, err = m.Get(ctx)
+		_, err = get(m, ctx)
 		require.NoError(t, err, "one request sees one truth, until it asks")
 		require.ErrorIs(t, m.Recheck(ctx), sessions.ErrNoSession)
-		_, err = m.Get(ctx)
+		_, err = get(m, ctx)
 		require.ErrorIs(t, err, sessions.ErrNoSession)
 		require.ErrorIs(t, m.Recheck(ctx), sessions.ErrNoSession)
 	})
-	require.ErrorIs(t, m.Recheck(t.Context()), sessions.ErrUnavailable, "outside Wrap")
+	require.Equal(t, sessions.CodeNotLoaded, reason(m.Recheck(t.Context())))
 }
 
 // seeing tells what became of the context of a delete.
@@ -184,13 +176,9 @@ type seeing struct {
 	deleted []error
 }
 
-func (s *seeing) Swap(
-	ctx context.Context, old sessions.Key, next *sessions.Record,
-) (sessions.Record, error) {
-	if next == nil {
-		s.deleted = append(s.deleted, ctx.Err())
-	}
-	return s.Store.Swap(ctx, old, next)
+func (s *seeing) End(ctx context.Context, which sessions.Selection) (int, error) {
+	s.deleted = append(s.deleted, ctx.Err())
+	return s.Store.End(ctx, which)
 }
 
 // Destroying an undecodable record does not stop because the client went away.
@@ -203,13 +191,13 @@ func TestDestroyingOutlivesTheRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = strict.Check(b.request().WithContext(ctx))
-	require.Equal(t, sessions.ReasonUnreadable, reason(err))
+	require.Equal(t, sessions.CodeUnreadable, reason(err))
 	require.Equal(t, []error{nil}, store.deleted)
 }
 
 // MaxData itself fits; a byte more does not.
 func TestMaxDataIsExact(t *testing.T) {
-	login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 	fits := len(`{"N":0}`)
 	for size, want := range map[int]error{fits: nil, fits - 1: sessions.ErrTooLarge} {
 		m := newManager(t, func(c *sessions.Config) { c.MaxData = size })
@@ -241,14 +229,14 @@ func TestAPanicWhileLookingUp(t *testing.T) {
 	require.NoError(t, err)
 	b := &browser{}
 	w := httptest.NewRecorder()
-	m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		require.NoError(t, m.Start(r.Context(), login, touchy{N: 7}))
 	})).ServeHTTP(w, b.request())
 	b.take(w.Result())
 
-	h := m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		require.PanicsWithValue(t, errTouchy, func() { _, _ = m.Get(r.Context()) })
+	h := m.Load(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.PanicsWithValue(t, errTouchy, func() { _, _ = m.Check(r) })
 		_, ok := m.FromContext(r.Context())
 		require.False(t, ok, "nothing was found")
 		w.WriteHeader(http.StatusTeapot)

@@ -2,72 +2,92 @@ package sessions
 
 import (
 	"context"
-	"errors"
+	"hash/maphash"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/clock"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
-// MemoryConfig bounds a [Memory].
+// MemoryConfig configures a [Memory].
 type MemoryConfig struct {
 	_ [0]func() // keyed literals only
 
-	// MaxSessions is the most records kept. Default 100,000. When full, new
-	// sessions are refused with ErrFull: evicting would let a flood sign
+	// MaxSessions is the most sessions kept. Default 100,000; at least 1. When
+	// full, new sessions are refused with ErrFull: evicting would let a flood sign
 	// everybody out.
 	MaxSessions int
-
-	// MaxPerUser is the most sessions of one user. Default 64. One more ends the
-	// least recently used live one of that user, if none is over already, so no
-	// account can fill the store.
-	MaxPerUser int
 }
 
 // Memory is a [Store] in this process: consistent, gone on restart, and never
 // blocking on anything but its mutex. The zero value is full.
 type Memory struct {
-	max, perUser int
+	max  int
+	seed maphash.Seed
 
-	// One lock for both maps: every method is a few map operations, and it is what
-	// makes a kill and a concurrent swap happen in one order for everybody.
-	mu      sync.Mutex
-	records map[Key]*Record
-	users   map[string]map[Key]*Record // the same records; no empty inner map
+	// One lock for all maps: every method is a few map operations, and it is what
+	// makes an end and a concurrent change happen in one order for everybody.
+	mu     sync.Mutex
+	shards [shards]shard
+	users  [shards]userShard
+	count  int // sessions held, those included that are over
+	hand   struct{ shard, place int }
 }
 
-// How many records a creation looks at to find expired ones. With eight, a table
-// that keeps growing holds at most about one dead record in eight.
 const (
-	probes     = 8
-	probesFull = 128
+	// A shard is what one operation may have to copy: maps of Go do not shrink, so
+	// one that has lost most of its sessions is made anew. At a million sessions
+	// that is 4,000 pointers.
+	shards     = 64
+	shrinkFrom = 256
+	// How many sessions a creation looks at to find those that are over. With
+	// eight, a growing table holds at most about one dead session in eight.
+	looks     = 8
+	looksFull = 256
 )
+
+// place is half a hash: enough to be unique, and half the memory.
+type place [16]byte
+
+type shard struct {
+	byKey map[place]*entry // under its key, and for a while under the one before
+	all   []*entry         // each session once, for the hand
+	peak  int              // most keys since the map was made
+}
+
+type userShard struct {
+	first map[string]*entry // a user's sessions, linked
+	peak  int
+}
+
+type entry struct {
+	Record
+	old        *replaced
+	next, prev *entry // of the same user
+	at         int    // place in all
+}
+
+// replaced is what the key before reads.
+type replaced struct {
+	Record
+	at time.Time
+}
 
 // NewMemory returns an empty store.
 func NewMemory(cfg MemoryConfig) (*Memory, error) {
 	if cfg.MaxSessions == 0 {
 		cfg.MaxSessions = 100_000
 	}
-	if cfg.MaxPerUser == 0 {
-		cfg.MaxPerUser = 64
-	}
-	var errs []error
 	if cfg.MaxSessions < 1 {
-		errs = append(errs, &ConfigError{
-			"MaxSessions", strconv.Itoa(cfg.MaxSessions), "want at least 1",
-		})
+		bad := configerr.For(gate)
+		bad.Add("MaxSessions", strconv.Itoa(cfg.MaxSessions), sallyport.ConfigOutOfRange,
+			"want at least 1")
+		return nil, bad.Err()
 	}
-	if cfg.MaxPerUser < 1 {
-		errs = append(errs, &ConfigError{
-			"MaxPerUser", strconv.Itoa(cfg.MaxPerUser), "want at least 1",
-		})
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return &Memory{
-		max: cfg.MaxSessions, perUser: cfg.MaxPerUser,
-		records: map[Key]*Record{}, users: map[string]map[Key]*Record{},
-	}, nil
+	return &Memory{max: cfg.MaxSessions, seed: maphash.MakeSeed()}, nil
 }
 
 // Load implements [Store]. A use is one assignment, so there is nothing to gain
@@ -76,45 +96,75 @@ func (s *Memory) Load(_ context.Context, key Key, access Access) (Record, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now() // under the lock, so that uses are ordered as their times
-	rec := s.live(key, now)
-	if rec == nil {
-		return Record{}, ErrNotFound
+	s.expire(1, now)
+	e := s.live(key, now)
+	if e == nil {
+		return Record{}, ErrNoSession
+	}
+	if e.Key != key {
+		return e.old.Record, nil
 	}
 	if access == Use {
-		rec.Seen = now
+		e.Seen = now
 	}
-	return *rec, nil
+	return e.Record, nil
 }
 
-// Swap implements [Store]. The record that is replaced is not changed: copies of
-// it may be in use outside the lock.
-func (s *Memory) Swap(_ context.Context, old Key, next *Record) (Record, error) {
+// Create implements [Store]. Only sessions that are over, and the user's own,
+// make room: nobody can sign others out by signing in often.
+func (s *Memory) Create(_ context.Context, rec *Record) (Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if next == nil {
-		s.remove(s.records[old])
-		return Record{}, nil
+	s.expire(looks, now)
+	if s.count >= s.max {
+		s.expire(looksFull, now)
 	}
-	stored := *next
-	if old == (Key{}) {
-		stored.Started, stored.Seen, stored.Version = now, now, 1
-		return stored, s.create(&stored, now)
+	own, count := s.leastRecent(rec.User, now)
+	if rec.PerUser > 0 && count >= rec.PerUser {
+		s.remove(own)
 	}
-	current := s.live(old, now)
-	if current == nil {
-		return Record{}, ErrNotFound
+	if s.count >= s.max {
+		return Record{}, ErrFull
 	}
-	if current.Version != next.Version {
+	if s.shard(rec.Key).byKey[half(rec.Key)] != nil {
 		return Record{}, ErrConflict
 	}
-	stored.Started, stored.Seen = current.Started, current.Seen
-	if stored.Key != old {
-		stored.Started, stored.Seen = now, now
+	e := &entry{Record: *rec}
+	e.Started, e.Seen, e.Version, e.Replaced = now, now, 1, false
+	s.insert(e)
+	return e.Record, nil
+}
+
+// Replace implements [Store].
+func (s *Memory) Replace(_ context.Context, old Key, next *Record) (Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	e := s.live(old, now)
+	if e == nil || e.Key != old {
+		return Record{}, ErrNoSession
 	}
-	stored.Version++
-	s.remove(current)
-	s.insert(&stored)
+	if e.Version != next.Version {
+		return Record{}, ErrConflict
+	}
+	stored := *next
+	stored.Started, stored.Seen, stored.Version, stored.Replaced = e.Started, e.Seen, e.Version+1, false
+	if stored.Key == old {
+		e.Record = stored
+		return stored, nil
+	}
+	if s.shard(stored.Key).byKey[half(stored.Key)] != nil {
+		return Record{}, ErrConflict
+	}
+	stored.Started, stored.Seen = now, now
+	s.forget(e) // only the last key before still reads
+	before := &replaced{Record: e.Record, at: now}
+	before.Replaced = true
+	s.remove(e)
+	renewed := &entry{Record: stored, old: before}
+	s.insert(renewed)
+	s.shard(old).put(old, renewed)
 	return stored, nil
 }
 
@@ -123,10 +173,10 @@ func (s *Memory) List(_ context.Context, user string) ([]Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	list := make([]Record, 0, len(s.users[user]))
-	for _, rec := range s.users[user] {
-		if rec.Live(now) {
-			list = append(list, *rec)
+	var list []Record
+	for e := s.user(user).first[user]; e != nil; e = e.next {
+		if e.Live(now) {
+			list = append(list, e.Record)
 		}
 	}
 	return list, nil
@@ -138,104 +188,83 @@ func (s *Memory) End(_ context.Context, which Selection) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if which.Everyone {
-		ended := len(s.records)
-		s.records, s.users = map[Key]*Record{}, map[string]map[Key]*Record{}
+		ended := s.count
+		s.shards, s.users, s.count = [shards]shard{}, [shards]userShard{}, 0
 		return ended, nil
 	}
-	ended, now := 0, time.Now()
-	for _, rec := range s.users[which.User] {
-		if which.Only != "" && rec.ID != which.Only || which.Except != "" && rec.ID == which.Except {
-			continue
+	now := time.Now()
+	if which.Except != "" && !s.has(which.User, which.Except, now) {
+		return 0, ErrNoSession
+	}
+	ended := 0
+	for e := s.user(which.User).first[which.User]; e != nil; {
+		next := e.next
+		chosen := which.Only == "" || e.ID == which.Only
+		if chosen && (which.Except == "" || e.ID != which.Except) {
+			if e.Live(now) {
+				ended++
+			}
+			s.remove(e)
 		}
-		if rec.Live(now) {
-			ended++
-		}
-		s.remove(rec)
+		e = next
 	}
 	return ended, nil
 }
 
-// Len returns how many records are held, expired ones included: a gauge.
+// Len returns how many sessions are held, those included that are over: a gauge.
 func (s *Memory) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.records)
+	return s.count
 }
 
-// live returns the record under key unless it is over; then it is removed.
-func (s *Memory) live(key Key, now time.Time) *Record {
-	rec := s.records[key]
-	if rec == nil || rec.Live(now) {
-		return rec
+// live returns the session that has or just had this key, unless it is over; then
+// it is removed.
+func (s *Memory) live(key Key, now time.Time) *entry {
+	e := s.shard(key).byKey[half(key)]
+	if e == nil {
+		return nil
 	}
-	s.remove(rec)
-	return nil
+	if !e.Live(now) {
+		s.remove(e)
+		return nil
+	}
+	if e.Key == key {
+		return e
+	}
+	if e.old == nil || e.old.Key != key {
+		return nil // half the hash is the same, which chance does not bring about
+	}
+	if clock.Elapsed(e.old.at, now) >= Grace {
+		s.forget(e)
+		return nil
+	}
+	return e
 }
 
-// create makes room and inserts. Only sessions that are over, and the user's own,
-// make room: nobody can sign others out by signing in often.
-func (s *Memory) create(rec *Record, now time.Time) error {
-	s.expire(probes, now)
-	if len(s.records) >= s.max {
-		s.expire(probesFull, now)
-	}
-	if len(s.users[rec.User]) >= s.perUser {
-		s.remove(leastRecent(s.users[rec.User], now))
-	}
-	if len(s.records) >= s.max {
-		return ErrFull
-	}
-	if s.records[rec.Key] != nil {
-		return ErrConflict
-	}
-	s.insert(rec)
-	return nil
-}
-
-// expire removes what is over among a few records. Map iteration starts at a
-// random place, so every record is found sooner or later at constant cost.
-func (s *Memory) expire(look int, now time.Time) {
-	for _, rec := range s.records {
-		if look--; look < 0 {
-			return
-		}
-		if !rec.Live(now) {
-			s.remove(rec)
+// has reports whether a user's session with this ID lives.
+func (s *Memory) has(user, id string, now time.Time) bool {
+	for e := s.user(user).first[user]; e != nil; e = e.next {
+		if e.ID == id {
+			return e.Live(now)
 		}
 	}
+	return false
 }
 
-// insert and remove keep the two maps in step.
-func (s *Memory) insert(rec *Record) {
-	s.records[rec.Key] = rec
-	if s.users[rec.User] == nil {
-		s.users[rec.User] = map[Key]*Record{}
-	}
-	s.users[rec.User][rec.Key] = rec
-}
-
-func (s *Memory) remove(rec *Record) {
-	if rec == nil {
-		return
-	}
-	delete(s.records, rec.Key)
-	delete(s.users[rec.User], rec.Key)
-	if len(s.users[rec.User]) == 0 {
-		delete(s.users, rec.User)
-	}
-}
-
-// leastRecent walks at most MaxPerUser records. One that is over goes first, however
-// recently it was used: limits differ from record to record.
-func leastRecent(records map[Key]*Record, now time.Time) *Record {
-	var oldest *Record
-	for _, rec := range records {
-		if !rec.Live(now) {
-			return rec
+// leastRecent returns a user's least recently used session, and how many there
+// are. One that is over goes first, however recently it was used: limits differ
+// from session to session.
+func (s *Memory) leastRecent(user string, now time.Time) (oldest *entry, count int) {
+	over := false
+	for e := s.user(user).first[user]; e != nil; e = e.next {
+		count++
+		if over {
+			continue
 		}
-		if oldest == nil || rec.Seen.Before(oldest.Seen) {
-			oldest = rec
+		if over = !e.Live(now); over || oldest == nil || e.Seen.Before(oldest.Seen) {
+			oldest = e
 		}
 	}
-	return oldest
+	return oldest, count
 }

@@ -23,9 +23,10 @@ func newMemory(t testing.TB, cfg sessions.MemoryConfig) *sessions.Memory {
 func TestMemoryConformance(t *testing.T) {
 	storetest.Run(t, storetest.Harness{
 		Bubble: synctest.Test,
-		New: func(t *testing.T) sessions.Store {
-			return newMemory(t, sessions.MemoryConfig{MaxPerUser: 200})
+		New: func(t *testing.T, room int) sessions.Store {
+			return newMemory(t, sessions.MemoryConfig{MaxSessions: room})
 		},
+		Held:    func(s sessions.Store) int { return s.(*sessions.Memory).Held() },
 		Advance: time.Sleep, // fake time: the bubble's clock
 	})
 }
@@ -33,7 +34,7 @@ func TestMemoryConformance(t *testing.T) {
 func record(user string, n byte) *sessions.Record {
 	return &sessions.Record{
 		Key: sessions.Key{Hash: [32]byte{n}}, ID: string(rune('a' + n)), User: user,
-		Idle: 30 * time.Minute, Lifetime: time.Hour, Data: []byte(`{}`),
+		PerUser: 2, Idle: 30 * time.Minute, Lifetime: time.Hour, Data: []byte(`{}`),
 	}
 }
 
@@ -41,7 +42,7 @@ func TestMemoryRefusesWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemory(t, sessions.MemoryConfig{MaxSessions: 2})
 		create := func(user string, n byte) error {
-			_, err := s.Swap(t.Context(), sessions.Key{}, record(user, n))
+			_, err := s.Create(t.Context(), record(user, n))
 			return err
 		}
 		require.NoError(t, create("ada", 1))
@@ -69,7 +70,7 @@ func TestMemoryLooksHarderWhenFull(t *testing.T) {
 				if n == 250 {
 					time.Sleep(time.Minute) // the table is full, and a tenth of it dead
 				}
-				_, err := s.Swap(t.Context(), sessions.Key{}, rec)
+				_, err := s.Create(t.Context(), rec)
 				require.NoError(t, err)
 			}
 		}
@@ -78,19 +79,19 @@ func TestMemoryLooksHarderWhenFull(t *testing.T) {
 
 func TestMemoryEndsTheLeastRecentOfAUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newMemory(t, sessions.MemoryConfig{MaxPerUser: 2})
+		s := newMemory(t, sessions.MemoryConfig{})
 		for n := range byte(2) {
-			_, err := s.Swap(t.Context(), sessions.Key{}, record("ada", n+1))
+			_, err := s.Create(t.Context(), record("ada", n+1))
 			require.NoError(t, err)
 			time.Sleep(time.Second)
 		}
 		_, err := s.Load(t.Context(), sessions.Key{Hash: [32]byte{1}}, sessions.Use)
 		require.NoError(t, err)
 		time.Sleep(time.Second)
-		_, err = s.Swap(t.Context(), sessions.Key{}, record("ada", 3))
+		_, err = s.Create(t.Context(), record("ada", 3))
 		require.NoError(t, err)
 		_, err = s.Load(t.Context(), sessions.Key{Hash: [32]byte{2}}, sessions.Use)
-		require.ErrorIs(t, err, sessions.ErrNotFound)
+		require.ErrorIs(t, err, sessions.ErrNoSession)
 		left, err := s.List(t.Context(), "ada")
 		require.NoError(t, err)
 		require.Len(t, left, 2)
@@ -101,21 +102,21 @@ func TestMemoryEndsTheLeastRecentOfAUser(t *testing.T) {
 func TestMemoryEndsWhatIsOverFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 20 { // the walk begins anywhere
-			s := newMemory(t, sessions.MemoryConfig{MaxPerUser: 2})
+			s := newMemory(t, sessions.MemoryConfig{})
 			long, short := record("ada", 1), record("ada", 2)
 			short.Idle = time.Second
 			for i := range byte(200) { // so that expiry in passing misses it mostly
 				other := record("bob"+strconv.Itoa(int(i)), i)
 				other.Key.Hash[1] = 1
-				_, err := s.Swap(t.Context(), sessions.Key{}, other)
+				_, err := s.Create(t.Context(), other)
 				require.NoError(t, err)
 			}
 			for _, rec := range []*sessions.Record{long, short} {
-				_, err := s.Swap(t.Context(), sessions.Key{}, rec)
+				_, err := s.Create(t.Context(), rec)
 				require.NoError(t, err)
 				time.Sleep(time.Second)
 			}
-			_, err := s.Swap(t.Context(), sessions.Key{}, record("ada", 3))
+			_, err := s.Create(t.Context(), record("ada", 3))
 			require.NoError(t, err)
 			_, err = s.Load(t.Context(), long.Key, sessions.Use)
 			require.NoError(t, err)
@@ -132,7 +133,7 @@ func TestMemoryForgetsWithoutASweep(t *testing.T) {
 			rec := record("u", 0)
 			rec.Key.Hash = [32]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}
 			rec.User = string(rec.Key.Hash[:])
-			_, err := s.Swap(t.Context(), sessions.Key{}, rec)
+			_, err := s.Create(t.Context(), rec)
 			require.NoError(t, err)
 			time.Sleep(2 * time.Second) // 900 are alive at any moment
 			most = max(most, s.Len())
@@ -142,12 +143,11 @@ func TestMemoryForgetsWithoutASweep(t *testing.T) {
 }
 
 func TestMemoryConfig(t *testing.T) {
-	_, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: -1, MaxPerUser: -1})
+	_, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: -1})
 	require.ErrorContains(t, err, "MaxSessions")
-	require.ErrorContains(t, err, "MaxPerUser")
 	var zero sessions.Memory
-	_, err = zero.Swap(t.Context(), sessions.Key{}, record("ada", 1))
+	_, err = zero.Create(t.Context(), record("ada", 1))
 	require.ErrorIs(t, err, sessions.ErrFull)
 	_, err = zero.Load(t.Context(), sessions.Key{}, sessions.Use)
-	require.ErrorIs(t, err, sessions.ErrNotFound)
+	require.ErrorIs(t, err, sessions.ErrNoSession)
 }

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -31,17 +33,31 @@ func (s *faulty) Load(
 	return s.Store.Load(ctx, k, a)
 }
 
-func (s *faulty) Swap(
-	ctx context.Context, k sessions.Key, next *sessions.Record,
-) (sessions.Record, error) {
+func (s *faulty) write(ctx context.Context) error {
 	s.calls++
 	if err := errors.Join(s.down, ctx.Err()); err != nil {
-		return sessions.Record{}, err
+		return err
 	}
 	if _, timed := ctx.Deadline(); !timed {
-		return sessions.Record{}, errors.New("no deadline")
+		return errors.New("no deadline")
 	}
-	return s.Store.Swap(ctx, k, next)
+	return nil
+}
+
+func (s *faulty) Create(ctx context.Context, rec *sessions.Record) (sessions.Record, error) {
+	if err := s.write(ctx); err != nil {
+		return sessions.Record{}, err
+	}
+	return s.Store.Create(ctx, rec)
+}
+
+func (s *faulty) Replace(
+	ctx context.Context, k sessions.Key, next *sessions.Record,
+) (sessions.Record, error) {
+	if err := s.write(ctx); err != nil {
+		return sessions.Record{}, err
+	}
+	return s.Store.Replace(ctx, k, next)
 }
 
 func (s *faulty) List(ctx context.Context, user string) ([]sessions.Record, error) {
@@ -84,7 +100,7 @@ func TestStoreDown(t *testing.T) {
 	kept := b.cookie
 	b.do(m, func(ctx context.Context) {
 		require.ErrorIs(t, m.Logout(ctx), sessions.ErrUnavailable, "must not claim success")
-		login := sessions.Login{User: "bob", Level: sessions.AAL1}
+		login := sessions.Login{User: "bob", Level: sallyport.AAL1}
 		require.ErrorIs(t, m.Start(ctx, login, cart{}), sessions.ErrUnavailable)
 		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrUnavailable)
 	})
@@ -95,17 +111,17 @@ func TestStoreDown(t *testing.T) {
 	require.ErrorIs(t, err, sessions.ErrUnavailable)
 
 	w := httptest.NewRecorder()
-	m.Require(http.NotFoundHandler()).ServeHTTP(w, b.request())
+	m.Wrap(http.NotFoundHandler()).ServeHTTP(w, b.request())
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Equal(t, "5", w.Header().Get("Retry-After"))
 
 	store.down = nil
 	b.do(m, func(ctx context.Context) {
-		_, err := m.Get(ctx)
+		_, err := get(m, ctx)
 		require.NoError(t, err)
 		store.down = errors.New("down")
 		require.ErrorIs(t, m.Update(ctx, add), sessions.ErrUnavailable)
-		_, err = m.Get(ctx)
+		_, err = get(m, ctx)
 		require.NoError(t, err, "an outage later does not end what was proved")
 	})
 }
@@ -117,9 +133,9 @@ func TestStartThatFailsSignsNobodyIn(t *testing.T) {
 	signIn(t, m, "ada")
 	b := &browser{}
 	b.do(m, func(ctx context.Context) {
-		err := m.Start(ctx, sessions.Login{User: "bob", Level: sessions.AAL1}, cart{})
+		err := m.Start(ctx, sessions.Login{User: "bob", Level: sallyport.AAL1}, cart{})
 		require.ErrorIs(t, err, sessions.ErrFull)
-		_, err = m.Get(ctx)
+		_, err = get(m, ctx)
 		require.Error(t, err)
 	})
 	require.Empty(t, b.cookie)
@@ -132,8 +148,8 @@ func TestChangesSurviveADisconnect(t *testing.T) {
 	gone := func(b *browser, fn func(context.Context)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w := httptest.NewRecorder()
-		m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = m.Get(r.Context())
+		m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = m.Check(r)
 			cancel()
 			fn(r.Context())
 		})).ServeHTTP(w, b.request().WithContext(ctx))
@@ -141,24 +157,24 @@ func TestChangesSurviveADisconnect(t *testing.T) {
 	}
 	b, other := &browser{}, signIn(t, m, "ada")
 	gone(b, func(ctx context.Context) {
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		require.NoError(t, m.Start(ctx, login, cart{}))
 	})
-	gone(b, func(ctx context.Context) { require.NoError(t, m.StepUp(ctx, sessions.AAL2)) })
+	gone(b, func(ctx context.Context) { require.NoError(t, m.StepUp(ctx, sallyport.AAL2)) })
 	s, err := check(m, b)
 	require.NoError(t, err)
-	require.Equal(t, sessions.AAL2, s.Level)
+	require.Equal(t, sallyport.AAL2, s.Level)
 	gone(b, func(ctx context.Context) {
 		n, err := m.EndOthers(ctx)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 	})
 	_, err = check(m, other)
-	require.Equal(t, sessions.ReasonEnded, reason(err))
+	require.Equal(t, sessions.CodeEnded, reason(err))
 	kept := *b
 	gone(b, func(ctx context.Context) { require.NoError(t, m.Logout(ctx)) })
 	_, err = check(m, &kept)
-	require.Equal(t, sessions.ReasonEnded, reason(err))
+	require.Equal(t, sessions.CodeEnded, reason(err))
 }
 
 // Defects 8 and 11, and duplicates.
@@ -168,26 +184,26 @@ func TestPresentedCookies(t *testing.T) {
 	large := strings.Repeat("A", 100_000)
 	for label, tt := range map[string]struct {
 		cookies []string
-		want    sessions.Reason
+		want    string
 		calls   int
 	}{
-		"none":                {nil, sessions.ReasonRequired, 0},
-		"another name":        {[]string{"x=" + good}, sessions.ReasonRequired, 0},
-		"another case":        {[]string{"__host-Http-session=" + good}, sessions.ReasonRequired, 0},
-		"a suffix":            {[]string{"__Host-Http-session2=" + good}, sessions.ReasonRequired, 0},
-		"no value":            {[]string{"__Host-Http-session"}, sessions.ReasonMalformed, 0},
-		"empty":               {[]string{name}, sessions.ReasonMalformed, 0},
-		"short":               {[]string{name + good[1:]}, sessions.ReasonMalformed, 0},
-		"long":                {[]string{name + good + "A"}, sessions.ReasonMalformed, 0},
-		"100 kB":              {[]string{name + large}, sessions.ReasonMalformed, 0},
-		"not base64url":       {[]string{name + "+" + good[1:]}, sessions.ReasonMalformed, 0},
-		"impossible slot":     {[]string{name + "_" + good[1:]}, sessions.ReasonMalformed, 0},
-		"line feed":           {[]string{name + good[:43] + "\n"}, sessions.ReasonMalformed, 0},
-		"quoted":              {[]string{name + `"` + good + `"`}, sessions.ReasonMalformed, 0},
-		"twice":               {[]string{name + good + "; " + name + good}, sessions.ReasonDuplicate, 0},
-		"in two lines":        {[]string{name + good, "a=b; " + name + "x"}, sessions.ReasonDuplicate, 0},
-		"unknown":             {[]string{name + good}, sessions.ReasonEnded, 1},
-		"unknown, one of two": {[]string{"a=b; " + name + good + " ; c=d"}, sessions.ReasonEnded, 1},
+		"none":                {nil, sessions.CodeRequired, 0},
+		"another name":        {[]string{"x=" + good}, sessions.CodeRequired, 0},
+		"another case":        {[]string{"__host-Http-session=" + good}, sessions.CodeRequired, 0},
+		"a suffix":            {[]string{"__Host-Http-session2=" + good}, sessions.CodeRequired, 0},
+		"no value":            {[]string{"__Host-Http-session"}, sessions.CodeMalformed, 0},
+		"empty":               {[]string{name}, sessions.CodeMalformed, 0},
+		"short":               {[]string{name + good[1:]}, sessions.CodeMalformed, 0},
+		"long":                {[]string{name + good + "A"}, sessions.CodeMalformed, 0},
+		"100 kB":              {[]string{name + large}, sessions.CodeMalformed, 0},
+		"not base64url":       {[]string{name + "+" + good[1:]}, sessions.CodeMalformed, 0},
+		"impossible slot":     {[]string{name + "_" + good[1:]}, sessions.CodeMalformed, 0},
+		"line feed":           {[]string{name + good[:43] + "\n"}, sessions.CodeMalformed, 0},
+		"quoted":              {[]string{name + `"` + good + `"`}, sessions.CodeMalformed, 0},
+		"twice":               {[]string{name + good + "; " + name + good}, sessions.CodeDuplicate, 0},
+		"in two lines":        {[]string{name + good, "a=b; " + name + "x"}, sessions.CodeDuplicate, 0},
+		"unknown":             {[]string{name + good}, sessions.CodeEnded, 1},
+		"unknown, one of two": {[]string{"a=b; " + name + good + " ; c=d"}, sessions.CodeEnded, 1},
 	} {
 		t.Run(label, func(t *testing.T) {
 			m, store := newFaulty(t)
@@ -207,27 +223,31 @@ func TestAnUndecodableRecordIsDestroyed(t *testing.T) {
 	require.NoError(t, err)
 	b := &browser{}
 	w := httptest.NewRecorder()
-	was.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	was.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		require.NoError(t, was.Start(r.Context(), login, "text"))
 	})).ServeHTTP(w, b.request())
 	b.take(w.Result())
 
 	m := newManager(t, func(c *sessions.Config) { c.Store = store })
-	for _, want := range []sessions.Reason{sessions.ReasonUnreadable, sessions.ReasonEnded} {
+	for _, want := range []string{sessions.CodeUnreadable, sessions.CodeEnded} {
 		_, err := check(m, b)
 		require.Equal(t, want, reason(err))
 		require.ErrorIs(t, err, sessions.ErrNoSession)
 	}
 }
 
-func TestRequire(t *testing.T) {
-	var seen []sessions.Decision
+func TestWrap(t *testing.T) {
+	var seen []string
 	m := newManager(t, func(c *sessions.Config) {
-		c.OnDecision = func(_ *http.Request, d sessions.Decision) { seen = append(seen, d) }
+		c.OnEvent = func(_ context.Context, e sallyport.Event) {
+			require.Equal(t, "sessions", e.Gate)
+			require.NotNil(t, e.Request)
+			seen = append(seen, e.Code+" "+e.Actor+" "+strconv.FormatBool(e.Allowed))
+		}
 	})
 	ran := 0
-	h := m.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ran++
 		s, ok := m.FromContext(r.Context())
 		require.True(t, ok)
@@ -248,39 +268,54 @@ func TestRequire(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, 1, ran)
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-	require.Equal(t, []sessions.Decision{
-		{Reason: sessions.ReasonRequired}, {Level: sessions.AAL1},
-	}, seen, "one decision per request")
+	require.Equal(t, []string{"session_required  false", "session_live ada true"}, seen,
+		"one decision per request")
 }
 
 func TestOnRejectReplacesTheAnswer(t *testing.T) {
 	m := newManager(t, func(c *sessions.Config) {
-		c.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *sessions.Rejection) {
-			require.Equal(t, sessions.ReasonRequired, rej.Reason)
+		c.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *sallyport.Refusal) {
+			require.Equal(t, sessions.CodeRequired, rej.Code)
 			w.WriteHeader(http.StatusTeapot)
 		}
 	})
 	w := httptest.NewRecorder()
-	m.Require(http.NotFoundHandler()).ServeHTTP(w, (&browser{}).request())
+	m.Wrap(http.NotFoundHandler()).ServeHTTP(w, (&browser{}).request())
 	require.Equal(t, http.StatusTeapot, w.Code)
 }
 
 func TestZeroManagerRefuses(t *testing.T) {
-	var m manager
-	w := httptest.NewRecorder()
-	b := &browser{cookie: "=" + strings.Repeat("A", 44)}
-	m.Require(http.NotFoundHandler()).ServeHTTP(w, b.request())
-	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	b.do(&m, func(ctx context.Context) {
-		require.Error(t, m.Start(ctx, sessions.Login{User: "ada", Level: sessions.AAL1}, cart{}))
-		require.ErrorIs(t, m.Logout(ctx), sessions.ErrUnavailable)
-	})
-	_, err := m.List(t.Context(), "ada")
-	require.ErrorIs(t, err, sessions.ErrUnavailable)
-	_, err = m.EndEveryone(t.Context())
-	require.ErrorIs(t, err, sessions.ErrUnavailable)
-	_, ok := m.FromContext(t.Context())
-	require.False(t, ok)
+	for name, m := range map[string]*manager{"zero": {}, "nil": nil} {
+		t.Run(name, func(t *testing.T) {
+			b := &browser{cookie: sessions.DefaultCookie + "=" + strings.Repeat("A", 44)}
+			for _, h := range []http.Handler{
+				m.Load(http.NotFoundHandler()), m.LoadPassive(http.NotFoundHandler()),
+				m.Wrap(http.NotFoundHandler()),
+			} {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, b.request())
+				require.Equal(t, http.StatusServiceUnavailable, w.Code)
+				require.Contains(t, w.Body.String(), `"code":"sessions_not_configured"`)
+			}
+			ctx := t.Context()
+			_, ok := m.FromContext(ctx)
+			require.False(t, ok)
+			_, checked := m.Check(b.request())
+			_, listed := m.List(ctx, "ada")
+			_, others := m.EndOthers(ctx)
+			_, user := m.EndUser(ctx, "ada")
+			_, everyone := m.EndEveryone(ctx)
+			login := sessions.Login{User: "ada", Level: sallyport.AAL1}
+			for _, err := range []error{
+				checked, listed, others, user, everyone, m.End(ctx, "ada", "x"),
+				m.Start(ctx, login, cart{}), m.StepUp(ctx, sallyport.AAL2), m.Update(ctx, add),
+				m.Logout(ctx), m.Recheck(ctx),
+			} {
+				require.Equal(t, sessions.CodeNotConfigured, reason(err))
+				require.ErrorIs(t, err, sessions.ErrUnavailable)
+			}
+		})
+	}
 }
 
 func TestNewReportsEveryProblem(t *testing.T) {
@@ -294,13 +329,13 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	_, err = sessions.New[cart](sessions.Config{Cookie: "sid", Lifetime: -1})
 	require.ErrorContains(t, err, `"sid"`)
 	require.ErrorContains(t, err, "Lifetime")
-	bad, ok := errors.AsType[*sessions.ConfigError](err)
+	bad, ok := errors.AsType[*sallyport.ConfigError](err)
 	require.True(t, ok)
 	require.NotEmpty(t, bad.Field)
 }
 
 func TestConfigLimits(t *testing.T) {
-	store := newMemory(t, sessions.MemoryConfig{MaxSessions: 1, MaxPerUser: 1})
+	store := newMemory(t, sessions.MemoryConfig{MaxSessions: 1})
 	const year = 366 * 24 * time.Hour
 	for name, tt := range map[string]struct {
 		cfg sessions.Config
@@ -329,8 +364,6 @@ func TestConfigLimits(t *testing.T) {
 		_, err := sessions.New[cart](tt.cfg)
 		require.Equal(t, tt.ok, err == nil, "%s: %v", name, err)
 	}
-	require.Equal(t, 30*time.Minute, sessions.DefaultIdle)
-	require.Equal(t, 12*time.Hour, sessions.DefaultLifetime)
 }
 
 // A machine that sleeps stops the monotonic clock; somebody may set back the wall
@@ -356,12 +389,9 @@ type contended struct {
 	swaps int
 }
 
-func (s *contended) Swap(
-	ctx context.Context, old sessions.Key, next *sessions.Record,
+func (s *contended) Replace(
+	context.Context, sessions.Key, *sessions.Record,
 ) (sessions.Record, error) {
-	if next == nil || old == (sessions.Key{}) {
-		return s.Store.Swap(ctx, old, next)
-	}
 	s.swaps++
 	return sessions.Record{}, sessions.ErrConflict
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"iter"
+	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -22,11 +24,17 @@ type Key struct {
 	Hash [32]byte // SHA-256 of the whole token, tag included
 }
 
+// Tag returns the tag of every key of that user, for stores that look up a user's
+// sessions: it is all of a user that a key tells.
+func Tag(user string) uint16 {
+	sum := sha256.Sum256([]byte(user))
+	return binary.BigEndian.Uint16(sum[:]) % slots
+}
+
 // newToken draws a token for a session of user.
 func newToken(user string) (string, Key) {
 	var raw [tokenBytes]byte
-	sum := sha256.Sum256([]byte(user))
-	tag := binary.BigEndian.Uint16(sum[:]) % slots
+	tag := Tag(user)
 	binary.BigEndian.PutUint16(raw[:], tag)
 	_, _ = rand.Read(raw[2:]) // documented never to fail: it ends the process instead
 	return base64.RawURLEncoding.EncodeToString(raw[:]), Key{Tag: tag, Hash: sha256.Sum256(raw[:])}
@@ -105,13 +113,17 @@ func validCookieName(name string) bool {
 	return len(name) <= 128
 }
 
+const hardened = "; Path=/; Secure; HttpOnly; SameSite=Strict"
+
 // setCookie is the header value that puts a token into the browser. Without
-// Max-Age it leaves with the browser; the server's clocks decide anyway.
-func setCookie(name, token string) string {
-	return name + "=" + token + "; Path=/; Secure; HttpOnly; SameSite=Strict"
+// Max-Age it leaves with the browser; the server's clocks decide in any case.
+func setCookie(name, token string, rec *Record) string {
+	if rec.Remember {
+		seconds := int64(rec.Lifetime / time.Second)
+		return name + "=" + token + "; Max-Age=" + strconv.FormatInt(seconds, 10) + hardened
+	}
+	return name + "=" + token + hardened
 }
 
 // clearCookie is the header value that removes it.
-func clearCookie(name string) string {
-	return name + "=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
-}
+func clearCookie(name string) string { return name + "=; Max-Age=0" + hardened }

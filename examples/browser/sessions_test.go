@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -23,7 +24,7 @@ func newSessionSite(t *testing.T) *httptest.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", page)
 	mux.HandleFunc("POST /login", func(_ http.ResponseWriter, r *http.Request) {
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		if err := manager.Start(r.Context(), login, struct{}{}); err != nil {
 			t.Error(err)
 		}
@@ -33,8 +34,8 @@ func newSessionSite(t *testing.T) *httptest.Server {
 			t.Error(err)
 		}
 	})
-	mux.Handle("GET /me", manager.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
-	server := httptest.NewServer(manager.Wrap(mux))
+	mux.Handle("GET /me", manager.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	server := httptest.NewServer(manager.Load(mux))
 	t.Cleanup(server.Close)
 	return server
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -26,12 +27,12 @@ func newHandler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		// Check the password first; this page takes everybody.
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		if err := manager.Start(r.Context(), login, Visitor{}); err != nil {
 			http.Error(w, "sign-in is unavailable", http.StatusServiceUnavailable)
 		}
 	})
-	mux.Handle("GET /", manager.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /", manager.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var visits int
 		err := manager.Update(r.Context(), func(v *Visitor) error {
 			v.Visits++
@@ -44,7 +45,7 @@ func newHandler() (http.Handler, error) {
 		}
 		_, _ = fmt.Fprintln(w, "visit", visits)
 	})))
-	return manager.Wrap(mux), nil
+	return manager.Load(mux), nil
 }
 
 func main() {

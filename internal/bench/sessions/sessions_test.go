@@ -11,6 +11,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -40,8 +41,8 @@ func ours(b *testing.B) (*sessions.Manager[data], *http.Request) {
 	require.NoError(b, err)
 	m, err := sessions.New[data](sessions.Config{Store: store})
 	require.NoError(b, err)
-	return m, signIn(b, m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		login := sessions.Login{User: "ada", Level: sessions.AAL1}
+	return m, signIn(b, m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
 		require.NoError(b, m.Start(r.Context(), login, data{N: 1}))
 	})))
 }
@@ -73,7 +74,7 @@ func BenchmarkMemory(b *testing.B) {
 	unused := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	b.Run("no session/sallyport", func(b *testing.B) {
 		m, _ := ours(b)
-		run(b, m.Wrap(unused), none)
+		run(b, m.Load(unused), none)
 	})
 	b.Run("no session/scs", func(b *testing.B) {
 		m, _ := theirs(b, 0)
@@ -81,7 +82,7 @@ func BenchmarkMemory(b *testing.B) {
 	})
 	b.Run("read with idle limit/sallyport", func(b *testing.B) {
 		m, r := ours(b)
-		run(b, m.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		run(b, m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if s, ok := m.FromContext(r.Context()); !ok || s.Data.N != 1 {
 				b.Error("no session")
 			}
@@ -104,7 +105,7 @@ func BenchmarkMemory(b *testing.B) {
 	})
 	b.Run("modify/sallyport", func(b *testing.B) {
 		m, r := ours(b)
-		run(b, m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		run(b, m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			err := m.Update(r.Context(), func(d *data) error { d.N++; return nil })
 			if err != nil {
 				b.Error(err)
