@@ -5,6 +5,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
@@ -98,7 +100,7 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 			"E-mail address or password is wrong")
 		return
 	}
-	first := sessions.Login{User: user.ID, Level: sessions.AAL1}
+	first := sessions.Login{User: user.ID, Level: sallyport.AAL1}
 	if err := a.Sessions.Start(r.Context(), first, Data{}); err != nil {
 		a.unavailable(w, r, err)
 		return
@@ -156,12 +158,12 @@ func (a *Accounts) check(ctx context.Context, hash *password.Hash, given string)
 // its user has enrolled. Until then it is good for giving that factor, and for
 // signing out.
 func (a *Accounts) SecondFactorDue(s sessions.Info) bool {
-	return a.byID[s.User].TOTPSecret != "" && s.Level < sessions.AAL2
+	return a.byID[s.User].TOTPSecret != "" && s.Level < sallyport.AAL2
 }
 
 // complete returns the session of a request that has every factor, or answers.
 func (a *Accounts) complete(w http.ResponseWriter, r *http.Request) (sessions.Session[Data], bool) {
-	current, err := a.Sessions.Get(r.Context())
+	current, err := a.Sessions.Check(r)
 	if err != nil {
 		a.unavailable(w, r, err)
 		return current, false
@@ -197,7 +199,7 @@ func (a *Accounts) List(w http.ResponseWriter, r *http.Request) {
 	rows := make([]map[string]any, len(list))
 	for i, info := range list {
 		rows[i] = map[string]any{
-			"id": info.ID, "current": info.ID == current.ID, "level": info.Level.String(),
+			"id": info.ID, "current": info.ID == current.ID, "level": fmt.Sprintf("AAL%d", info.Level),
 			"signed_in_at": info.AuthTime, "last_seen_at": info.Seen, "expires_at": info.Expires,
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
-	"github.com/opsmantik/sallyport/sessions"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 // TOTP answers POST /auth/totp {"code"}: the second factor of whoever has just
 // given the first. Each code works once.
 func (a *Accounts) TOTP(w http.ResponseWriter, r *http.Request) {
-	current, err := a.Sessions.Get(r.Context())
+	current, err := a.Sessions.Check(r)
 	if err != nil {
 		a.unavailable(w, r, err)
 		return
@@ -44,7 +44,7 @@ func (a *Accounts) TOTP(w http.ResponseWriter, r *http.Request) {
 		reply.Problem(w, http.StatusUnauthorized, "code_invalid", "The code is wrong or was used before")
 		return
 	}
-	if err := a.Sessions.StepUp(r.Context(), sessions.AAL2); err != nil {
+	if err := a.Sessions.StepUp(r.Context(), sallyport.AAL2); err != nil {
 		a.unavailable(w, r, err)
 		return
 	}

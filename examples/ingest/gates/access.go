@@ -81,7 +81,7 @@ func newIdentify(
 		if err != nil {
 			return tenancy.Principal{}, err
 		}
-		if enrolled[session.User] && session.Level < sessions.AAL2 {
+		if enrolled[session.User] && session.Level < sallyport.AAL2 {
 			return tenancy.Principal{}, tenancy.ErrUnauthenticated
 		}
 		return tenancy.Principal{
