@@ -14,16 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 )
+
+// maxEntry is the documented limit of one entry.
+const maxEntry = 65535
 
 func record(id string) audit.Record {
 	return audit.Record{
 		Time:    time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
-		Actor:   audit.Actor{Kind: "user", ID: "ada"},
+		Actor:   audit.Ref{Kind: "user", ID: "ada"},
 		Tenant:  "s1",
 		Action:  "calls.seal",
-		Target:  audit.Target{Kind: "call", ID: id},
+		Target:  audit.Ref{Kind: "call", ID: id},
 		Outcome: audit.OutcomeSuccess,
 	}
 }
@@ -34,13 +38,17 @@ func TestEncode(t *testing.T) {
 	full.Time = time.Date(2026, 11, 21, 12, 0, 0, 5, time.FixedZone("", 2*3600))
 	full.Reason = "a \"dup\\licate\""
 	full.Fields = []audit.Field{
-		{Name: "to", Value: "sealed", Class: audit.Public},
-		{Name: "from", Value: "open", Class: audit.Internal},
-		{Name: "phone", Value: "+49123", Class: audit.Confidential},
+		{Name: "to", Value: "sealed", Class: sallyport.Public},
+		{Name: "from", Value: "open", Class: sallyport.Internal},
+		{Name: "phone", Value: "+49123", Class: sallyport.Confidential},
 		{Name: "note", Value: "secret"},
-		{Name: "card", Value: "4111", Class: audit.Restricted},
+		{Name: "card", Value: "4111", Class: sallyport.Restricted},
 		{Name: "odd", Value: "x", Class: 99},
+		{Name: "text", Value: "[redacted]", Class: sallyport.Internal},
+		{Name: "mail", Value: "q83v", Class: sallyport.Confidential, Handle: "h1"},
 	}
+	sealed := record("7")
+	sealed.Reason, sealed.ReasonHandle = "AA", "h2"
 	for name, tt := range map[string]struct {
 		record audit.Record
 		want   string
@@ -48,10 +56,14 @@ func TestEncode(t *testing.T) {
 		"full": {full, `{"v":1,"time":"2026-11-21T10:00:00.000000005Z",` +
 			`"actor":{"kind":"user","id":"ada"},"tenant":"s1","action":"calls.seal",` +
 			`"target":{"kind":"call","id":"7"},"outcome":"success",` +
-			`"reason":"a \"dup\\licate\"","fields":{"card":"[redacted]","from":"open",` +
-			`"note":"[redacted]","odd":"[redacted]","phone":"[redacted]","to":"sealed"}}`},
+			`"reason":"a \"dup\\licate\"","fields":{"card":null,"from":"open",` +
+			`"mail":{"k":"h1","c":"q83v"},"note":null,"odd":null,"phone":null,` +
+			`"text":"[redacted]","to":"sealed"}}`},
+		"sealed reason": {sealed, `{"v":1,"time":"2026-11-21T10:00:00Z",` +
+			`"actor":{"kind":"user","id":"ada"},"tenant":"s1","action":"calls.seal",` +
+			`"target":{"kind":"call","id":"7"},"outcome":"success","reason":{"k":"h2","c":"AA"}}`},
 		"least": {audit.Record{
-			Time: full.Time, Actor: audit.Actor{Kind: "system", ID: "cron"}, Action: "start",
+			Time: full.Time, Actor: audit.Ref{Kind: "system", ID: "cron"}, Action: "start",
 			Outcome: audit.OutcomeIntent,
 		}, `{"v":1,"time":"2026-11-21T10:00:00.000000005Z",` +
 			`"actor":{"kind":"system","id":"cron"},"action":"start","outcome":"intent"}`},
@@ -81,33 +93,29 @@ func TestEncodeRefuses(t *testing.T) {
 	field := func(names ...string) audit.Record {
 		return with(func(r *audit.Record) {
 			for _, name := range names {
-				r.Fields = append(r.Fields, audit.Field{Name: name, Class: audit.Public})
+				r.Fields = append(r.Fields, audit.Field{Name: name, Class: sallyport.Public})
 			}
 		})
 	}
-	for name, tt := range map[string]struct {
-		record audit.Record
-		want   error
-	}{
-		"zero":        {audit.Record{}, audit.ErrInvalid},
-		"no time":     {with(func(r *audit.Record) { r.Time = time.Time{} }), audit.ErrInvalid},
-		"year 10000":  {with(func(r *audit.Record) { r.Time = later }), audit.ErrInvalid},
-		"no kind":     {with(func(r *audit.Record) { r.Actor.Kind = "" }), audit.ErrInvalid},
-		"no actor":    {with(func(r *audit.Record) { r.Actor.ID = "" }), audit.ErrInvalid},
-		"no action":   {with(func(r *audit.Record) { r.Action = "" }), audit.ErrInvalid},
-		"no outcome":  {with(func(r *audit.Record) { r.Outcome = "" }), audit.ErrInvalid},
-		"odd outcome": {with(func(r *audit.Record) { r.Outcome = "ok" }), audit.ErrInvalid},
-		"field twice": {field("a", "a"), audit.ErrInvalid},
-		"no name":     {field(""), audit.ErrInvalid},
-		"bad UTF-8":   {field("\xff"), audit.ErrInvalid},
-		"too large":   {with(func(r *audit.Record) { r.Reason = long }), audit.ErrTooLarge},
+	for name, bad := range map[string]audit.Record{
+		"zero":                audit.Record{},
+		"no time":             with(func(r *audit.Record) { r.Time = time.Time{} }),
+		"year 10000":          with(func(r *audit.Record) { r.Time = later }),
+		"no kind":             with(func(r *audit.Record) { r.Actor.Kind = "" }),
+		"no actor":            with(func(r *audit.Record) { r.Actor.ID = "" }),
+		"no action":           with(func(r *audit.Record) { r.Action = "" }),
+		"no outcome":          with(func(r *audit.Record) { r.Outcome = "" }),
+		"odd outcome":         with(func(r *audit.Record) { r.Outcome = "ok" }),
+		"field twice":         field("a", "a"),
+		"no name":             field(""),
+		"bad UTF-8":           field("\xff"),
+		"too large":           with(func(r *audit.Record) { r.Reason = long }),
+		"handle of no reason": with(func(r *audit.Record) { r.ReasonHandle = "h" }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := tt.record.Encode()
-			require.ErrorIs(t, err, tt.want)
-			_, _, err = audit.Append(audit.Head{}, tt.record)
-			require.ErrorIs(t, err, tt.want)
+			_, err := bad.Encode()
+			require.ErrorIs(t, err, audit.ErrInvalid)
 		})
 	}
 }
@@ -119,7 +127,7 @@ func TestNoValueCanForgeALine(t *testing.T) {
 		"\ufeff\U000e0041\U0001d173\xff\xc2"
 	r := record(evil)
 	r.Actor.ID, r.Actor.Kind, r.Tenant, r.Action, r.Reason = evil, evil, evil, evil, evil
-	r.Fields = []audit.Field{{Name: "n\n", Value: evil, Class: audit.Public}}
+	r.Fields = []audit.Field{{Name: "n\n", Value: evil, Class: sallyport.Public}}
 	entry, err := r.Encode()
 	require.NoError(t, err)
 	for _, c := range string(entry) {
@@ -156,8 +164,8 @@ func TestParseRefuses(t *testing.T) {
 			require.ErrorIs(t, err, audit.ErrInvalid)
 		})
 	}
-	_, err = audit.Parse(make([]byte, audit.MaxEntry+1))
-	require.ErrorIs(t, err, audit.ErrTooLarge)
+	_, err = audit.Parse(make([]byte, maxEntry+1))
+	require.ErrorIs(t, err, audit.ErrInvalid)
 }
 
 // The tree is the one of golang.org/x/mod/sumdb/tlog, at every size.
@@ -182,9 +190,10 @@ func TestHeadAgainstTlog(t *testing.T) {
 		require.NoError(t, back.UnmarshalText(text))
 		require.Equal(t, head.Tree(), back.Tree())
 
-		entry, next, err := audit.Append(head, record(fmt.Sprint(n)))
+		entry, err := record(fmt.Sprint(n)).Encode()
 		require.NoError(t, err)
-		branch := back.Append([]byte("another future"))
+		next := head.Next(entry)
+		branch := back.Next([]byte("another future"))
 		require.NotEqual(t, branch.Tree(), next.Tree(), "heads are values")
 		hashes, err := tlog.StoredHashes(n, entry, reader)
 		require.NoError(t, err)
@@ -228,8 +237,9 @@ func chain(t testing.TB, n int) ([][]byte, audit.Head) {
 	entries := make([][]byte, n)
 	for i := range entries {
 		var err error
-		entries[i], head, err = audit.Append(head, record(fmt.Sprint(i)))
+		entries[i], err = record(fmt.Sprint(i)).Encode()
 		require.NoError(t, err)
+		head = head.Next(entries[i])
 	}
 	return entries, head
 }

@@ -1,38 +1,71 @@
 package audit
 
 import (
-	"errors"
+	"context"
 	"strconv"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
-// DefaultQueue is the default of [Config.Queue].
-const DefaultQueue = 1024
+const (
+	defaultQueue   = 1024
+	defaultSegment = 64 << 20
+)
 
 // Config configures a [Log]. New copies it.
 type Config struct {
 	_ [0]func() // keyed literals only; not comparable
 
-	// Path is the log file. Required. It is created with mode 0600 in a directory
-	// that exists.
-	Path string
+	// Dir is the directory of the log. Required. It is created with mode 0700, in a
+	// directory that exists. It belongs to one log alone.
+	//
+	// Permitted: "/var/lib/shop/audit", "audit". Refused: "", a file, a symbolic
+	// link to a file.
+	Dir string
 
-	// Queue is how many records may wait for the disk. Default [DefaultQueue]; 1
-	// to 65536. When it is full, Append waits.
+	// SegmentBytes is the size from which on the log continues in a new file.
+	// Default 64 MiB; 1 MiB to 1 TiB. Retention archives whole files, so a month
+	// should fill at least one.
+	SegmentBytes int64
+
+	// Queue is how many records may wait for the disk. Default 1024; 1 to 65536.
+	// When it is full, Append waits until its context ends.
 	Queue int
 
-	// OnCommit, if set, is called after each batch, by the goroutine that writes: how
-	// many records were in it, and why they failed. A log that broke writes nothing,
-	// and still calls it for what it refuses.
-	OnCommit func(records int, err error)
+	// OnEvent, if set, is called once for each call of [Log.Append], by the goroutine
+	// that called it and after the outcome is known. Detail is the [Receipt] of a
+	// record that is durable. A call of Append in it is refused with
+	// [CodeInsideHook].
+	OnEvent func(context.Context, sallyport.Event)
+
+	// ProblemBase is what the type URI of a refusal begins with. Default: this
+	// project's docs/problems.md.
+	ProblemBase string
+}
+
+func (c Config) withDefaults() Config {
+	if c.Queue == 0 {
+		c.Queue = defaultQueue
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = defaultSegment
+	}
+	return c
 }
 
 func (c Config) validate() error {
-	var errs []error
-	if c.Path == "" {
-		errs = append(errs, &ConfigError{"Path", "", "is required"})
+	problems := configerr.For(gate)
+	if c.Dir == "" {
+		problems.Add("Dir", "", sallyport.ConfigRequired, "name the directory of the log")
 	}
 	if c.Queue < 1 || c.Queue > 1<<16 {
-		errs = append(errs, &ConfigError{"Queue", strconv.Itoa(c.Queue), "want 1 to 65536"})
+		problems.Add("Queue", strconv.Itoa(c.Queue), sallyport.ConfigOutOfRange,
+			"want 1 to 65536")
 	}
-	return errors.Join(errs...)
+	if c.SegmentBytes < 1<<20 || c.SegmentBytes > 1<<40 {
+		problems.Add("SegmentBytes", strconv.FormatInt(c.SegmentBytes, 10),
+			sallyport.ConfigOutOfRange, "want 1 MiB to 1 TiB")
+	}
+	return problems.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 )
 
@@ -19,6 +20,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(entry)
 	}
 	f.Add([]byte(`{"v":1,"v":1}`))
+	f.Add([]byte(`{"v":1,"reason":null,"fields":{"a":null,"b":{"k":"h","c":"x"}}}`))
 	f.Fuzz(func(t *testing.T, entry []byte) {
 		r, err := audit.Parse(entry)
 		if err != nil {
@@ -38,7 +40,7 @@ func FuzzEncode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, actor, reason, name, value string, at int64) {
 		r := record("1")
 		r.Time, r.Actor.ID, r.Reason = time.Unix(at%1e10, at%1e9), actor, reason
-		r.Fields = []audit.Field{{Name: name, Value: value, Class: audit.Internal}}
+		r.Fields = []audit.Field{{Name: name, Value: value, Class: sallyport.Internal}}
 		entry, err := r.Encode()
 		if err != nil {
 			return
@@ -70,20 +72,24 @@ func FuzzHead(f *testing.F) {
 }
 
 // FuzzEntries: no file makes the reader panic, and what it accepts is what a log
-// with these entries would have written.
+// with these entries would have written, up to how they were batched.
 func FuzzEntries(f *testing.F) {
-	f.Add([]byte("0 x y\n"))
+	f.Add([]byte("sallyport-audit 1 0\n"))
+	f.Add([]byte("sallyport-audit 1 0\n+2 1 x\n"))
 	f.Add([]byte("\n"))
 	f.Add(make([]byte, 70_000))
+	whole, _ := fileWith(f, 3)
+	f.Add(whole)
+	f.Add(whole[:len(whole)-9])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var head audit.Head
-		for entry, err := range audit.Entries(bytes.NewReader(data)) {
-			if err != nil {
-				return
+		var err error
+		for entry, e := range audit.Entries(oneFile(data), 0) {
+			if err = e; err == nil {
+				head = head.Next(entry)
 			}
-			head = head.Append(entry)
 		}
-		if head.Size() == 0 && len(data) > 0 {
+		if err == nil && head.Size() == 0 && string(data) != "sallyport-audit 1 0\n" {
 			t.Fatalf("accepted %q as empty", data)
 		}
 	})

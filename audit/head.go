@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,26 +22,33 @@ type Head struct {
 	edge []tlog.Hash // roots of the largest full subtrees, left to right
 }
 
-// Append encodes a record and appends it: the entry to store, and the head after
-// it. It does no I/O, so it belongs inside the transaction that reads the head,
-// performs the action, and stores the entry and the new head.
-func Append(head Head, r Record) (entry []byte, next Head, err error) {
-	if entry, err = r.Encode(); err != nil {
-		return nil, head, err
-	}
-	return entry, head.Append(entry), nil
+// Next returns the head after one more entry. It does no I/O, so it belongs inside
+// the transaction that reads the head, performs the action, and stores the entry
+// and the new head.
+func (h Head) Next(entry []byte) Head {
+	next := h.clone()
+	next.grow(tlog.RecordHash(entry))
+	return next
 }
 
-// Append returns the head after one more entry. Equal trees of equal size join
-// into one (RFC 6962 section 2.1), as a carry ripples through a counter.
-func (h Head) Append(entry []byte) Head {
-	edge := append(make([]tlog.Hash, 0, len(h.edge)+1), h.edge...)
-	hash := tlog.RecordHash(entry)
+// clone returns a head that may be grown in place, with room for one more entry.
+func (h Head) clone() Head {
+	return Head{size: h.size, edge: append(make([]tlog.Hash, 0, len(h.edge)+1), h.edge...)}
+}
+
+// grow adds a leaf in place. Equal trees of equal size join into one (RFC 6962
+// section 2.1, https://www.rfc-editor.org/rfc/rfc6962#section-2.1), as a carry
+// ripples through a counter.
+func (h *Head) grow(leaf tlog.Hash) {
 	for n := h.size; n&1 == 1; n >>= 1 { // a one bit is a full subtree of that size
-		last := len(edge) - 1
-		hash, edge = tlog.NodeHash(edge[last], hash), edge[:last]
+		last := len(h.edge) - 1
+		leaf, h.edge = tlog.NodeHash(h.edge[last], leaf), h.edge[:last]
 	}
-	return Head{size: h.size + 1, edge: append(edge, hash)}
+	h.size, h.edge = h.size+1, append(h.edge, leaf)
+}
+
+func (h Head) equal(other Head) bool {
+	return h.size == other.size && slices.Equal(h.edge, other.edge)
 }
 
 // Size returns the number of entries.
@@ -98,8 +106,8 @@ var errHead = errors.New("audit: malformed head")
 
 // Verify reports whether entries are exactly those that want was made of: each
 // unchanged, in order, none missing, none added. The error matches [ErrTampered],
-// or is the one that entries yielded. To check an older tree head against a log
-// that has grown, pass the first want.N entries.
+// or is the one that entries yielded. To check an older tree against a log that has
+// grown, pass the first want.N entries.
 //
 // Want must come from where the owner of the entries cannot write. A head that is
 // stored beside them only finds accidents.
@@ -109,10 +117,10 @@ func Verify(entries iter.Seq2[[]byte, error], want tlog.Tree) error {
 		if err != nil {
 			return err
 		}
-		head = head.Append(entry)
-		if head.size > want.N {
+		if head.size == want.N {
 			return fmt.Errorf("%w: more than %d entries", ErrTampered, want.N)
 		}
+		head.grow(tlog.RecordHash(entry))
 	}
 	got := head.Tree()
 	if got.N != want.N {

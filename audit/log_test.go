@@ -6,72 +6,142 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/iotest"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 )
 
-func newLog(t testing.TB, path string) *audit.Log {
+func newLog(t testing.TB, dir string) *audit.Log {
 	t.Helper()
-	log, err := audit.New(audit.Config{Path: path})
+	log, err := audit.New(audit.Config{Dir: dir})
 	require.NoError(t, err)
 	return log
 }
 
+func headOf(t testing.TB, log *audit.Log) audit.Head {
+	t.Helper()
+	head, err := log.Head(t.Context())
+	require.NoError(t, err)
+	return head
+}
+
+// simFS shows a simulated disk to the reader.
+type simFS struct{ s *sim }
+
+func (s simFS) Open(name string) (fs.File, error) {
+	files := fstest.MapFS{}
+	for name, f := range s.s.files {
+		files[name] = &fstest.MapFile{Data: f.cache}
+	}
+	return files.Open(name)
+}
+
+// oneFile is a log whose only segment is data.
+func oneFile(data []byte) fs.FS {
+	return fstest.MapFS{firstFile: &fstest.MapFile{Data: data}}
+}
+
+// fileWith returns the first segment of a log of n records, each a batch of its own,
+// and the head.
+func fileWith(t testing.TB, n int) ([]byte, audit.Head) {
+	t.Helper()
+	disk := newSim()
+	log, err := audit.NewOn(disk, audit.Config{Dir: "log"})
+	require.NoError(t, err)
+	for i := range n {
+		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	head := headOf(t, log)
+	require.NoError(t, log.Close())
+	return disk.files[firstFile].cache, head
+}
+
 func TestLogOnDisk(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "audit.log")
+	dir := filepath.Join(t.TempDir(), "audit")
 	var last audit.Receipt
 	for life := range 3 {
-		log := newLog(t, path)
+		log := newLog(t, dir)
 		for i := range 3 {
 			var err error
 			last, err = log.Append(t.Context(), record(fmt.Sprint(i)))
 			require.NoError(t, err)
 			require.EqualValues(t, life*3+i, last.Index)
-			require.Equal(t, log.Head().Tree(), last.Tree)
+			require.Equal(t, headOf(t, log).Tree(), last.Tree)
+		}
+		end := int64(life*3 + 3)
+		for from := range end + 1 {
+			n := from
+			for entry, err := range log.Entries(t.Context(), from) {
+				require.NoError(t, err)
+				require.Contains(t, string(entry), fmt.Sprintf(`"id":"%d"`, n%3))
+				n++
+			}
+			require.Equal(t, end, n)
+		}
+		for _, err := range log.Entries(t.Context(), end+1) {
+			require.Error(t, err)
 		}
 		require.NoError(t, log.Err())
 		require.Zero(t, log.Torn())
 		require.NoError(t, log.Close())
 		require.NoError(t, log.Close(), "twice is harmless")
 	}
-	info, err := os.Stat(path)
+	info, err := os.Stat(filepath.Join(dir, firstFile))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, audit.Verify(audit.Entries(bytes.NewReader(data)), last.Tree))
-	for entry, err := range audit.Entries(bytes.NewReader(data)) {
+	require.NoError(t, audit.Verify(audit.Entries(os.DirFS(dir), 0), last.Tree))
+	for entry, err := range audit.Entries(os.DirFS(dir), 0) {
 		require.NoError(t, err)
 		_, err = audit.Parse(entry)
 		require.NoError(t, err)
 		break
 	}
-	failing := iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(data)))
-	require.ErrorIs(t, audit.Verify(audit.Entries(failing), last.Tree), iotest.ErrTimeout)
+	data, err := os.ReadFile(filepath.Join(dir, firstFile))
+	require.NoError(t, err)
+	require.ErrorIs(t, audit.Verify(audit.Entries(slowFS{data}, 0), last.Tree), iotest.ErrTimeout)
 }
+
+// slowFS reads a byte at a time, and fails at the second read.
+type slowFS struct{ data []byte }
+
+func (s slowFS) Open(name string) (fs.File, error) {
+	f, err := oneFile(s.data).Open(name)
+	if name == "." || err != nil {
+		return f, err
+	}
+	return slowFile{f, iotest.TimeoutReader(iotest.OneByteReader(f))}, nil
+}
+
+type slowFile struct {
+	fs.File
+	slow interface{ Read([]byte) (int, error) }
+}
+
+func (s slowFile) Read(p []byte) (int, error) { return s.slow.Read(p) }
 
 // The format is a promise: writer and reader share their code, so only bytes that
 // were written down elsewhere notice when both change. The roots are the hashes of
 // RFC 6962: SHA-256(0x00, entry), and SHA-256(0x01, left, right).
 func TestFileFormat(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	log := newLog(t, path)
+	got, _ := fileWith(t, 2)
 	var want strings.Builder
+	want.WriteString("sallyport-audit 1 0\n")
 	var leaves [][]byte
 	for i := range 2 {
-		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
-		require.NoError(t, err)
 		entry, err := record(fmt.Sprint(i)).Encode()
 		require.NoError(t, err)
 		leaf := sha256.Sum256(append([]byte{0}, entry...))
@@ -80,172 +150,277 @@ func TestFileFormat(t *testing.T) {
 		if i == 1 {
 			root = sha256.Sum256(slices.Concat([]byte{1}, leaves[0], leaves[1]))
 		}
-		want.WriteString(fmt.Sprintf("%d %x %s\n", i, root, entry))
+		line := fmt.Sprintf("%d %x %s\n", i, leaf[:8], entry)
+		want.WriteString(fmt.Sprintf("+%d 1 %x\n%s", len(line), root, line))
 	}
-	require.NoError(t, log.Close())
-	got, err := os.ReadFile(path)
-	require.NoError(t, err)
 	require.Equal(t, want.String(), string(got))
+}
+
+// A log goes on in the next file, and every file but the last may be read alone.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "audit")
+	large := record("1")
+	large.Reason = strings.Repeat("x", 60_000)
+	var last audit.Receipt
+	for range 3 {
+		log, err := audit.New(audit.Config{Dir: dir, SegmentBytes: 1 << 20})
+		require.NoError(t, err)
+		for range 40 {
+			last, err = log.Append(t.Context(), large)
+			require.NoError(t, err)
+		}
+		require.NoError(t, log.Close())
+	}
+	require.NoError(t, audit.Verify(audit.Entries(os.DirFS(dir), 0), last.Tree))
+	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	require.NoError(t, err)
+	require.Len(t, names, 7)
+	require.NoError(t, os.Rename(names[0], filepath.Join(t.TempDir(), "archived")))
+	log := newLog(t, dir)
+	require.Equal(t, last.Tree, headOf(t, log).Tree(), "an archived beginning is not missed")
+	require.NoError(t, log.Close())
+	for _, err := range audit.Entries(os.DirFS(dir), 0) {
+		require.ErrorIs(t, err, fs.ErrNotExist)
+	}
+	n := 100
+	for _, err := range audit.Entries(os.DirFS(dir), 100) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 120, n)
+	require.NoError(t, os.Rename(names[3], filepath.Join(t.TempDir(), "gone")))
+	_, err = audit.New(audit.Config{Dir: dir})
+	require.ErrorIs(t, err, audit.ErrTampered, "a file in the middle is")
 }
 
 // The largest entry there can be is written, read and verified like any other.
 func TestTheLargestEntry(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
+	dir := filepath.Join(t.TempDir(), "log")
 	large := record("1")
 	short, err := large.Encode()
 	require.NoError(t, err)
-	large.Reason = strings.Repeat("x", audit.MaxEntry-len(short)-len(`,"reason":""`))
+	large.Reason = strings.Repeat("x", maxEntry-len(short)-len(`,"reason":""`))
 	entry, err := large.Encode()
 	require.NoError(t, err)
-	require.Len(t, entry, audit.MaxEntry)
+	require.Len(t, entry, maxEntry)
 	for range 3 {
-		log := newLog(t, path)
+		log := newLog(t, dir)
 		_, err = log.Append(t.Context(), large)
 		require.NoError(t, err)
 		require.NoError(t, log.Close())
 	}
 	large.Reason += "x"
 	_, err = large.Encode()
-	require.ErrorIs(t, err, audit.ErrTooLarge)
+	require.ErrorIs(t, err, audit.ErrInvalid)
 }
 
-func TestQueueLimits(t *testing.T) {
+func TestConfigLimits(t *testing.T) {
 	t.Parallel()
 	for queue, ok := range map[int]bool{-1: false, 1: true, 1 << 16: true, 1<<16 + 1: false} {
-		log, err := audit.New(audit.Config{Path: filepath.Join(t.TempDir(), "log"), Queue: queue})
+		log, err := audit.New(audit.Config{Dir: filepath.Join(t.TempDir(), "log"), Queue: queue})
 		require.Equal(t, ok, err == nil, "%d", queue)
-		if ok {
-			require.NoError(t, log.Close())
-		}
+		require.NoError(t, log.Close())
 	}
+	for size, ok := range map[int64]bool{
+		-1: false, 1<<20 - 1: false, 1 << 20: true, 1 << 40: true, 1<<40 + 1: false,
+	} {
+		log, err := audit.New(audit.Config{
+			Dir: filepath.Join(t.TempDir(), "log"), SegmentBytes: size,
+		})
+		require.Equal(t, ok, err == nil, "%d", size)
+		require.NoError(t, log.Close())
+	}
+	_, err := audit.New(audit.Config{Queue: -1, SegmentBytes: -1})
+	require.ErrorContains(t, err, "audit: Dir:")
+	require.ErrorContains(t, err, "audit: Queue:")
+	require.ErrorContains(t, err, "audit: SegmentBytes:")
 }
 
-// Every single-bit flip of a file, and every cut, against a head kept elsewhere.
+// Every single-bit flip of a file, and every cut, against a tree kept elsewhere.
 func TestEveryFlippedBitOfAFileIsFound(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "audit.log")
-	log := newLog(t, path)
-	for i := range 4 {
-		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
-		require.NoError(t, err)
-	}
-	want := log.Head().Tree()
-	require.NoError(t, log.Close())
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
+	data, head := fileWith(t, 4)
 	for bit := range len(data) * 8 {
 		bad := bytes.Clone(data)
 		bad[bit/8] ^= 1 << (bit % 8)
-		err := audit.Verify(audit.Entries(bytes.NewReader(bad)), want)
+		err := audit.Verify(audit.Entries(oneFile(bad), 0), head.Tree())
 		require.ErrorIs(t, err, audit.ErrTampered, "bit %d", bit)
 	}
 	for cut := range len(data) {
-		err := audit.Verify(audit.Entries(bytes.NewReader(data[:cut])), want)
+		err := audit.Verify(audit.Entries(oneFile(data[:cut]), 0), head.Tree())
 		require.ErrorIs(t, err, audit.ErrTampered, "cut at %d", cut)
 	}
 }
 
+// batchOf is the first batch of a log.
+func batchOf(t testing.TB, records ...audit.Record) string {
+	t.Helper()
+	var head audit.Head
+	var lines strings.Builder
+	for _, r := range records {
+		entry, err := r.Encode()
+		require.NoError(t, err)
+		leaf := sha256.Sum256(append([]byte{0}, entry...))
+		fmt.Fprintf(&lines, "%d %x %s\n", head.Size(), leaf[:8], entry)
+		head = head.Next(entry)
+	}
+	root := head.Tree().Hash
+	return fmt.Sprintf("+%d %d %x\n%s", lines.Len(), len(records), root[:], lines.String())
+}
+
 func TestOpeningADamagedFile(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	source := filepath.Join(dir, "source")
-	log := newLog(t, source)
-	for i := range 3 {
-		_, err := log.Append(t.Context(), record(fmt.Sprint(i)))
-		require.NoError(t, err)
-	}
-	require.NoError(t, log.Close())
-	whole, err := os.ReadFile(source)
-	require.NoError(t, err)
-	lines := bytes.SplitAfter(whole, []byte("\n"))[:3]
-	two := slices.Concat(lines[0], lines[1])
-	zeros := make([]byte, 200_000)
-	eve := bytes.Replace(lines[2], []byte("ada"), []byte("eve"), 1)
+	whole, _ := fileWith(t, 3)
+	lines := bytes.SplitAfter(whole, []byte("\n")) // a header, then a mark and an entry each
+	head, first := string(lines[0]), string(lines[1])+string(lines[2])
+	two := head + first + string(lines[3]) + string(lines[4])
+	mark, entry := string(lines[5]), string(lines[6])
+	last := mark + entry
+	zeros := string(make([]byte, 200_000))
+	twins := batchOf(t, record("0"), record("1"))
+	eveFirst := func(s string) string { return strings.Replace(s, "ada", "eve", 1) }
 	for name, tt := range map[string]struct {
-		data []byte
-		torn int64 // -1: refused
+		data string
+		torn int // -1: refused
 	}{
-		"whole":          {whole, 0},
-		"empty":          {nil, 0},
-		"last line cut":  {whole[:len(whole)-1], int64(len(lines[2]) - 1)},
-		"one byte of it": {append(bytes.Clone(two), '2'), 1},
-		"zeros after it": {append(bytes.Clone(two), zeros...), int64(len(zeros))},
-		"half of it, then zeros": {
-			slices.Concat(two, lines[2][:50], zeros), int64(50 + len(zeros)),
+		"whole":                   {two + last, 0},
+		"empty":                   {"", 0},
+		"half a header":           {head[:9], 9},
+		"a header of zeros":       {zeros[:len(head)], len(head)},
+		"another header":          {"sallyport-audit 2 0\n", -1},
+		"more than a header":      {zeros[:100], -1},
+		"last entry cut":          {two + last[:len(last)-1], len(last) - 1},
+		"one byte of it":          {two + "+", 1},
+		"half a mark":             {two + mark[:20], 20},
+		"only the mark":           {two + mark, len(mark)},
+		"zeros after it":          {two + zeros, len(zeros)},
+		"half of it, then zeros":  {two + last[:150] + zeros, 150 + len(zeros)},
+		"half a mark, then zeros": {two + mark[:30] + zeros, 30 + len(zeros)},
+		"its line feed is zero":   {two + last[:len(last)-1] + "\x00", len(last)},
+		"its line feed changed":   {two + last[:len(last)-1] + "\v", -1},
+		"a zero in it":            {two + strings.Replace(last, "ada", "\x00da", 1), -1},
+		"zeros, then more":        {two + last[:150] + zeros + "x", -1},
+		"another program's file":  {"DATABASE_URL=postgres://localhost", -1},
+		"another long file":       {strings.Repeat("x", 200_000), -1},
+		"endless zeros":           {two + string(make([]byte, 3<<20)), -1},
+		"first entry changed":     {eveFirst(two) + last, -1},
+		"last entry changed":      {two + eveFirst(last), -1},
+		"changed, then cut":       {two + eveFirst(last)[:len(last)-1], len(last) - 1},
+		"two entries":             {head + twins, 0},
+		"two entries, cut":        {head + twins[:len(twins)-1], len(twins) - 1},
+		"a whole one changed":     {head + eveFirst(twins), -1},
+		"changed, the other cut":  {head + eveFirst(twins)[:len(twins)-1], -1},
+		"a batch removed":         {head + first + last, -1},
+		"a batch twice":           {two + last + last, -1},
+		"a batch cut, then more":  {head + first[:len(first)-9] + last, -1},
+		"an entry without a mark": {two + entry, -1},
+		"an empty line":           {two + "\n", -1},
+		"a mark without parts":    {two + "+2 x\nab", -1},
+		"a count too high":        {two + strings.Replace(last, " 1 ", " 2 ", 1), -1},
+		"another root":            {two + strings.Replace(mark, " 1 ", " 1 0", 1)[:len(mark)-1] + "\n" + entry, -1},
+		"zeros, then more batches": {
+			two + zeros[:512-len(two)%512] + last, -1,
 		},
-		"its line feed is zero": {
-			slices.Concat(two, lines[2][:len(lines[2])-1], []byte{0}), int64(len(lines[2])),
-		},
-		"its line feed changed": {
-			slices.Concat(two, lines[2][:len(lines[2])-1], []byte{'\n' ^ 1}), -1,
-		},
-		"another index":          {append(bytes.Clone(two), "3 abc"...), -1},
-		"half of it, then more":  {slices.Concat(two, lines[2][:50], zeros, []byte("x")), -1},
-		"another program's file": {[]byte("DATABASE_URL=postgres://localhost"), -1},
-		"another long file":      {bytes.Repeat([]byte("x"), 200_000), -1},
-		"first line changed":     {bytes.Replace(whole, []byte("ada"), []byte("eve"), 1), -1},
-		"last line changed":      {slices.Concat(two, eve), -1},
-		"a line removed":         {slices.Concat(lines[0], lines[2]), -1},
-		"a line twice":           {slices.Concat(lines[0], lines[0]), -1},
-		"an empty line":          {append(bytes.Clone(two), '\n'), -1},
-		"a line without parts":   {append(bytes.Clone(two), "2 x\n"...), -1},
-		"too long a line":        {append(append(bytes.Clone(two), zeros...), '\n'), -1},
-		"zeros, then more lines": {slices.Concat(two, zeros, lines[2]), -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "log")
-			require.NoError(t, os.WriteFile(path, tt.data, 0o600))
-			log, err := audit.New(audit.Config{Path: path})
+			dir := t.TempDir()
+			path := filepath.Join(dir, firstFile)
+			require.NoError(t, os.WriteFile(path, []byte(tt.data), 0o600))
+			log, err := audit.New(audit.Config{Dir: dir})
 			if tt.torn < 0 {
-				corrupt, ok := errors.AsType[*audit.CorruptError](err)
-				require.True(t, ok, "got %v", err)
-				require.False(t, corrupt.Torn)
+				require.ErrorIs(t, err, audit.ErrTampered)
 				now, err := os.ReadFile(path)
 				require.NoError(t, err)
-				require.Equal(t, tt.data, now, "left as it is")
+				require.Equal(t, tt.data, string(now), "left as it is")
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, tt.torn, log.Torn())
+			require.EqualValues(t, tt.torn, log.Torn())
 			receipt, err := log.Append(t.Context(), record("next"))
 			require.NoError(t, err)
 			require.NoError(t, log.Close())
-			now, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.NoError(t, audit.Verify(audit.Entries(bytes.NewReader(now)), receipt.Tree))
+			require.NoError(t, audit.Verify(audit.Entries(os.DirFS(dir), 0), receipt.Tree))
 		})
+	}
+}
+
+// A log that New did not make refuses, and nothing panics.
+func TestNotConfigured(t *testing.T) {
+	t.Parallel()
+	for name, log := range map[string]*audit.Log{"zero": {}, "nil": nil} {
+		_, err := log.Append(t.Context(), record("1"))
+		requireCode(t, audit.CodeNotConfigured, err)
+		_, err = log.Head(t.Context())
+		requireCode(t, audit.CodeNotConfigured, err)
+		requireCode(t, audit.CodeNotConfigured, log.Err())
+		for _, err := range log.Entries(t.Context(), 0) {
+			requireCode(t, audit.CodeNotConfigured, err)
+		}
+		require.Zero(t, log.Torn(), name)
+		require.NoError(t, log.Close(), name)
 	}
 }
 
 func TestLogRefusals(t *testing.T) {
 	t.Parallel()
-	var zero audit.Log
-	_, err := zero.Append(t.Context(), record("1"))
-	require.ErrorIs(t, err, audit.ErrClosed)
-	require.NoError(t, zero.Close())
-
-	log := newLog(t, filepath.Join(t.TempDir(), "log"))
+	var events []sallyport.Event
+	log, err := audit.New(audit.Config{
+		Dir: t.TempDir(), ProblemBase: "https://x/#",
+		OnEvent: func(_ context.Context, e sallyport.Event) { events = append(events, e) },
+	})
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = log.Append(ctx, record("1"))
+	requireCode(t, audit.CodeNotQueued, err)
 	require.ErrorIs(t, err, context.Canceled)
-	require.NotErrorIs(t, err, audit.ErrUnknown, "nothing was queued")
 	_, err = log.Append(t.Context(), audit.Record{})
+	requireCode(t, audit.CodeRecordInvalid, err)
 	require.ErrorIs(t, err, audit.ErrInvalid)
-	require.Zero(t, log.Head().Size())
+	refused, _ := errors.AsType[*sallyport.Refusal](err)
+	require.Equal(t, "https://x/#", refused.TypeBase)
+	require.Equal(t, 500, refused.Status)
+	require.Zero(t, headOf(t, log).Size())
+	receipt, err := log.Append(t.Context(), record("1"))
+	require.NoError(t, err)
 	require.NoError(t, log.Close())
 	_, err = log.Append(t.Context(), record("1"))
-	require.ErrorIs(t, err, audit.ErrClosed)
+	requireCode(t, audit.CodeLogClosed, err)
 
-	_, err = audit.New(audit.Config{Queue: -1})
-	require.ErrorContains(t, err, "audit: Path:")
-	require.ErrorContains(t, err, "audit: Queue:")
-	_, err = audit.New(audit.Config{Path: filepath.Join(t.TempDir(), "missing", "log")})
-	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = audit.New(audit.Config{Path: t.TempDir()})
-	require.Error(t, err, "a directory")
+	require.Equal(t, sallyport.Event{
+		Gate: "audit", Code: audit.CodeRecorded, Allowed: true, Tenant: "s1", Actor: "ada",
+		Detail: receipt,
+	}, events[2])
+	codes := []string{}
+	for _, e := range events {
+		codes = append(codes, e.Code)
+	}
+	require.Equal(t, []string{
+		audit.CodeNotQueued, audit.CodeRecordInvalid, audit.CodeRecorded, audit.CodeLogClosed,
+	}, codes)
+}
+
+// Each record would lead to another one; in a hook of the writer it would wait for
+// itself.
+func TestAppendInsideTheHook(t *testing.T) {
+	t.Parallel()
+	var log *audit.Log
+	var inner error
+	log, err := audit.New(audit.Config{
+		Dir: t.TempDir(),
+		OnEvent: func(context.Context, sallyport.Event) {
+			_, inner = log.Append(context.Background(), record("2"))
+		},
+	})
+	require.NoError(t, err)
+	_, err = log.Append(t.Context(), record("1"))
+	require.NoError(t, err)
+	requireCode(t, audit.CodeInsideHook, inner)
+	require.EqualValues(t, 1, headOf(t, log).Size())
+	require.NoError(t, log.Close())
 }
 
 // Whoever calls Close learns how it ended, and not before it did.
@@ -253,8 +428,9 @@ func TestEveryCloseWaitsAndReports(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		finish, failed := make(chan struct{}), errors.New("close failed")
-		disk := &sim{ops: -1, onClose: func() error { <-finish; return failed }}
-		log, err := audit.NewOn(disk, audit.Config{Path: "log"})
+		disk := newSim()
+		disk.onClose = func() error { <-finish; return failed }
+		log, err := audit.NewOn(disk, audit.Config{Dir: "log"})
 		require.NoError(t, err)
 		results := make(chan error, 2)
 		for range cap(results) {

@@ -1,25 +1,18 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/opsmantik/sallyport"
 )
 
-// MaxEntry is the most bytes of one entry: what a tile's entry bundle can hold
-// (c2sp.org/tlog-tiles).
-const MaxEntry = 65535
-
-// redacted stands for a value that its class keeps out. It says that there was one,
-// and nothing about it: a hash of a phone number is as good as the number to whoever
-// can try them all.
-const redacted = "[redacted]"
+// maxEntry is the most bytes of one entry: what the entry bundle of a tile can hold
+// (https://c2sp.org/tlog-tiles#log-entries).
+const maxEntry = 65535
 
 // Outcome is how an action ended. The set is closed.
 type Outcome string
@@ -36,86 +29,77 @@ const (
 	OutcomeFailure Outcome = "failure"
 )
 
-// Actor is who acted.
-type Actor struct {
-	Kind string `json:"kind"` // "user", "service", "system"
-	ID   string `json:"id"`
+// Ref names who acted or what was acted on. Ids are opaque: an entry can never be
+// changed, so a name or an address in one could never be forgotten.
+//
+// Permitted: {"user", "u_81c2"}, {"key", "k_7"}, {"call", "7"}. A mistake that
+// nothing can refuse: {"user", "ada@example.org"}.
+type Ref struct {
+	Kind string
+	ID   string
 }
 
-// Target is what was acted on.
-type Target struct {
-	Kind string `json:"kind"`
-	ID   string `json:"id"`
-}
-
-// Class says how sensitive a value is (the data classification policy). The zero
-// value is unclassified, which is treated as restricted.
-type Class uint8
-
-const (
-	// Unclassified is redacted.
-	Unclassified Class = iota
-	// Public is written.
-	Public
-	// Internal is written.
-	Internal
-	// Confidential is redacted.
-	Confidential
-	// Restricted is redacted.
-	Restricted
-)
-
-// Field is a detail of a record.
+// Field is a detail of a record. Public and internal values are written as they
+// are. Others are written only sealed (see Handle), and else as null: that there
+// was a value, and nothing about it. A hash of a phone number is as good as the
+// number to whoever can try them all.
 type Field struct {
 	Name  string
 	Value string
-	Class Class
+	Class sallyport.Class
+	// Handle, if set, says that Value is ciphertext, and under which key: a random
+	// name that says nothing of the person. Destroying the key erases the value,
+	// and every proof stays as it was.
+	Handle string
 }
 
 // Record is one audited action.
 type Record struct {
 	Time    time.Time // required
-	Actor   Actor     // required
+	Actor   Ref       // required
 	Tenant  string    // the site; empty for the whole platform
 	Action  string    // required: "calls.seal"
-	Target  Target
+	Target  Ref
 	Outcome Outcome // required
 	Reason  string  // why the actor did it, in their words
-	Fields  []Field // names are unique
+	// ReasonHandle, if set, says that Reason is ciphertext, as [Field.Handle] does.
+	ReasonHandle string
+	Fields       []Field // names are unique
 }
 
 // Encode returns the canonical bytes of a record: the entry that is stored and
-// hashed. The error matches [ErrInvalid] or [ErrTooLarge].
+// hashed. The error matches [ErrInvalid].
 func (r Record) Encode() ([]byte, error) {
-	fields, err := r.validate()
+	var few [8]Field
+	fields, err := r.validate(few[:0])
 	if err != nil {
 		return nil, err
 	}
 	b := append(make([]byte, 0, 512), `{"v":1,"time":"`...)
 	b = r.Time.UTC().AppendFormat(b, time.RFC3339Nano)
-	b = appendPair(append(b, `","actor":`...), r.Actor.Kind, r.Actor.ID)
+	b = appendRef(append(b, `","actor":`...), r.Actor)
 	if r.Tenant != "" {
 		b = appendString(append(b, `,"tenant":`...), r.Tenant)
 	}
 	b = appendString(append(b, `,"action":`...), r.Action)
-	if r.Target != (Target{}) {
-		b = appendPair(append(b, `,"target":`...), r.Target.Kind, r.Target.ID)
+	if r.Target != (Ref{}) {
+		b = appendRef(append(b, `,"target":`...), r.Target)
 	}
 	b = appendString(append(b, `,"outcome":`...), string(r.Outcome))
 	if r.Reason != "" {
-		b = appendString(append(b, `,"reason":`...), r.Reason)
+		b = appendValue(append(b, `,"reason":`...), r.Reason, r.ReasonHandle)
 	}
 	for i, f := range fields {
 		b = append(b, separator(i)...)
 		b = append(appendString(b, f.Name), ':')
-		b = appendString(b, f.written())
+		b = f.appendTo(b)
 	}
 	if len(fields) > 0 {
 		b = append(b, '}')
 	}
 	b = append(b, '}')
-	if len(b) > MaxEntry {
-		return nil, ErrTooLarge
+	if len(b) > maxEntry {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrInvalid, maxEntry)
 	}
 	return b, nil
 }
@@ -130,7 +114,7 @@ func separator(i int) string {
 
 // validate returns the fields in order. A record that lacks who, what, when or how
 // it ended is not worth the action it would let through.
-func (r Record) validate() ([]Field, error) {
+func (r Record) validate(sorted []Field) ([]Field, error) {
 	if year := r.Time.UTC().Year(); r.Time.IsZero() || year < 1 || year > 9999 {
 		return nil, fmt.Errorf("%w: Time: want a year from 1 to 9999", ErrInvalid)
 	}
@@ -142,107 +126,28 @@ func (r Record) validate() ([]Field, error) {
 	default:
 		return nil, fmt.Errorf("%w: Outcome: not one of the four", ErrInvalid)
 	}
-	if len(r.Fields) == 0 {
-		return nil, nil
+	if r.Reason == "" && r.ReasonHandle != "" {
+		return nil, fmt.Errorf("%w: ReasonHandle without a Reason", ErrInvalid)
 	}
-	byName := make(map[string]Field, len(r.Fields))
-	for _, f := range r.Fields {
+	sorted = append(sorted, r.Fields...)
+	slices.SortFunc(sorted, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	for i, f := range sorted {
 		// Names that differ only in invalid bytes would be written alike.
 		if f.Name == "" || !utf8.ValidString(f.Name) {
 			return nil, fmt.Errorf("%w: Fields: want names in UTF-8", ErrInvalid)
 		}
-		if _, twice := byName[f.Name]; twice {
+		if i > 0 && f.Name == sorted[i-1].Name {
 			return nil, fmt.Errorf("%w: Fields: a name is used twice", ErrInvalid)
 		}
-		byName[f.Name] = f
-	}
-	sorted := make([]Field, 0, len(byName))
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		sorted = append(sorted, byName[name])
 	}
 	return sorted, nil
 }
 
-// written lists what is written, not what is redacted: a class that is added later
-// and forgotten here stays out.
-func (f Field) written() string {
-	if f.Class == Public || f.Class == Internal {
-		return f.Value
+// appendTo writes a value if it is sealed or its class is listed here: a class that
+// is added later and forgotten here stays out.
+func (f Field) appendTo(b []byte) []byte {
+	if f.Handle != "" || f.Class == sallyport.Public || f.Class == sallyport.Internal {
+		return appendValue(b, f.Value, f.Handle)
 	}
-	return redacted
-}
-
-// Parse reads an entry that Encode made; anything else is [ErrInvalid]. Fields
-// come back as Internal: whatever was written may be shown.
-func Parse(entry []byte) (Record, error) {
-	var e struct {
-		Time    time.Time         `json:"time"`
-		Actor   Actor             `json:"actor"`
-		Tenant  string            `json:"tenant"`
-		Action  string            `json:"action"`
-		Target  Target            `json:"target"`
-		Outcome Outcome           `json:"outcome"`
-		Reason  string            `json:"reason"`
-		Fields  map[string]string `json:"fields"`
-	}
-	if len(entry) > MaxEntry {
-		return Record{}, ErrTooLarge
-	}
-	if err := json.Unmarshal(entry, &e); err != nil {
-		return Record{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	r := Record{
-		Time: e.Time, Actor: e.Actor, Tenant: e.Tenant, Action: e.Action, Target: e.Target,
-		Outcome: e.Outcome, Reason: e.Reason,
-	}
-	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
-		r.Fields = append(r.Fields, Field{Name: name, Value: e.Fields[name], Class: Internal})
-	}
-	// JSON readers disagree about duplicate and unknown members. One spelling
-	// leaves nothing to disagree about.
-	again, err := r.Encode()
-	if err != nil {
-		return Record{}, err
-	}
-	if !bytes.Equal(again, entry) {
-		return Record{}, fmt.Errorf("%w: not in canonical form", ErrInvalid)
-	}
-	return r, nil
-}
-
-// appendPair writes an actor or a target.
-func appendPair(b []byte, kind, id string) []byte {
-	b = appendString(append(b, `{"kind":`...), kind)
-	b = appendString(append(b, `,"id":`...), id)
-	return append(b, '}')
-}
-
-// appendString writes a JSON string in which nothing can end a line, move the
-// cursor or change the direction of text, in whatever shows the log. encoding/json
-// leaves U+007F, U+0085 and the direction marks as they are.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	for _, c := range s { // invalid bytes arrive as U+FFFD
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', byte(c))
-		case c >= ' ' && c < 0x7f:
-			b = append(b, byte(c))
-		case c < 0x7f || unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
-			b = appendEscape(b, c)
-		default:
-			b = utf8.AppendRune(b, c)
-		}
-	}
-	return append(b, '"')
-}
-
-// appendEscape writes a character as RFC 8259 section 7 does, in lower case; above
-// the basic plane as a surrogate pair.
-func appendEscape(b []byte, c rune) []byte {
-	if c <= 0xffff {
-		return fmt.Appendf(b, `\u%04x`, c)
-	}
-	high, low := utf16.EncodeRune(c)
-	return fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+	return append(b, "null"...)
 }

@@ -1,42 +1,88 @@
 package audit_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
 	"sync"
-	"testing"
-	"testing/synctest"
-	"time"
-
-	"github.com/stretchr/testify/require"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/opsmantik/sallyport/audit"
 )
 
-var errCrash = errors.New("crashed")
+var (
+	errCrash = errors.New("crashed")
+	errFull  = errors.New("no space left on device")
+)
 
-// sim is one file on a disk with a write-back cache.
+// page is what the simulated kernel writes back at once.
+const page = 4096
+
+// sim is a disk with a write-back cache.
 type sim struct {
 	mu      sync.Mutex
-	cache   []byte // what a reader sees
-	durable []byte // what survives
-	named   bool   // the directory entry survives
-	ops     int    // operations until the crash; negative: never
-	failing error  // of the next Sync
-	unread  error  // of every Read
+	files   map[string]*simData
+	ops     int   // operations until the crash; negative: never
+	fault   int   // operations until one fails; negative: never
+	faulty  error // how that one fails
+	unread  error // of every Read
 	syncs   int
+	lying   bool // Sync does nothing: a build without fsync
 	onClose func() error
 }
 
-func (s *sim) Open(string) (audit.File, error) { return &simFile{s: s}, nil }
+type simData struct {
+	cache   []byte // what a reader sees
+	durable []byte // what survives
+	named   bool   // the directory entry survives
+}
+
+func newSim() *sim { return &sim{files: map[string]*simData{}, ops: -1, fault: -1} }
+
+// withFile is a disk with one durable segment.
+func withFile(data []byte) *sim {
+	s := newSim()
+	s.files[firstFile] = &simData{cache: data, durable: slices.Clone(data), named: true}
+	return s
+}
+
+const firstFile = "00000000000000000000.log"
+
+type nothing struct{}
+
+func (nothing) Close() error { return nil }
+
+func (s *sim) Lock(string) (io.Closer, error) { return nothing{}, nil }
+
+func (s *sim) List(string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.files)), nil
+}
+
+func (s *sim) Open(path string) (audit.File, error) {
+	name := filepath.Base(path)
+	err := s.op(func() error {
+		if s.files[name] == nil {
+			s.files[name] = &simData{}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &simFile{s: s, name: name}, nil
+}
 
 func (s *sim) SyncDir(string) error {
-	return s.op(func() error { s.named = true; return nil })
+	return s.op(func() error {
+		for _, f := range s.files {
+			f.named = f.named || !s.lying
+		}
+		return nil
+	})
 }
 
 // op runs one disk operation unless the machine is down.
@@ -47,27 +93,55 @@ func (s *sim) op(f func() error) error {
 		return errCrash
 	}
 	s.ops--
+	if s.fault == 0 {
+		s.fault = -1
+		return s.faulty
+	}
+	s.fault--
 	return f()
 }
 
-// reboot returns the disk after a crash: what was synced, and of the rest as much
-// as the kernel happened to have written.
+// reboot returns the disk after a crash: what was synced, and of the rest whatever
+// pages the kernel happened to have written, in any order. The others are holes.
 func (s *sim) reboot(rng *rand.Rand) *sim {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left := []byte{}
-	if s.named {
-		left = append(left, s.durable...)
-		if extra := len(s.cache) - len(left); extra > 0 {
-			left = append(left, s.cache[len(left):len(left)+rng.IntN(extra+1)]...)
+	after := newSim()
+	after.lying = s.lying
+	for name, f := range s.files {
+		if !f.named && rng.IntN(2) == 0 {
+			continue
 		}
+		left := f.reboot(rng)
+		after.files[name] = &simData{cache: left, durable: slices.Clone(left), named: true}
 	}
-	return &sim{cache: left, durable: append([]byte(nil), left...), named: s.named, ops: -1}
+	return after
+}
+
+func (f *simData) reboot(rng *rand.Rand) []byte {
+	left := slices.Clone(f.durable)
+	if len(f.cache) <= len(left) { // truncated, or not yet
+		return left[:len(f.cache)+rng.IntN(len(left)-len(f.cache)+1)]
+	}
+	from, size := len(left), len(left)+rng.IntN(len(f.cache)-len(left)+1)
+	if rng.IntN(2) == 0 {
+		size = len(f.cache)
+	}
+	left = append(left, make([]byte, size-from)...)
+	for at := from; at < size; {
+		end := min((at/page+1)*page, size)
+		if rng.IntN(3) > 0 {
+			copy(left[at:end], f.cache[at:end])
+		}
+		at = end
+	}
+	return left
 }
 
 type simFile struct {
-	s   *sim
-	pos int
+	s    *sim
+	name string
+	pos  int
 }
 
 func (f *simFile) Read(p []byte) (int, error) {
@@ -76,33 +150,47 @@ func (f *simFile) Read(p []byte) (int, error) {
 	if f.s.unread != nil {
 		return 0, f.s.unread
 	}
-	if f.pos >= len(f.s.cache) {
+	data := f.s.files[f.name].cache
+	if f.pos >= len(data) {
 		return 0, io.EOF
 	}
-	n := copy(p, f.s.cache[f.pos:])
+	n := copy(p, data[f.pos:])
 	f.pos += n
 	return n, nil
 }
 
+// Write appends. A disk that is full takes the half of it.
 func (f *simFile) Write(p []byte) (n int, err error) {
-	err = f.s.op(func() error { f.s.cache = append(f.s.cache, p...); n = len(p); return nil })
+	data := f.s.files[f.name]
+	err = f.s.op(func() error { data.cache = append(data.cache, p...); n = len(p); return nil })
+	if errors.Is(err, errFull) {
+		n = len(p) / 2
+		data.cache = append(data.cache, p[:n]...)
+	}
 	return n, err
 }
 
 func (f *simFile) Truncate(size int64) error {
-	return f.s.op(func() error { f.s.cache = f.s.cache[:size]; return nil })
+	data := f.s.files[f.name]
+	return f.s.op(func() error { data.cache = data.cache[:size]; return nil })
 }
 
 func (f *simFile) Sync() error {
+	data := f.s.files[f.name]
 	return f.s.op(func() error {
 		f.s.syncs++
-		if err := f.s.failing; err != nil {
-			f.s.failing = nil // as Linux: the error is reported once
-			return err
+		if !f.s.lying {
+			data.durable = slices.Clone(data.cache)
 		}
-		f.s.durable = append([]byte(nil), f.s.cache...)
 		return nil
 	})
+}
+
+func (f *simFile) Check(size int64) error {
+	if len(f.s.files[f.name].cache) != int(size) {
+		return errors.New("another size")
+	}
+	return nil
 }
 
 func (f *simFile) Close() error {
@@ -110,222 +198,4 @@ func (f *simFile) Close() error {
 		return f.s.onClose()
 	}
 	return nil
-}
-
-// hammer appends from several goroutines until something fails, and returns what
-// was acknowledged.
-func hammer(ctx context.Context, log *audit.Log, life, each int) map[int64]ack {
-	var mu sync.Mutex
-	acks := map[int64]ack{}
-	var all sync.WaitGroup
-	for worker := range 8 {
-		all.Go(func() {
-			for i := range each {
-				rec := record(fmt.Sprintf("%d-%d-%d", life, worker, i))
-				receipt, err := log.Append(ctx, rec)
-				if err != nil {
-					return
-				}
-				entry, _ := rec.Encode()
-				mu.Lock()
-				acks[receipt.Index] = ack{string(entry), receipt.Tree}
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	return acks
-}
-
-type ack struct {
-	entry string
-	tree  tlog.Tree
-}
-
-// Power fails at a random moment, over and over, during recovery too. Whatever was
-// acknowledged is there afterwards, at its index, under its root.
-func TestNothingAcknowledgedIsLost(t *testing.T) {
-	t.Parallel()
-	const disks, lives = 40, 12
-	rng := rand.New(rand.NewPCG(1, 2))
-	total, torn := 0, 0
-	for range disks {
-		disk, kept := &sim{ops: -1}, map[int64]ack{}
-		for life := range lives {
-			disk.ops = rng.IntN(12)
-			log, err := audit.NewOn(disk, audit.Config{Path: "log"})
-			if err == nil {
-				for index, a := range hammer(t.Context(), log, life, 4) {
-					require.NotContains(t, kept, index, "an index was given twice")
-					kept[index] = a
-				}
-				_ = log.Close()
-			} else {
-				require.ErrorIs(t, err, errCrash, "a crash must never look like tampering")
-			}
-			disk = disk.reboot(rng)
-			if checkKept(t, disk, kept) {
-				torn++
-			}
-		}
-		total += len(kept)
-	}
-	t.Logf("%d acknowledged, %d torn lines", total, torn)
-	require.Greater(t, total, disks*lives)
-	require.Greater(t, torn, disks, "the test must produce torn lines")
-}
-
-// checkKept reports whether the last line is torn.
-func checkKept(t *testing.T, disk *sim, kept map[int64]ack) (torn bool) {
-	t.Helper()
-	var head audit.Head
-	found := 0
-	for entry, err := range audit.Entries(&simFile{s: disk}) {
-		if corrupt, ok := errors.AsType[*audit.CorruptError](err); ok {
-			require.True(t, corrupt.Torn, corrupt.Error())
-			torn = true
-			break
-		}
-		require.NoError(t, err)
-		a, acknowledged := kept[head.Size()]
-		head = head.Append(entry)
-		if acknowledged {
-			found++
-			require.Equal(t, a.entry, string(entry))
-			require.Equal(t, a.tree, head.Tree())
-		}
-	}
-	require.Equal(t, len(kept), found, "acknowledged records that are there")
-	return torn
-}
-
-// Linux reports a failed writeback once and then forgets it: a second fsync would
-// say that all is well.
-func TestAFailedSyncIsFatal(t *testing.T) {
-	t.Parallel()
-	disk := &sim{ops: -1}
-	var commits []error
-	log, err := audit.NewOn(disk, audit.Config{Path: "log", OnCommit: func(n int, err error) {
-		require.Equal(t, 1, n)
-		commits = append(commits, err)
-	}})
-	require.NoError(t, err)
-	first, err := log.Append(t.Context(), record("1"))
-	require.NoError(t, err)
-	disk.mu.Lock()
-	disk.failing = errors.New("EIO")
-	before := disk.syncs
-	disk.mu.Unlock()
-	for range 3 {
-		_, err = log.Append(t.Context(), record("2"))
-		require.ErrorIs(t, err, audit.ErrBroken)
-	}
-	require.Equal(t, before+1, disk.syncs, "never retried")
-	require.ErrorContains(t, log.Err(), "EIO")
-	require.Equal(t, first.Tree, log.Head().Tree(), "the head is what is durable")
-	require.ErrorIs(t, log.Close(), audit.ErrBroken)
-	require.Len(t, commits, 4)
-	require.NoError(t, commits[0])
-
-	log, err = audit.NewOn(disk, audit.Config{Path: "log"})
-	require.NoError(t, err, "opening again finds out what is there")
-	_, err = log.Append(t.Context(), record("3"))
-	require.NoError(t, err)
-	require.NoError(t, log.Close())
-}
-
-// blocked holds every Sync until it receives from release.
-type blocked struct {
-	*sim
-	release chan struct{}
-}
-
-func (b *blocked) Open(string) (audit.File, error) {
-	return &blockedFile{&simFile{s: b.sim}, b.release}, nil
-}
-
-type blockedFile struct {
-	*simFile
-	release chan struct{}
-}
-
-func (f *blockedFile) Sync() error {
-	<-f.release
-	return f.simFile.Sync()
-}
-
-// All who wait during one fsync share the next one, and while the disk hangs a
-// caller that gives up neither hangs with it nor is told a lie.
-func TestGroupCommitAndAHungDisk(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const waiters = 63
-		fs := &blocked{&sim{ops: -1}, make(chan struct{}, 1)}
-		fs.release <- struct{}{} // New syncs once
-		var batches []int
-		log, err := audit.NewOn(fs, audit.Config{Path: "log", Queue: waiters + 1, OnCommit: func(
-			n int, err error,
-		) {
-			must(t, err)
-			batches = append(batches, n)
-		}})
-		require.NoError(t, err)
-		appending := func(ctx context.Context, id string) chan error {
-			answer := make(chan error, 1)
-			go func() { _, err := log.Append(ctx, record(id)); answer <- err }()
-			synctest.Wait() // until it waits for the disk, or for room
-			return answer
-		}
-		answers := []chan error{appending(t.Context(), "first")} // the disk hangs with it
-		for i := range waiters {
-			answers = append(answers, appending(t.Context(), fmt.Sprint(i)))
-		}
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		queued, full := appending(short, "queued"), appending(short, "too many")
-		time.Sleep(time.Second)
-		require.ErrorIs(t, <-queued, audit.ErrUnknown, "it is in the queue")
-		err = <-full
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.NotErrorIs(t, err, audit.ErrUnknown, "it never was")
-		require.Zero(t, log.Head().Size(), "health checks do not hang with the disk")
-
-		fs.release <- struct{}{}
-		fs.release <- struct{}{}
-		for _, answer := range answers {
-			require.NoError(t, <-answer)
-		}
-		synctest.Wait()
-		require.Equal(t, []int{1, waiters + 1}, batches)
-		require.NoError(t, log.Close())
-	})
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-// Whatever goes wrong while a log is opened is reported, and nothing is appended.
-func TestOpeningOnABrokenDisk(t *testing.T) {
-	t.Parallel()
-	whole := &sim{ops: -1}
-	log, err := audit.NewOn(whole, audit.Config{Path: "log"})
-	require.NoError(t, err)
-	_, err = log.Append(t.Context(), record("1"))
-	require.NoError(t, err)
-	require.NoError(t, log.Close())
-	torn := append(bytes.Clone(whole.cache), "1 torn"...)
-	for ops := range 3 { // truncate, sync, sync of the directory
-		_, err := audit.NewOn(&sim{cache: torn, ops: ops}, audit.Config{Path: "log"})
-		require.ErrorIs(t, err, errCrash)
-	}
-	_, err = audit.NewOn(&sim{cache: torn, ops: -1, unread: errCrash}, audit.Config{Path: "log"})
-	require.ErrorIs(t, err, errCrash)
-	log, err = audit.NewOn(&sim{cache: torn, ops: -1}, audit.Config{Path: "log"})
-	require.NoError(t, err)
-	require.EqualValues(t, len("1 torn"), log.Torn())
-	require.NoError(t, log.Close())
 }

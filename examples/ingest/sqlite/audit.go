@@ -21,11 +21,11 @@ func record(tx *sql.Tx, act store.Act, previous, status string) error {
 		return err
 	}
 	now := time.Now()
-	entry, next, err := audit.Append(head, act.Record(now, previous, status))
+	entry, err := act.Record(now, previous, status).Encode()
 	if err != nil {
 		return err
 	}
-	text, err := next.MarshalText()
+	text, err := head.Next(entry).MarshalText()
 	if err != nil {
 		return err
 	}

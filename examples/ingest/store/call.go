@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 )
 
@@ -53,14 +54,14 @@ func (a Act) Next(status string) (string, error) {
 func (a Act) Record(now time.Time, previous, status string) audit.Record {
 	return audit.Record{
 		Time:    now,
-		Actor:   audit.Actor{Kind: "user", ID: a.Actor},
+		Actor:   audit.Ref{Kind: "user", ID: a.Actor},
 		Tenant:  a.Site,
 		Action:  "calls." + a.Name,
-		Target:  audit.Target{Kind: "call", ID: a.Call},
+		Target:  audit.Ref{Kind: "call", ID: a.Call},
 		Outcome: audit.OutcomeSuccess,
 		Fields: []audit.Field{
-			{Name: "from", Value: previous, Class: audit.Internal},
-			{Name: "to", Value: status, Class: audit.Internal},
+			{Name: "from", Value: previous, Class: sallyport.Internal},
+			{Name: "to", Value: status, Class: sallyport.Internal},
 		},
 	}
 }

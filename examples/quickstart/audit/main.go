@@ -1,5 +1,5 @@
 // Command audit appends a record to a log, and verifies the log against the
-// head that it would send elsewhere.
+// receipt that it would send elsewhere.
 package main
 
 import (
@@ -8,36 +8,31 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/opsmantik/sallyport/audit"
 )
 
-func record(ctx context.Context, path string) (head audit.Head, err error) {
-	trail, err := audit.New(audit.Config{Path: path})
+func record(ctx context.Context, dir string) (audit.Receipt, error) {
+	trail, err := audit.New(audit.Config{Dir: dir})
 	if err != nil {
-		return head, err
+		return audit.Receipt{}, err
 	}
-	_, err = trail.Append(ctx, audit.Record{ // returns once it is on disk
+	receipt, err := trail.Append(ctx, audit.Record{ // returns once it is on disk
 		Time:    time.Now(),
-		Actor:   audit.Actor{Kind: "user", ID: "ada"},
+		Actor:   audit.Ref{Kind: "user", ID: "ada"},
 		Tenant:  "shop",
 		Action:  "calls.seal",
-		Target:  audit.Target{Kind: "call", ID: "7"},
+		Target:  audit.Ref{Kind: "call", ID: "7"},
 		Outcome: audit.OutcomeSuccess,
 	})
-	return trail.Head(), errors.Join(err, trail.Close())
+	return receipt, errors.Join(err, trail.Close())
 }
 
-// verify compares the file with a head that was kept where nobody who can
-// write the file can write.
-func verify(path string, head audit.Head) error {
-	file, err := os.Open(path) // #nosec G304 -- the caller names the file
-	if err != nil {
-		return err
-	}
-	return errors.Join(audit.Verify(audit.Entries(file), head.Tree()), file.Close())
+// verify compares the files with a receipt that was kept where nobody who can
+// write the files can write.
+func verify(dir string, receipt audit.Receipt) error {
+	return audit.Verify(audit.Entries(os.DirFS(dir), 0), receipt.Tree)
 }
 
 func main() {
@@ -45,10 +40,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	path := filepath.Join(dir, "audit.log")
-	head, err := record(context.Background(), path)
+	receipt, err := record(context.Background(), dir)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(path, head.Tree().Hash, verify(path, head))
+	fmt.Println(dir, receipt.Tree.Hash, verify(dir, receipt))
 }

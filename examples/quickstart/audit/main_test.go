@@ -10,13 +10,14 @@ import (
 )
 
 func TestAnEditIsFound(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.log")
-	head, err := record(t.Context(), path)
+	dir := filepath.Join(t.TempDir(), "audit")
+	receipt, err := record(t.Context(), dir)
 	require.NoError(t, err)
-	require.NoError(t, verify(path, head))
+	require.NoError(t, verify(dir, receipt))
 
+	path := filepath.Join(dir, "00000000000000000000.log")
 	log, err := os.ReadFile(path) // #nosec G304 -- the test's own file
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, bytes.Replace(log, []byte("ada"), []byte("eve"), 1), 0o600))
-	require.Error(t, verify(path, head))
+	require.Error(t, verify(dir, receipt))
 }
