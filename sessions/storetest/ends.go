@@ -91,6 +91,9 @@ func list(t *testing.T, h Harness) {
 	s := h.New(t, room)
 	create(t, s, record("ada"))
 	h.Advance(idle)
+	over, err := s.List(t.Context(), "ada")
+	require.NoError(t, err)
+	require.Empty(t, over)
 	live := create(t, s, record("ada"))
 	create(t, s, record("bob"))
 	got, err := s.List(t.Context(), "ada")
@@ -339,10 +342,12 @@ func usesAndEnds(t *testing.T, h Harness) {
 		rec := create(t, s, record("ada"))
 		h.Advance(2 * h.Resolution) // so that the use is written
 		var all sync.WaitGroup
-		for range 4 {
+		for i := range 9 {
+			if i == 4 { // some before it, some after
+				all.Go(func() { _, _ = s.End(t.Context(), sessions.Selection{User: "ada"}) })
+			}
 			all.Go(func() { _, _ = s.Load(t.Context(), rec.Key, sessions.Use) })
 		}
-		all.Go(func() { _, _ = s.End(t.Context(), sessions.Selection{User: "ada"}) })
 		all.Wait()
 		require.ErrorIs(t, load(t, s, rec.Key), sessions.ErrNoSession)
 	}
