@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -30,19 +31,19 @@ func TestStepUpClocks(t *testing.T) {
 	now := time.Now()
 	for name, tt := range map[string]struct {
 		at   time.Time
-		want tenancy.Reason
+		want string
 	}{
 		"now":                        {clocks(0, 0), ""},
-		"the machine slept":          {clocks(6*time.Minute, 0), tenancy.ReasonStepUp},
-		"the clock was set back":     {clocks(0, 6*time.Minute), tenancy.ReasonStepUp},
+		"the machine slept":          {clocks(6*time.Minute, 0), tenancy.CodeStepUp},
+		"the clock was set back":     {clocks(0, 6*time.Minute), tenancy.CodeStepUp},
 		"another clock, a bit ahead": {now.Add(50 * time.Second).Round(0), ""},
-		"the future":                 {now.Add(2 * time.Minute).Round(0), tenancy.ReasonStepUp},
-		"the far future":             {now.AddDate(100, 0, 0), tenancy.ReasonStepUp},
-		"never":                      {time.Time{}, tenancy.ReasonStepUp},
+		"the future":                 {now.Add(2 * time.Minute).Round(0), tenancy.CodeStepUp},
+		"the far future":             {now.AddDate(100, 0, 0), tenancy.CodeStepUp},
+		"never":                      {time.Time{}, tenancy.CodeStepUp},
 	} {
-		who := tenancy.Principal{User: "ann", Level: 2, AuthTime: tt.at}
-		_, err := tenancy.Authorize[eraseData](t.Context(), g, who, tenancy.NewClaim("s1"))
-		require.Equal(t, tt.want, reason(err), name)
+		who := sallyport.Principal{Kind: sallyport.KindUser, ID: "ann", Level: 2, AuthTime: tt.at}
+		_, err := tenancy.Authorize[eraseData](t.Context(), g, who, "s1")
+		require.Equal(t, tt.want, code(err), name)
 	}
 }
 
@@ -52,8 +53,8 @@ func TestTimeout(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	for name, edit := range map[string]func(*tenancy.Config){
 		"Identify": func(c *tenancy.Config) {
-			c.Identify = func(r *http.Request) (tenancy.Principal, error) {
-				return tenancy.Principal{}, hang(r.Context())
+			c.Identify = func(r *http.Request) (sallyport.Principal, error) {
+				return sallyport.Principal{}, hang(r.Context())
 			}
 		},
 		"FromLookup": func(c *tenancy.Config) {
@@ -74,13 +75,12 @@ func TestTimeout(t *testing.T) {
 				g := newGate(t, func(c *tenancy.Config) { c.Timeout = 7 * time.Second; edit(c) })
 				began := time.Now()
 				_, err := tenancy.Check[viewCalls](g, request("rob@a", "/?site=s1"))
-				require.Equal(t, tenancy.ReasonUnavailable, reason(err))
+				require.Equal(t, tenancy.CodeUnavailable, code(err))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.Equal(t, 7*time.Second, time.Since(began))
 				if name == "Member" {
-					who := tenancy.Principal{User: "rob", Level: 1}
-					claim := tenancy.NewClaim("s1")
-					_, err = tenancy.Authorize[viewCalls](context.Background(), g, who, claim)
+					who := sallyport.Principal{Kind: sallyport.KindUser, ID: "rob", Level: 1}
+					_, err = tenancy.Authorize[viewCalls](context.Background(), g, who, "s1")
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 				}
 			})
@@ -91,19 +91,29 @@ func TestTimeout(t *testing.T) {
 // What the hook learns besides the reason.
 func TestDecisionNamesTheRole(t *testing.T) {
 	t.Parallel()
-	var last tenancy.Decision
+	var last sallyport.Event
 	g := newGate(t, func(c *tenancy.Config) {
-		c.OnDecision = func(_ *http.Request, d tenancy.Decision) { last = d }
+		c.OnEvent = func(_ context.Context, e sallyport.Event) { last = e }
 	})
 	for user, want := range map[string]tenancy.Decision{
-		"ann@aa": {Role: tenancy.RoleAdmin},
-		"ann@a":  {Role: tenancy.RoleAdmin, Reason: tenancy.ReasonStepUp},
-		"rob@aa": {Reason: tenancy.ReasonNotFound, Err: tenancy.ErrForbidden},
-		"odd@aa": {Reason: tenancy.ReasonNotFound, Err: tenancy.ErrForbidden},
-		"nil@aa": {Reason: tenancy.ReasonNotFound, Err: tenancy.ErrNotMember},
+		"ann@aa": {Role: "admin", Code: tenancy.CodeGranted},
+		"ann@a":  {Role: "admin", Code: tenancy.CodeStepUp},
+		"rob@aa": {Code: tenancy.CodeNotFound, Err: tenancy.ErrForbidden},
+		"odd@aa": {Code: tenancy.CodeNotFound, Err: tenancy.ErrForbidden},
+		"nil@aa": {Code: tenancy.CodeNotFound, Err: tenancy.ErrNotMember},
 	} {
-		_, _ = tenancy.Check[sealCall](g, request(user, "/?site=s1"))
-		want.Permission, want.User, want.Site = "calls:seal", user[:3], "s1"
-		require.Equal(t, want, last, user)
+		r := request(user, "/?site=s1")
+		_, _ = tenancy.Check[sealCall](g, r)
+		d, ok := last.Detail.(tenancy.Decision)
+		require.True(t, ok)
+		require.Equal(t, want.Role, d.Role, user)
+		require.Equal(t, want.Code, d.Code, user)
+		require.Equal(t, want.Err, d.Err, user)
+		require.Equal(t, []string{"site"}, d.Sources, user)
+		last.Detail = nil
+		require.Equal(t, sallyport.Event{
+			Gate: "tenancy", Code: want.Code, Allowed: want.Code == tenancy.CodeGranted,
+			Policy: "calls:seal", Tenant: "s1", Actor: user[:3], Request: r, Err: want.Err,
+		}, last, user)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -34,12 +35,16 @@ func TestConfigLimits(t *testing.T) {
 func TestOnRejectReplacesTheAnswer(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(c *tenancy.Config) {
-		c.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *tenancy.Rejection) {
-			require.NoError(t, errors.Unwrap(rej))
-			http.Error(w, rej.Challenge(), http.StatusTeapot)
+		c.OnReject = func(w http.ResponseWriter, _ *http.Request, refused *sallyport.Refusal) {
+			require.NoError(t, errors.Unwrap(refused))
+			require.Equal(t, refused.Challenge, w.Header().Get("WWW-Authenticate"))
+			require.IsType(t, tenancy.Decision{}, refused.Detail)
+			http.Error(w, refused.Challenge, http.StatusTeapot)
 		}
 	})
-	w := serve(tenancy.Wrap[sealCall](g, http.NotFoundHandler()), request("max@a", "/?site=s1"))
+	h, err := tenancy.Wrap[sealCall](g, http.NotFoundHandler())
+	require.NoError(t, err)
+	w := serve(h, request("max@a", "/?site=s1"))
 	require.Equal(t, http.StatusTeapot, w.Code)
 	require.Contains(t, w.Body.String(), "insufficient_user_authentication")
 }
@@ -52,8 +57,8 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	}
 	_, err = tenancy.New(world(func(c *tenancy.Config) {
 		c.Sources = []tenancy.Source{{}, tenancy.FromPath(""), tenancy.FromLookup("x", nil)}
-		c.Roles[""] = []string{"a"}
-		c.Roles["r"] = []string{""}
+		c.Roles[""] = tenancy.Rights{Permissions: []string{"a"}}
+		c.Roles["r"] = tenancy.Rights{Permissions: []string{""}, Level: 4}
 		c.StepUp = map[string]time.Duration{"call:seal": 0, "calls:seal": -1}
 		c.GrantTTL, c.Timeout = 2*time.Hour, time.Hour
 	}))
@@ -63,7 +68,7 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	_, ok := errors.AsType[*tenancy.ConfigError](err)
+	_, ok := errors.AsType[*sallyport.ConfigError](err)
 	require.True(t, ok)
 }
 
@@ -73,14 +78,14 @@ func TestConfigIsCopied(t *testing.T) {
 	cfg := world(nil)
 	g, err := tenancy.New(cfg)
 	require.NoError(t, err)
-	cfg.Roles[tenancy.RoleRep] = []string{"calls:seal"}
-	cfg.Roles[tenancy.RoleManager][0] = "nobody:has"
+	cfg.Roles["rep"] = tenancy.Rights{Permissions: []string{"calls:seal"}}
+	cfg.Roles["manager"].Permissions[0] = "nobody:has"
 	delete(cfg.StepUp, "calls:seal")
 	clear(cfg.Sources)
 	_, err = tenancy.Check[sealCall](g, request("rob@a", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+	require.Equal(t, tenancy.CodeNotFound, code(err))
 	_, err = tenancy.Check[sealCall](g, request("max@a", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonStepUp, reason(err))
+	require.Equal(t, tenancy.CodeStepUp, code(err))
 	_, err = tenancy.Check[nobodys](g, request("max@a", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+	require.Equal(t, tenancy.CodeNotFound, code(err))
 }

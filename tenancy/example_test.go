@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -23,9 +24,11 @@ func junk(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[JunkCall])
 func exampleGate() (*tenancy.Gate, error) {
 	siteOfCall := map[string]string{"7": "shop"}
 	return tenancy.New(tenancy.Config{
-		Identify: func(r *http.Request) (tenancy.Principal, error) {
+		Identify: func(r *http.Request) (sallyport.Principal, error) {
 			user := r.Header.Get("X-Demo-User") // in a server: from the session
-			return tenancy.Principal{User: user, Level: 2, AuthTime: time.Now()}, nil
+			return sallyport.Principal{
+				Kind: sallyport.KindUser, ID: user, Level: sallyport.AAL2, AuthTime: time.Now(),
+			}, nil
 		},
 		Sources: []tenancy.Source{
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) {
@@ -38,11 +41,13 @@ func exampleGate() (*tenancy.Gate, error) {
 		},
 		Member: func(_ context.Context, user, site string) (tenancy.Role, error) {
 			if user == "ada" && site == "shop" {
-				return tenancy.RoleManager, nil
+				return "manager", nil
 			}
 			return "", tenancy.ErrNotMember
 		},
-		Roles:  map[tenancy.Role][]string{tenancy.RoleManager: {"calls:junk"}},
+		Roles: map[tenancy.Role]tenancy.Rights{
+			"manager": {Permissions: []string{"calls:junk"}, Level: sallyport.AAL1},
+		},
 		StepUp: map[string]time.Duration{"calls:junk": 0},
 	})
 }
@@ -52,8 +57,12 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
+	guarded, err := tenancy.Route(gate, junk)
+	if err != nil {
+		panic(err) // no role may junk: misspelt?
+	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /api/calls/{id}/junk", tenancy.Route(gate, junk))
+	mux.Handle("POST /api/calls/{id}/junk", guarded)
 	for _, who := range []string{"ada", "eve", ""} {
 		r := httptest.NewRequest(http.MethodPost, "/api/calls/7/junk", nil)
 		r.Header.Set("X-Demo-User", who)

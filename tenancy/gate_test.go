@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -36,23 +37,23 @@ var errDown = errors.New("down")
 // world is the test's users: header X-User, "user@level".
 func world(edit func(*tenancy.Config)) tenancy.Config {
 	members := map[[2]string]tenancy.Role{
-		{"root", "s1"}: tenancy.RoleSuperadmin,
-		{"ann", "s1"}:  tenancy.RoleAdmin,
-		{"max", "s1"}:  tenancy.RoleManager,
-		{"rob", "s1"}:  tenancy.RoleRep,
+		{"root", "s1"}: "superadmin",
+		{"ann", "s1"}:  "admin",
+		{"max", "s1"}:  "manager",
+		{"rob", "s1"}:  "rep",
 		{"odd", "s1"}:  "intern",
 		{"nil", "s1"}:  "",
 	}
 	cfg := tenancy.Config{
-		Identify: func(r *http.Request) (tenancy.Principal, error) {
+		Identify: func(r *http.Request) (sallyport.Principal, error) {
 			user, level, ok := strings.Cut(r.Header.Get("X-User"), "@")
 			switch {
 			case user == "broken":
-				return tenancy.Principal{}, errDown
+				return sallyport.Principal{}, errDown
 			case !ok:
-				return tenancy.Principal{}, tenancy.ErrUnauthenticated
+				return sallyport.Principal{}, tenancy.ErrUnauthenticated
 			}
-			return tenancy.Principal{User: user, Level: len(level), AuthTime: time.Now()}, nil
+			return sallyport.Principal{Kind: sallyport.KindUser, ID: user, Level: sallyport.Level(len(level)), AuthTime: time.Now()}, nil
 		},
 		Sources: []tenancy.Source{
 			tenancy.FromPath("site_id"), tenancy.FromQuery("site"), tenancy.FromHeader("X-Site"),
@@ -67,13 +68,17 @@ func world(edit func(*tenancy.Config)) tenancy.Config {
 			}
 			return role, nil
 		},
-		Roles: map[tenancy.Role][]string{
-			tenancy.RoleSuperadmin: {"calls:view", "calls:seal", "data:erase"},
-			tenancy.RoleAdmin:      {"calls:view", "calls:seal", "data:erase"},
-			tenancy.RoleManager:    {"calls:view", "calls:seal"},
-			tenancy.RoleRep:        {"calls:view"},
+		Roles: map[tenancy.Role]tenancy.Rights{
+			"superadmin": {Permissions: []string{"calls:view", "calls:seal", "data:erase"}},
+			"admin": {
+				Permissions: []string{"calls:view", "calls:seal", "data:erase"},
+				Level:       sallyport.AAL2,
+			},
+			"manager": {Permissions: []string{"calls:view", "calls:seal"}, Level: sallyport.AAL1},
+			"rep":     {Permissions: []string{"calls:view"}, Level: sallyport.AAL1},
 		},
-		StepUp: map[string]time.Duration{"calls:seal": 0, "data:erase": 5 * time.Minute},
+		Services: map[string][]string{"worker": {"data:erase"}},
+		StepUp:   map[string]time.Duration{"calls:seal": 0, "data:erase": 5 * time.Minute},
 	}
 	if edit != nil {
 		edit(&cfg)
@@ -96,9 +101,9 @@ func request(user, target string) *http.Request {
 	return r
 }
 
-func reason(err error) tenancy.Reason {
-	if rej, ok := errors.AsType[*tenancy.Rejection](err); ok {
-		return rej.Reason
+func code(err error) string {
+	if refused, ok := errors.AsType[*sallyport.Refusal](err); ok {
+		return refused.Code
 	}
 	return ""
 }
@@ -107,13 +112,13 @@ func reason(err error) tenancy.Reason {
 func TestPermissionMatrix(t *testing.T) {
 	t.Parallel()
 	const (
-		ok     = tenancy.Reason("")
-		no     = tenancy.ReasonNotFound
-		stepUp = tenancy.ReasonStepUp
-		who    = tenancy.ReasonIdentityRequired
+		ok     = ""
+		no     = tenancy.CodeNotFound
+		stepUp = tenancy.CodeStepUp
+		who    = tenancy.CodeIdentityRequired
 	)
 	g := newGate(t, nil)
-	for user, want := range map[string][4]tenancy.Reason{ // view, seal, erase, nobody's
+	for user, want := range map[string][4]string{ // view, seal, erase, nobody's
 		"root@a":  {stepUp, stepUp, stepUp, no},
 		"root@aa": {ok, ok, ok, no},
 		"ann@a":   {stepUp, stepUp, stepUp, no},
@@ -130,8 +135,8 @@ func TestPermissionMatrix(t *testing.T) {
 		"@aa":     {who, who, who, who},
 		"":        {who, who, who, who},
 		"broken": {
-			tenancy.ReasonUnavailable, tenancy.ReasonUnavailable,
-			tenancy.ReasonUnavailable, tenancy.ReasonUnavailable,
+			tenancy.CodeUnavailable, tenancy.CodeUnavailable,
+			tenancy.CodeUnavailable, tenancy.CodeUnavailable,
 		},
 	} {
 		t.Run(user, func(t *testing.T) {
@@ -141,13 +146,13 @@ func TestPermissionMatrix(t *testing.T) {
 			_, seal := tenancy.Check[sealCall](g, r)
 			_, erase := tenancy.Check[eraseData](g, r)
 			_, none := tenancy.Check[nobodys](g, r)
-			got := [4]tenancy.Reason{reason(view), reason(seal), reason(erase), reason(none)}
+			got := [4]string{code(view), code(seal), code(erase), code(none)}
 			require.Equal(t, want, got)
 		})
 	}
-	require.True(t, g.Allows(tenancy.RoleRep, "calls:view"))
+	require.True(t, g.Allows("rep", "calls:view"))
 	require.False(t, g.Allows("intern", "calls:view"))
-	require.False(t, g.Allows(tenancy.RoleAdmin, ""))
+	require.False(t, g.Allows("admin", ""))
 }
 
 func TestClaimSources(t *testing.T) {
@@ -156,30 +161,30 @@ func TestClaimSources(t *testing.T) {
 	for name, tt := range map[string]struct {
 		path, query string
 		header      []string
-		want        tenancy.Reason
+		want        string
 	}{
 		"path":                   {path: "s1"},
 		"query":                  {query: "site=s1"},
 		"header":                 {header: []string{"s1"}},
 		"all agree":              {path: "s1", query: "site=s1", header: []string{"s1"}},
-		"none":                   {want: tenancy.ReasonSiteRequired},
-		"other parameter":        {query: "site_id=s1", want: tenancy.ReasonSiteRequired},
-		"path and query":         {path: "s1", query: "site=s2", want: tenancy.ReasonSiteConflict},
-		"path and header":        {path: "s1", header: []string{"s2"}, want: tenancy.ReasonSiteConflict},
-		"case differs":           {path: "s1", query: "site=S1", want: tenancy.ReasonSiteConflict},
-		"query twice":            {query: "site=s1&site=s1", want: tenancy.ReasonSiteConflict},
-		"header twice":           {header: []string{"s1", "s1"}, want: tenancy.ReasonSiteConflict},
-		"empty in query":         {path: "s1", query: "site=", want: tenancy.ReasonSiteMalformed},
-		"empty in header":        {path: "s1", header: []string{""}, want: tenancy.ReasonSiteMalformed},
-		"list in header":         {header: []string{"s1,s1"}, want: tenancy.ReasonSiteMalformed},
-		"semicolon":              {query: "site=s1;site=s2", want: tenancy.ReasonSiteMalformed},
-		"bad escape":             {query: "site=%zz", want: tenancy.ReasonSiteMalformed},
-		"traversal":              {path: "../s1", want: tenancy.ReasonSiteMalformed},
-		"space":                  {query: "site=s1%20", want: tenancy.ReasonSiteMalformed},
-		"newline":                {query: "site=s1%0a", want: tenancy.ReasonSiteMalformed},
-		"65 characters":          {path: strings.Repeat("a", 65), want: tenancy.ReasonSiteMalformed},
-		"64 characters, unknown": {path: strings.Repeat("a", 64), want: tenancy.ReasonNotFound},
-		"membership down":        {path: "down", want: tenancy.ReasonUnavailable},
+		"none":                   {want: tenancy.CodeSiteMissing},
+		"other parameter":        {query: "site_id=s1", want: tenancy.CodeSiteMissing},
+		"path and query":         {path: "s1", query: "site=s2", want: tenancy.CodeSiteConflict},
+		"path and header":        {path: "s1", header: []string{"s2"}, want: tenancy.CodeSiteConflict},
+		"case differs":           {path: "s1", query: "site=S1", want: tenancy.CodeSiteConflict},
+		"query twice":            {query: "site=s1&site=s1", want: tenancy.CodeSiteConflict},
+		"header twice":           {header: []string{"s1", "s1"}, want: tenancy.CodeSiteConflict},
+		"empty in query":         {path: "s1", query: "site=", want: tenancy.CodeSiteMalformed},
+		"empty in header":        {path: "s1", header: []string{""}, want: tenancy.CodeSiteMalformed},
+		"list in header":         {header: []string{"s1,s1"}, want: tenancy.CodeSiteMalformed},
+		"semicolon":              {query: "site=s1;site=s2", want: tenancy.CodeSiteMalformed},
+		"bad escape":             {query: "site=%zz", want: tenancy.CodeSiteMalformed},
+		"traversal":              {path: "../s1", want: tenancy.CodeSiteMalformed},
+		"space":                  {query: "site=s1%20", want: tenancy.CodeSiteMalformed},
+		"newline":                {query: "site=s1%0a", want: tenancy.CodeSiteMalformed},
+		"65 characters":          {path: strings.Repeat("a", 65), want: tenancy.CodeSiteMalformed},
+		"64 characters, unknown": {path: strings.Repeat("a", 64), want: tenancy.CodeNotFound},
+		"membership down":        {path: "down", want: tenancy.CodeUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +195,7 @@ func TestClaimSources(t *testing.T) {
 				r.Header["X-Site"] = tt.header
 			}
 			grant, err := tenancy.Check[viewCalls](g, r)
-			require.Equal(t, tt.want, reason(err))
+			require.Equal(t, tt.want, code(err))
 			if tt.want == "" {
 				require.Equal(t, "s1", grant.Site())
 				return
@@ -200,7 +205,7 @@ func TestClaimSources(t *testing.T) {
 		})
 	}
 	_, err := tenancy.Check[viewCalls](g, &http.Request{Header: http.Header{"X-User": {"rob@a"}}})
-	require.Equal(t, tenancy.ReasonSiteRequired, reason(err), "nil fields must not panic")
+	require.Equal(t, tenancy.CodeSiteMissing, code(err), "nil fields must not panic")
 }
 
 // The default alphabet at each of its edges.
@@ -211,14 +216,24 @@ func TestDefaultSiteIDs(t *testing.T) {
 		r := request("rob@a", "/")
 		r.SetPathValue("site_id", id)
 		_, err := tenancy.Check[viewCalls](g, r)
-		require.Equal(t, tenancy.ReasonNotFound, reason(err), "%q can be an id", id)
+		require.Equal(t, tenancy.CodeNotFound, code(err), "%q can be an id", id)
 	}
 	for _, id := range []string{"`", "{", "@", "[", "/", ":", ".", " ", "\x00", "\x7f", "ü", "%"} {
 		r := request("rob@a", "/")
 		r.SetPathValue("site_id", id)
 		_, err := tenancy.Check[viewCalls](g, r)
-		require.Equal(t, tenancy.ReasonSiteMalformed, reason(err), "%q cannot be an id", id)
+		require.Equal(t, tenancy.CodeSiteMalformed, code(err), "%q cannot be an id", id)
 	}
+}
+
+// route is tenancy.Route without an error.
+func route[P tenancy.Permission](
+	t testing.TB, g *tenancy.Gate, h func(http.ResponseWriter, *http.Request, tenancy.Grant[P]),
+) http.Handler {
+	t.Helper()
+	handler, err := tenancy.Route(g, h)
+	require.NoError(t, err)
+	return handler
 }
 
 func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
@@ -229,11 +244,11 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 
 func TestUnknownAndForbiddenAreTheSame404(t *testing.T) {
 	t.Parallel()
-	var seen []tenancy.Decision
+	var seen []sallyport.Event
 	g := newGate(t, func(c *tenancy.Config) {
-		c.OnDecision = func(_ *http.Request, d tenancy.Decision) { seen = append(seen, d) }
+		c.OnEvent = func(_ context.Context, e sallyport.Event) { seen = append(seen, e) }
 	})
-	h := tenancy.Route(g, func(http.ResponseWriter, *http.Request, tenancy.Grant[sealCall]) {
+	h := route(t, g, func(http.ResponseWriter, *http.Request, tenancy.Grant[sealCall]) {
 		t.Error("the handler ran")
 	})
 	var answers []string
@@ -253,8 +268,8 @@ func TestUnknownAndForbiddenAreTheSame404(t *testing.T) {
 	require.Len(t, seen, 4, "one decision per request")
 	require.ErrorIs(t, seen[0].Err, tenancy.ErrNotMember, "the hook can tell them apart")
 	require.ErrorIs(t, seen[2].Err, tenancy.ErrForbidden)
-	require.Equal(t, "rob", seen[2].User)
-	require.Equal(t, "s1", seen[2].Site)
+	require.Equal(t, "rob", seen[2].Actor)
+	require.Equal(t, "s1", seen[2].Tenant)
 }
 
 func TestAnswers(t *testing.T) {
@@ -281,21 +296,23 @@ func TestAnswers(t *testing.T) {
 			`"code":"insufficient_user_authentication"`,
 		},
 		"cannot tell": {g, "broken", 503, "", `"code":"site_access_unavailable"`},
-		"zero gate":   {&tenancy.Gate{}, "ann@aa", 503, "", `"code":"site_access_unavailable"`},
-		"nil gate":    {none, "ann@aa", 503, "", `"code":"site_access_unavailable"`},
+		"zero gate":   {&tenancy.Gate{}, "ann@aa", 503, "", `"code":"tenancy_not_configured"`},
+		"nil gate":    {none, "ann@aa", 503, "", `"code":"tenancy_not_configured"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := serve(tenancy.Route(tt.gate, h), request(tt.user, "/?site=s1"))
+			guarded, err := tenancy.Route(tt.gate, h)
+			require.Equal(t, tt.gate == g, err == nil)
+			w := serve(guarded, request(tt.user, "/?site=s1"))
 			require.Equal(t, tt.status, w.Code)
 			require.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
 			require.Contains(t, w.Body.String(), tt.body)
 		})
 	}
-	w := serve(tenancy.Route(g, func(http.ResponseWriter, *http.Request, tenancy.Grant[viewCalls]) {
+	w := serve(route(t, g, func(http.ResponseWriter, *http.Request, tenancy.Grant[viewCalls]) {
 	}), request("ann@a", "/?site=s1"))
 	require.NotContains(t, w.Header().Get("WWW-Authenticate"), "max_age")
-	require.False(t, none.Allows(tenancy.RoleAdmin, "calls:view"))
+	require.False(t, none.Allows("admin", "calls:view"))
 }
 
 func TestStepUpAge(t *testing.T) {
@@ -303,18 +320,17 @@ func TestStepUpAge(t *testing.T) {
 	g := newGate(t, nil)
 	for name, tt := range map[string]struct {
 		age  time.Duration
-		want tenancy.Reason
+		want string
 	}{
 		"fresh": {time.Minute, ""}, "at the limit": {5 * time.Minute, ""},
-		"past it": {5*time.Minute + 1, tenancy.ReasonStepUp},
+		"past it": {5*time.Minute + 1, tenancy.CodeStepUp},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				who := tenancy.Principal{User: "ann", Level: 2, AuthTime: time.Now()}
+				who := sallyport.Principal{Kind: sallyport.KindUser, ID: "ann", Level: 2, AuthTime: time.Now()}
 				time.Sleep(tt.age)
-				claim := tenancy.NewClaim("s1")
-				_, err := tenancy.Authorize[eraseData](t.Context(), g, who, claim)
-				require.Equal(t, tt.want, reason(err))
+				_, err := tenancy.Authorize[eraseData](t.Context(), g, who, "s1")
+				require.Equal(t, tt.want, code(err))
 			})
 		})
 	}
@@ -323,22 +339,22 @@ func TestStepUpAge(t *testing.T) {
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)
-	rob := tenancy.Principal{User: "rob", Level: 1}
+	rob := sallyport.Principal{Kind: sallyport.KindUser, ID: "rob", Level: sallyport.AAL1}
 	for name, tt := range map[string]struct {
-		gate  *tenancy.Gate
-		who   tenancy.Principal
-		claim tenancy.Claim
-		want  tenancy.Reason
+		gate *tenancy.Gate
+		who  sallyport.Principal
+		site string
+		want string
 	}{
-		"granted":    {g, rob, tenancy.NewClaim("s1"), ""},
-		"nobody":     {g, tenancy.Principal{}, tenancy.NewClaim("s1"), tenancy.ReasonIdentityRequired},
-		"zero claim": {g, rob, tenancy.Claim{}, tenancy.ReasonSiteMalformed},
-		"zero gate":  {nil, rob, tenancy.NewClaim("s1"), tenancy.ReasonUnavailable},
+		"granted":   {g, rob, "s1", ""},
+		"nobody":    {g, sallyport.Principal{}, "s1", tenancy.CodeIdentityRequired},
+		"no site":   {g, rob, "", tenancy.CodeSiteMalformed},
+		"zero gate": {nil, rob, "s1", tenancy.CodeNotConfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			grant, err := tenancy.Authorize[viewCalls](t.Context(), tt.gate, tt.who, tt.claim)
-			require.Equal(t, tt.want, reason(err))
+			grant, err := tenancy.Authorize[viewCalls](t.Context(), tt.gate, tt.who, tt.site)
+			require.Equal(t, tt.want, code(err))
 			require.Equal(t, tt.want == "", grant.Check() == nil)
 		})
 	}
@@ -347,7 +363,7 @@ func TestAuthorize(t *testing.T) {
 func TestWrapAndFromContext(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)
-	h := tenancy.Wrap[viewCalls](g, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h, err := tenancy.Wrap[viewCalls](g, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		grant, ok := tenancy.FromContext[viewCalls](r.Context())
 		require.True(t, ok)
 		require.Equal(t, "s1", grant.Site())
@@ -355,6 +371,7 @@ func TestWrapAndFromContext(t *testing.T) {
 		require.False(t, ok, "a grant for one permission is not one for another")
 		w.WriteHeader(http.StatusTeapot)
 	}))
+	require.NoError(t, err)
 	require.Equal(t, http.StatusTeapot, serve(h, request("rob@a", "/?site=s1")).Code)
 	require.Equal(t, http.StatusNotFound, serve(h, request("eve@a", "/?site=s1")).Code)
 }

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/opsmantik/sallyport/internal/clock"
@@ -20,30 +21,39 @@ type Permission interface{ Permission() string }
 // by several goroutines, within the process and until it expires.
 type Grant[P Permission] struct {
 	// Without P among the fields, Grant[View] would convert to Grant[Delete].
-	_     [0]func(P)
-	proof *proof
+	_ [0]func(P)
+	unportable
+	proof proof
 }
 
-// proof is what a gate found. Code outside the package cannot make one.
+// proof is what a gate found. Code outside the package cannot make one that has a
+// member.
 type proof struct {
+	member     *member
 	permission string
-	user, site string
-	role       Role
-	made       time.Time
-	ttl        time.Duration
+	key        string // the API key that asked, or ""
 }
 
-// Check returns nil while the grant proves access, else ErrNoGrant or ErrExpired.
-func (g Grant[P]) Check() error { return g.proof.check() }
-
+// check returns nil while the proof is good.
 func (p *proof) check() error {
-	if p == nil {
+	switch m := p.member; {
+	case m == nil:
 		return ErrNoGrant
-	}
-	if clock.Elapsed(p.made, time.Now()) >= p.ttl {
+	case m.gone.Load(), m.epoch != m.gate.epoch.Load(),
+		clock.Elapsed(m.looked, time.Now()) >= m.gate.cfg.GrantTTL:
 		return ErrExpired
 	}
 	return nil
+}
+
+// Check returns nil while the grant proves access, else [ErrNoGrant] or
+// [ErrExpired]. A grant that package reflect or unsafe has turned into one for
+// another permission is none.
+func (g Grant[P]) Check() error {
+	if g.proof.permission != name[P]() {
+		return ErrNoGrant
+	}
+	return g.proof.check()
 }
 
 // Site returns the site, or "", which is no site, when Check fails.
@@ -51,15 +61,25 @@ func (g Grant[P]) Site() string {
 	if g.Check() != nil {
 		return ""
 	}
-	return g.proof.site
+	return g.proof.member.site
 }
 
-// User returns the user, or "" when Check fails.
+// User returns the user, or "" when Check fails. For an API key it is the user it
+// acts for.
 func (g Grant[P]) User() string {
 	if g.Check() != nil {
 		return ""
 	}
-	return g.proof.user
+	return g.proof.member.user
+}
+
+// Key returns the id of the API key that the user acts with, or "" for none, and
+// when Check fails.
+func (g Grant[P]) Key() string {
+	if g.Check() != nil {
+		return ""
+	}
+	return g.proof.key
 }
 
 // Role returns the role of the user on the site, or "" when Check fails.
@@ -67,7 +87,15 @@ func (g Grant[P]) Role() Role {
 	if g.Check() != nil {
 		return ""
 	}
-	return g.proof.role
+	return g.proof.member.role
+}
+
+// Scope returns what the grant's holder may pass to a store.
+func (g Grant[P]) Scope() Scope {
+	if g.proof.permission != name[P]() {
+		return Scope{}
+	}
+	return Scope{proof: g.proof}
 }
 
 // String names neither user nor site.
@@ -78,23 +106,32 @@ func (g Grant[P]) String() string {
 	return "[grant " + g.proof.permission + "]"
 }
 
-// A grant that can be written down can be read back by somebody else. Text covers
-// JSON, XML, YAML and slog; binary covers gob.
+// unportable keeps a grant in the process: what can be written down can be read back
+// by somebody else. Text covers JSON, XML, YAML and slog; binary covers gob.
+type unportable struct{}
+
+var errNotPortable = errors.New("tenancy: a grant cannot leave the process")
 
 // MarshalText refuses.
-func (Grant[P]) MarshalText() ([]byte, error) { return nil, ErrNotPortable }
+func (unportable) MarshalText() ([]byte, error) { return nil, errNotPortable }
 
 // UnmarshalText refuses.
-func (*Grant[P]) UnmarshalText([]byte) error { return ErrNotPortable }
+func (*unportable) UnmarshalText([]byte) error { return errNotPortable }
 
 // MarshalBinary refuses.
-func (Grant[P]) MarshalBinary() ([]byte, error) { return nil, ErrNotPortable }
+func (unportable) MarshalBinary() ([]byte, error) { return nil, errNotPortable }
 
 // UnmarshalBinary refuses.
-func (*Grant[P]) UnmarshalBinary([]byte) error { return ErrNotPortable }
+func (*unportable) UnmarshalBinary([]byte) error { return errNotPortable }
 
-// name returns the name of P; "" for an interface, which has no zero value to ask.
-func name[P Permission]() string {
+// name returns the name of P; "" for an interface or a pointer, which have no zero
+// value to ask.
+func name[P Permission]() (permission string) {
+	defer func() {
+		if recover() != nil {
+			permission = ""
+		}
+	}()
 	var p P
 	if any(p) == nil {
 		return ""

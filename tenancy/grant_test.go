@@ -33,7 +33,7 @@ func TestGrantIsUnforgeable(t *testing.T) {
 	}
 	// An interface as the permission has no name, and gets nothing.
 	_, err := tenancy.Check[tenancy.Permission](newGate(t, nil), request("ann@aa", "/?site=s1"))
-	require.Equal(t, tenancy.ReasonNotFound, reason(err))
+	require.Equal(t, tenancy.CodeNotFound, code(err))
 }
 
 func TestGrantDoesNotTravel(t *testing.T) {
@@ -42,12 +42,12 @@ func TestGrantDoesNotTravel(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "[grant calls:view]", fmt.Sprint(grant))
 	_, err = json.Marshal(map[string]any{"g": grant})
-	require.ErrorIs(t, err, tenancy.ErrNotPortable)
+	require.ErrorContains(t, err, errNotPortable)
 	_, err = xml.Marshal(grant)
-	require.ErrorIs(t, err, tenancy.ErrNotPortable)
-	require.ErrorIs(t, gob.NewEncoder(&bytes.Buffer{}).Encode(grant), tenancy.ErrNotPortable)
-	require.ErrorIs(t, json.Unmarshal([]byte(`"x"`), &grant), tenancy.ErrNotPortable)
-	require.ErrorIs(t, grant.UnmarshalBinary(nil), tenancy.ErrNotPortable)
+	require.ErrorContains(t, err, errNotPortable)
+	require.ErrorContains(t, gob.NewEncoder(&bytes.Buffer{}).Encode(grant), errNotPortable)
+	require.ErrorContains(t, json.Unmarshal([]byte(`"x"`), &grant), errNotPortable)
+	require.ErrorContains(t, grant.UnmarshalBinary(nil), errNotPortable)
 }
 
 func TestGrantExpires(t *testing.T) {
@@ -63,20 +63,15 @@ func TestGrantExpires(t *testing.T) {
 	})
 }
 
-func TestClaimHidesItsID(t *testing.T) {
-	t.Parallel()
-	claim := tenancy.NewClaim("s1")
-	for _, verb := range []string{"%v", "%s", "%+v", "%#v", "%q"} {
-		require.NotContains(t, fmt.Sprintf(verb, claim), "s1", verb)
-	}
-}
+// errNotPortable is what every encoder says.
+const errNotPortable = "tenancy: a grant cannot leave the process"
 
 func TestReview(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, newGate(t, nil).Review(&out, []tenancy.Membership{
-		{User: "rob", Site: "s2", Role: tenancy.RoleRep},
-		{User: "=cmd()", Site: "s1", Role: tenancy.RoleManager},
+		{User: "rob", Site: "s2", Role: "rep"},
+		{User: "=cmd()", Site: "s1", Role: "manager"},
 		{User: "odd", Site: "s1", Role: "intern"},
 	}))
 	require.Equal(t, `site,user,role,known_role,permissions
@@ -107,8 +102,8 @@ func TestScope(t *testing.T) {
 		require.Equal(t, "[scope]", fmt.Sprint(scope))
 		require.Equal(t, time.Now().Add(time.Minute), scope.Expires())
 		_, err = json.Marshal(scope)
-		require.ErrorIs(t, err, tenancy.ErrNotPortable)
-		require.ErrorIs(t, gob.NewEncoder(&bytes.Buffer{}).Encode(scope), tenancy.ErrNotPortable)
+		require.ErrorContains(t, err, errNotPortable)
+		require.ErrorContains(t, gob.NewEncoder(&bytes.Buffer{}).Encode(scope), errNotPortable)
 		time.Sleep(time.Minute)
 		require.ErrorIs(t, scope.Check(), tenancy.ErrExpired)
 		require.Empty(t, scope.Site()+scope.User())

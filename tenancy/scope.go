@@ -11,14 +11,12 @@ import "time"
 // A store calls Check, or takes Site for what it is: "" once the grant has expired.
 // "" must match no row.
 type Scope struct {
-	_     [0]func() // not comparable: two scopes of one site are two proofs
-	proof *proof
+	_ [0]func() // not comparable: two scopes of one site are two proofs
+	unportable
+	proof proof
 }
 
-// Scope returns what the grant's holder may pass to a store.
-func (g Grant[P]) Scope() Scope { return Scope{proof: g.proof} }
-
-// Check returns nil while the scope is good, else ErrNoGrant or ErrExpired.
+// Check returns nil while the scope is good, else [ErrNoGrant] or [ErrExpired].
 func (s Scope) Check() error { return s.proof.check() }
 
 // Site returns the site, or "", which is no site, when Check fails.
@@ -26,7 +24,7 @@ func (s Scope) Site() string {
 	if s.Check() != nil {
 		return ""
 	}
-	return s.proof.site
+	return s.proof.member.site
 }
 
 // User returns the user, or "" when Check fails.
@@ -34,16 +32,25 @@ func (s Scope) User() string {
 	if s.Check() != nil {
 		return ""
 	}
-	return s.proof.user
+	return s.proof.member.user
 }
 
-// Expires returns when the scope ends: the zero time for the zero Scope. A seal or
-// a token made of the scope must not live longer.
+// Key returns the id of the API key that the user acts with, or "" for none, and
+// when Check fails.
+func (s Scope) Key() string {
+	if s.Check() != nil {
+		return ""
+	}
+	return s.proof.key
+}
+
+// Expires returns when the scope ends at the latest: the zero time for the zero
+// Scope. A seal or a token made of the scope must not live longer.
 func (s Scope) Expires() time.Time {
-	if s.proof == nil {
+	if s.proof.member == nil {
 		return time.Time{}
 	}
-	return s.proof.made.Add(s.proof.ttl)
+	return s.proof.member.looked.Add(s.proof.member.gate.cfg.GrantTTL)
 }
 
 // String names neither user nor site.
@@ -53,15 +60,3 @@ func (s Scope) String() string {
 	}
 	return "[scope]"
 }
-
-// MarshalText refuses: a scope that can be written down can be read back by others.
-func (Scope) MarshalText() ([]byte, error) { return nil, ErrNotPortable }
-
-// UnmarshalText refuses.
-func (*Scope) UnmarshalText([]byte) error { return ErrNotPortable }
-
-// MarshalBinary refuses.
-func (Scope) MarshalBinary() ([]byte, error) { return nil, ErrNotPortable }
-
-// UnmarshalBinary refuses.
-func (*Scope) UnmarshalBinary([]byte) error { return ErrNotPortable }

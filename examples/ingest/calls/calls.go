@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/tenancy"
@@ -45,17 +46,18 @@ func (Undo) Permission() string { return "calls:undo" }
 // Permission names the permission.
 func (ViewAudit) Permission() string { return "audit:view" }
 
-// Roles is the permission table: nothing is inherited.
-func Roles() map[tenancy.Role][]string {
+// Roles is the permission table: nothing is inherited. Who administers needs a
+// second factor, which is what a row without a level says.
+func Roles() map[tenancy.Role]tenancy.Rights {
 	manager := []string{
 		View{}.Permission(), Seal{}.Permission(), Junk{}.Permission(), Undo{}.Permission(),
 	}
 	admin := append([]string{ViewAudit{}.Permission()}, manager...)
-	return map[tenancy.Role][]string{
-		tenancy.RoleSuperadmin: admin,
-		tenancy.RoleAdmin:      admin,
-		tenancy.RoleManager:    manager,
-		tenancy.RoleRep:        {View{}.Permission()},
+	return map[tenancy.Role]tenancy.Rights{
+		"superadmin": {Permissions: admin},
+		"admin":      {Permissions: admin},
+		"manager":    {Permissions: manager, Level: sallyport.AAL1},
+		"rep":        {Permissions: []string{View{}.Permission()}, Level: sallyport.AAL1},
 	}
 }
 

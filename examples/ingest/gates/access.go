@@ -31,14 +31,8 @@ func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
 			}
 			return role, nil
 		},
-		Roles: calls.Roles(),
-		OnDecision: func(r *http.Request, d tenancy.Decision) {
-			e := sallyport.Event{Gate: "tenancy", Code: string(d.Reason), Request: r}
-			if e.Code == "" {
-				e.Allowed, e.Code = true, "access_granted"
-			}
-			cfg.OnEvent(r.Context(), e)
-		},
+		Roles:   calls.Roles(),
+		OnEvent: cfg.OnEvent,
 	})
 }
 
@@ -66,26 +60,27 @@ func rolesBySite(s *settings.Settings) map[string]map[string]tenancy.Role {
 // it anyway, with a challenge that says so.
 func newIdentify(
 	s *settings.Settings, current *account.Sessions,
-) func(*http.Request) (tenancy.Principal, error) {
+) func(*http.Request) (sallyport.Principal, error) {
 	enrolled := map[string]bool{} // and not asked by the gate itself
+	table := calls.Roles()
 	for _, user := range s.Users {
-		role := tenancy.Role(user.Role)
-		asked := role == tenancy.RoleAdmin || role == tenancy.RoleSuperadmin
+		asked := table[tenancy.Role(user.Role)].Level != sallyport.AAL1
 		enrolled[user.ID] = user.TOTPSecret != "" && !asked
 	}
-	return func(r *http.Request) (tenancy.Principal, error) {
+	return func(r *http.Request) (sallyport.Principal, error) {
 		session, err := current.Check(r)
 		if errors.Is(err, sessions.ErrNoSession) {
-			return tenancy.Principal{}, tenancy.ErrUnauthenticated
+			return sallyport.Principal{}, tenancy.ErrUnauthenticated
 		}
 		if err != nil {
-			return tenancy.Principal{}, err
+			return sallyport.Principal{}, err
 		}
 		if enrolled[session.User] && session.Level < sallyport.AAL2 {
-			return tenancy.Principal{}, tenancy.ErrUnauthenticated
+			return sallyport.Principal{}, tenancy.ErrUnauthenticated
 		}
-		return tenancy.Principal{
-			User: session.User, Level: int(session.Level), AuthTime: session.AuthTime,
+		return sallyport.Principal{
+			Kind: sallyport.KindUser, ID: session.User,
+			Level: session.Level, AuthTime: session.AuthTime,
 		}, nil
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,13 +49,14 @@ func (srv *Server) routes() (http.Handler, error) {
 	public("GET /auth/sessions", people.List, g.Sessions.Wrap)
 	public("DELETE /auth/sessions/{id}", people.End, g.Sessions.Wrap)
 
+	var problems []error
 	session := gates.Gate(g.Sessions.Load)
-	handle("GET /api/sites/{site_id}/calls", tenancy.Route(g.Access, admin.List), session)
-	handle("GET /api/sites/{site_id}/events", tenancy.Route(g.Access, admin.Events), session)
-	handle("GET /api/audit", tenancy.Route(g.Access, admin.Audit), session)
-	handle("POST /api/calls/{id}/seal", tenancy.Route(g.Access, admin.Seal), session)
-	handle("POST /api/calls/{id}/junk", tenancy.Route(g.Access, admin.Junk), session)
-	handle("POST /api/calls/{id}/undo", tenancy.Route(g.Access, admin.Undo), session)
+	handle("GET /api/sites/{site_id}/calls", onSite(&problems, g.Access, admin.List), session)
+	handle("GET /api/sites/{site_id}/events", onSite(&problems, g.Access, admin.Events), session)
+	handle("GET /api/audit", onSite(&problems, g.Access, admin.Audit), session)
+	handle("POST /api/calls/{id}/seal", onSite(&problems, g.Access, admin.Seal), session)
+	handle("POST /api/calls/{id}/junk", onSite(&problems, g.Access, admin.Junk), session)
+	handle("POST /api/calls/{id}/undo", onSite(&problems, g.Access, admin.Undo), session)
 
 	// The queue's deliveries come in bursts from one address, and are refused
 	// by their signature before a byte of the body is read.
@@ -65,7 +67,19 @@ func (srv *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", srv.readyz)
 	mux.HandleFunc("/", notFound)
-	return gates.Harden(log, srv.cfg.Settings.TLSCertFile != "", g.Origin.Wrap(mux)), nil
+	handler := gates.Harden(log, srv.cfg.Settings.TLSCertFile != "", g.Origin.Wrap(mux))
+	return handler, errors.Join(problems...)
+}
+
+// onSite guards a handler of one site's data. A permission that no role has is a
+// problem, not a route that refuses everybody.
+func onSite[P tenancy.Permission](
+	problems *[]error, g *tenancy.Gate,
+	h func(http.ResponseWriter, *http.Request, tenancy.Grant[P]),
+) http.Handler {
+	guarded, err := tenancy.Route(g, h)
+	*problems = append(*problems, err)
+	return guarded
 }
 
 func (srv *Server) newIntake() (*intake.Intake, error) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -19,16 +20,18 @@ type ViewCalls struct{}
 func (ViewCalls) Permission() string { return "calls:view" }
 
 var members = map[[2]string]tenancy.Role{
-	{"ada", "shop"}: tenancy.RoleManager,
+	{"ada", "shop"}: "manager",
 }
 
 func newHandler() (http.Handler, error) {
 	gate, err := tenancy.New(tenancy.Config{
-		Identify: func(r *http.Request) (tenancy.Principal, error) {
+		Identify: func(r *http.Request) (sallyport.Principal, error) {
 			if r.Header.Get("X-User") == "" {
-				return tenancy.Principal{}, tenancy.ErrUnauthenticated
+				return sallyport.Principal{}, tenancy.ErrUnauthenticated
 			}
-			return tenancy.Principal{User: r.Header.Get("X-User"), Level: 1, AuthTime: time.Now()}, nil
+			return sallyport.Principal{
+				Kind: sallyport.KindUser, ID: r.Header.Get("X-User"), Level: sallyport.AAL1,
+			}, nil
 		},
 		Sources: []tenancy.Source{tenancy.FromPath("site_id")},
 		Member: func(_ context.Context, user, site string) (tenancy.Role, error) {
@@ -38,14 +41,20 @@ func newHandler() (http.Handler, error) {
 			}
 			return role, nil
 		},
-		Roles: map[tenancy.Role][]string{tenancy.RoleManager: {"calls:view"}},
+		Roles: map[tenancy.Role]tenancy.Rights{
+			"manager": {Permissions: []string{"calls:view"}, Level: sallyport.AAL1},
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
 	// A handler that forgets the check does not compile: it needs the grant.
-	mux.Handle("GET /sites/{site_id}/calls", tenancy.Route(gate, listCalls))
+	list, err := tenancy.Route(gate, listCalls)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /sites/{site_id}/calls", list)
 	return mux, nil
 }
 

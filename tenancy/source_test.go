@@ -29,22 +29,22 @@ func TestLookupSource(t *testing.T) {
 			tenancy.FromQuery("site"),
 		}
 	})
-	for target, want := range map[string]tenancy.Reason{
-		"/?call=1": "", "/?call=1&site=s1": "", "/?call=1&site=s2": tenancy.ReasonNotFound,
-		"/?call=2": tenancy.ReasonNotFound, "/?call=3": tenancy.ReasonUnavailable,
-		"/?call=4&site=s1": tenancy.ReasonNotFound,
+	for target, want := range map[string]string{
+		"/?call=1": "", "/?call=1&site=s1": "", "/?call=1&site=s2": tenancy.CodeNotFound,
+		"/?call=2": tenancy.CodeNotFound, "/?call=3": tenancy.CodeUnavailable,
+		"/?call=4&site=s1": tenancy.CodeNotFound,
 	} {
 		_, err := tenancy.Check[viewCalls](g, request("rob@a", target))
-		require.Equal(t, want, reason(err), target)
-		if want == tenancy.ReasonNotFound {
+		require.Equal(t, want, code(err), target)
+		if want == tenancy.CodeNotFound {
 			require.ErrorIs(t, err, tenancy.ErrNotMember, target)
 		}
 	}
 	calls = 0
 	_, err := tenancy.Check[viewCalls](g, request("", "/?call=1"))
-	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
+	require.Equal(t, tenancy.CodeIdentityRequired, code(err))
 	_, err = tenancy.Check[viewCalls](g, request("@aa", "/?call=1")) // no user, no error
-	require.Equal(t, tenancy.ReasonIdentityRequired, reason(err))
+	require.Equal(t, tenancy.CodeIdentityRequired, code(err))
 	require.Zero(t, calls, "strangers must not cause lookups")
 }
 
@@ -63,7 +63,7 @@ func TestForeignObjectsLookLikeNone(t *testing.T) {
 		"lookup first": {find, query}, "lookup last": {query, find},
 	} {
 		g := newGate(t, func(c *tenancy.Config) { c.Sources = sources })
-		h := tenancy.Route(g, func(http.ResponseWriter, *http.Request, tenancy.Grant[viewCalls]) {
+		h := route(t, g, func(http.ResponseWriter, *http.Request, tenancy.Grant[viewCalls]) {
 			t.Error("the handler ran")
 		})
 		for _, rest := range []string{"", "&site=s1", "&site=s2", "&site=!", "&site=s1&site=s1"} {
