@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/stretchr/testify/require"
 )
@@ -53,7 +54,7 @@ func TestNewOriginProblems(t *testing.T) {
 		"https://[1::2:0:0:0:3]":          "is not an origin",
 		"https://example.*":               "an asterisk stands for whole leading labels",
 		"https://a*.example.com":          "an asterisk stands for whole leading labels",
-		"https://app.example.com:*":       "an asterisk stands for whole leading labels",
+		"https://app.example.com:*":       "any port is for loopback only",
 		"https://*.*.example.com":         "an asterisk stands for whole leading labels",
 		"https://a.*.example.com":         "an asterisk stands for whole leading labels",
 		"https://*":                       "an asterisk stands for whole leading labels",
@@ -74,7 +75,7 @@ func TestNewOriginProblems(t *testing.T) {
 		t.Run(entry, func(t *testing.T) {
 			t.Parallel()
 			_, err := cors.New(cors.Config{
-				Origins: []string{secure, entry},
+				Origins: []string{secure, entry}, OwnOrigins: none,
 				PublicSuffix: func(domain string) (string, bool) {
 					if domain == "github.io" {
 						return domain, false
@@ -87,9 +88,10 @@ func TestNewOriginProblems(t *testing.T) {
 			})
 			problems := problemsOf(t, err)
 			require.Len(t, problems, 1)
-			require.Equal(t, "Origins", problems[0].Field)
+			require.Equal(t, "Origins[1]", problems[0].Field)
+			require.NotEmpty(t, problems[0].Code)
 			require.Equal(t, entry, problems[0].Value)
-			require.Contains(t, problems[0].Reason, want)
+			require.Contains(t, problems[0].Fix, want)
 		})
 	}
 }
@@ -104,7 +106,7 @@ func TestPasswordsStayOutOfErrors(t *testing.T) {
 		"@a.test":                            "...@a.test",
 		"https://@a.test":                    "https://...@a.test",
 	} {
-		_, err := cors.New(cors.Config{Origins: []string{entry}})
+		_, err := cors.New(cors.Config{Origins: []string{entry}, OwnOrigins: none})
 		require.NotContains(t, err.Error(), "hunter2")
 		require.Equal(t, want, problemsOf(t, err)[0].Value)
 		t.Setenv("ALLOWED_ORIGINS", entry)
@@ -116,17 +118,14 @@ func TestPasswordsStayOutOfErrors(t *testing.T) {
 }
 
 // problemsOf unpacks what New and FromEnv join.
-func problemsOf(t testing.TB, err error) []*cors.ConfigError {
+func problemsOf(t testing.TB, err error) []*sallyport.ConfigError {
 	t.Helper()
 	require.Error(t, err)
-	if problem, ok := errors.AsType[*cors.ConfigError](err); ok && error(problem) == err {
-		return []*cors.ConfigError{problem}
-	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	require.True(t, ok, "not joined: %v", err)
-	var all []*cors.ConfigError
+	var all []*sallyport.ConfigError
 	for _, err := range joined.Unwrap() {
-		problem, ok := errors.AsType[*cors.ConfigError](err)
+		problem, ok := errors.AsType[*sallyport.ConfigError](err)
 		require.True(t, ok, "not a ConfigError: %v", err)
 		all = append(all, problem)
 	}
@@ -148,16 +147,21 @@ func TestNewFieldProblems(t *testing.T) {
 		cfg  cors.Config
 		want string
 	}{
-		"nothing": {cors.Config{}, "cors: Origins: is empty, and so are OwnOrigins and Tenant"},
+		"nothing":        {cors.Config{}, "cors: Origins: is empty, and so are OwnOrigins and Tenant"},
+		"no own origins": {cors.Config{Origins: app}, "cors: OwnOrigins: is empty; list where browsers"},
+		"none among others": {
+			cors.Config{Origins: app, OwnOrigins: []string{"none", "https://a.test"}},
+			`cors: OwnOrigins[0]: "none": has no scheme`,
+		},
 		"empty lists": {
-			cors.Config{Origins: []string{}, OwnOrigins: []string{}, Tenants: map[string][]string{}},
+			cors.Config{Origins: []string{}, OwnOrigins: none, Tenants: map[string][]string{}},
 			"cors: Origins: is empty",
 		},
 		"any with credentials": {
 			cors.Config{Origins: []string{"*"}, Credentials: true},
 			"cors: Credentials: any site could act as its visitors",
 		},
-		"any own origin":   {cors.Config{OwnOrigins: []string{"*"}}, `cors: OwnOrigins: "*": "*" is not`},
+		"any own origin":   {cors.Config{OwnOrigins: []string{"*"}}, `cors: OwnOrigins[0]: "*": "*" is not`},
 		"insecure own":     {cors.Config{OwnOrigins: []string{"http://a.test"}}, `"http://a.test"`},
 		"duplicate":        {cors.Config{Origins: append(app, app...)}, "is listed twice"},
 		"pattern, no list": {cors.Config{Origins: []string{"https://*.a.test"}}, "needs PublicSuffix"},
@@ -174,15 +178,15 @@ func TestNewFieldProblems(t *testing.T) {
 		},
 		"tenant's entry": {
 			cors.Config{Tenant: tenant, Tenants: map[string][]string{"a\n": {"null"}}},
-			`cors: Tenants["a\n"]: "null": every sandboxed`,
+			`cors: Tenants["a\n"][0]: "null": every sandboxed`,
 		},
 		"tenant's star": {
 			cors.Config{Tenant: tenant, Tenants: map[string][]string{"a": {"*"}}},
-			`cors: Tenants["a"]: "*"`,
+			`cors: Tenants["a"][0]: "*"`,
 		},
 		"tenant beyond the list": {
 			cors.Config{Origins: app, Tenants: map[string][]string{"a": {"https://b.test"}}},
-			`cors: Tenants["a"]: "https://b.test": is not covered by Origins`,
+			`cors: Tenants["a"][0]: "https://b.test": is not covered by Origins`,
 		},
 		"tenant's pattern beyond the list": {
 			cors.Config{
@@ -231,6 +235,9 @@ func TestNewFieldProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if test.cfg.OwnOrigins == nil && name != "no own origins" {
+				test.cfg.OwnOrigins = none
+			}
 			gate, err := cors.New(test.cfg)
 			require.Len(t, problemsOf(t, err), 1, "%v", err)
 			require.ErrorContains(t, err, test.want)
@@ -258,8 +265,8 @@ func TestNewAllProblems(t *testing.T) {
 		fields = append(fields, problem.Field)
 	}
 	require.Equal(t, []string{
-		"Origins", "Origins", "OwnOrigins", `Tenants["a"]`, `Tenants["b"]`,
-		"Methods", "RequestHeaders", "ExposedHeaders", "MaxAge", "PreflightStatus", "NoOrigin",
+		"Origins[0]", "Origins[1]", "OwnOrigins[0]", `Tenants["a"][0]`, `Tenants["b"][0]`,
+		"Methods[0]", "RequestHeaders[0]", "ExposedHeaders[0]", "MaxAge", "PreflightStatus", "NoOrigin",
 	}, fields)
 }
 
@@ -307,8 +314,7 @@ func TestNewAccepts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := cors.New(cfg)
-			require.NoError(t, err)
+			newGate(t, cfg)
 		})
 	}
 }
@@ -322,8 +328,7 @@ func TestNewCopies(t *testing.T) {
 		RequestHeaders: []string{"X-A"},
 		Tenants:        map[string][]string{"t": {"https://app.example.com"}},
 	}
-	gate, err := cors.New(cfg)
-	require.NoError(t, err)
+	gate := newGate(t, cfg)
 	cfg.Origins[0], cfg.Methods[0], cfg.RequestHeaders[0] = "https://evil.test", "DELETE", "X-B"
 	cfg.Tenants["t"][0] = "https://evil.test"
 	cfg.Tenants["u"] = []string{"https://evil.test"}
@@ -332,11 +337,11 @@ func TestNewCopies(t *testing.T) {
 		config: "plain", method: "OPTIONS", origin: "https://app.example.com", site: "cross-site",
 		extra: "acrm=PUT;acrh=x-a",
 	}
-	require.True(t, gate.Check(row.request()).Allowed)
+	require.True(t, check(gate, row.request()).Allowed)
 	row.origin = "https://evil.test"
-	require.False(t, gate.Check(row.request()).Allowed)
-	require.False(t, gate.TenantAllows("t", "https://evil.test"))
-	require.False(t, gate.TenantAllows("u", "https://evil.test"))
+	require.False(t, check(gate, row.request()).Allowed)
+	require.Error(t, gate.CheckTenant(newRequest("POST", "Origin", evil), "t"))
+	require.Error(t, gate.CheckTenant(newRequest("POST", "Origin", evil), "u"))
 }
 
 func TestFromEnv(t *testing.T) {

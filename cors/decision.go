@@ -2,105 +2,138 @@ package cors
 
 import "net/http"
 
-// Decision is what the gate makes of one request. Reason says why; what happens
-// depends on the booleans too: a listed origin's preflight is answered, its
-// request is passed on, and ReportOnly passes on what is refused.
+// Decision is what the gate makes of one request. The code says why; what
+// happens depends on the booleans too: Wrap answers the preflight of a listed
+// origin, passes its request on, and with ReportOnly passes everything on.
 type Decision struct {
 	Allowed    bool   // the rules allow it
-	Preflight  bool   // it is a preflight, which the gate answers if allowed
-	ReportOnly bool   // if not Allowed, the handler runs nevertheless
-	Reason     Reason // why, for either outcome
+	Preflight  bool   // it is a preflight: Wrap answers it, and the handler does not run
+	ReportOnly bool   // Config.ReportOnly: nothing is refused or answered, whatever Allowed says
+	Code       string // why, for either outcome: one of the Code constants
 
-	share  bool   // the page at origin may read the response
+	share  bool   // the page may read the response
 	origin string // the Origin header, if there is exactly one
 	detail string // the header value that decided, as the client sent it
+	tenant string // what Config.Tenant said, or CheckTenant asked about
 }
 
-// decide is the whole of the rules, in order.
-func (p *policy) decide(r *http.Request) Decision {
-	d := Decision{ReportOnly: p.ReportOnly}
+// decide applies the rules of the package documentation, in their order.
+func (p *policy) decide(r *http.Request, d *Decision) {
+	if p.begin(r, d); d.Code != "" {
+		return
+	}
+	methods := askedMethods(r)
+	d.Code, d.tenant = p.withOrigin(r, d.origin, len(methods) > 0)
+	d.Preflight = len(methods) > 0 && d.Code != CodeSameOrigin
+	if d.Preflight && d.Code == CodeOriginListed {
+		d.Code, d.detail = p.preflight(methods, r.Header["Access-Control-Request-Headers"])
+	}
+	d.share = d.Code == CodeOriginListed
+	d.Allowed = d.share || d.Code == CodeSameOrigin
+}
+
+// decideTenant answers the second question about a request: is its origin in
+// this tenant's own list?
+func (p *policy) decideTenant(r *http.Request, tenant string, d *Decision) {
+	d.tenant = tenant
+	if p.begin(r, d); d.Code != "" {
+		return
+	}
+	d.Code = CodeTenantOriginNotListed
+	o, ok := parseOrigin(d.origin)
+	list := p.tenants[tenant]
+	if d.Allowed = ok && (list.lists(d.origin) || list.matches(o)); d.Allowed {
+		d.Code = CodeTenantOriginListed
+	}
+}
+
+// begin decides what has no origin to look up: rules 1 and 2. Otherwise the
+// Decision has no code yet.
+func (p *policy) begin(r *http.Request, d *Decision) {
+	d.ReportOnly = p.ReportOnly
 	switch origins := r.Header["Origin"]; len(origins) {
 	case 0:
-		d.Reason = p.withoutOrigin(r)
-		d.Allowed = d.Reason == ReasonNoOrigin
-		return d
+		d.Code = p.withoutOrigin(r)
+		d.Allowed = d.Code == CodeNoOrigin
+		// Public data says so to everybody: caches keep one answer for all.
+		d.share = d.Allowed && p.listed.any
 	case 1:
 		d.origin, d.detail = origins[0], origins[0]
 	default:
-		d.Reason = ReasonOriginRepeated
-		return d
+		d.Code = CodeOriginRepeated
 	}
-	methods := askedMethods(r)
-	d.Reason = p.withOrigin(r, d.origin, len(methods) > 0)
-	d.Preflight = len(methods) > 0 && d.Reason != ReasonSameOrigin
-	if d.Preflight && d.Reason == ReasonOriginListed {
-		d.Reason, d.detail = p.preflight(methods, r.Header["Access-Control-Request-Headers"])
-	}
-	d.share = d.Reason == ReasonOriginListed
-	d.Allowed = d.share || d.Reason == ReasonSameOrigin
-	return d
 }
 
-// withOrigin applies rules 3 to 6 of the package documentation. What costs
-// most comes last: most requests end at the first lookup.
-func (p *policy) withOrigin(r *http.Request, s string, preflight bool) Reason {
+// withOrigin applies rules 3 to 6. What costs most comes last: most requests
+// end at the first lookup.
+func (p *policy) withOrigin(r *http.Request, s string, preflight bool) (code, tenant string) {
 	if len(s) > maxOriginLen {
-		return ReasonOriginMalformed // before anything hashes it
+		return CodeOriginMalformed, "" // before anything hashes it
 	}
 	if p.listed.lists(s) {
-		return ReasonOriginListed
+		return CodeOriginListed, ""
 	}
-	var tenant originSet
+	var extra originSet
 	if p.Tenant != nil {
-		tenant = p.tenants[p.Tenant(r)]
+		tenant = p.Tenant(r)
+		extra = p.tenants[tenant]
 	}
-	if tenant.lists(s) {
-		return ReasonOriginListed
+	if extra.lists(s) {
+		return CodeOriginListed, tenant
 	}
+	return p.unlisted(r, s, extra, preflight), tenant
+}
+
+// unlisted decides on an origin that no list has word for word.
+func (p *policy) unlisted(r *http.Request, s string, extra originSet, preflight bool) string {
 	sameOrigin := fetchSite(r.Header) == "same-origin"
 	if s == "null" {
-		// A page with no-referrer sends this to its own origin (Fetch
-		// standard, section 3.2); so does a sandboxed stranger, but then the
-		// browser calls the request cross-site.
-		if sameOrigin {
-			return ReasonSameOrigin
+		switch {
+		case p.listed.any:
+			return CodeOriginListed
+		case sameOrigin:
+			// A page with no-referrer sends this to its own origin
+			// (https://fetch.spec.whatwg.org/#append-a-request-origin-header); so
+			// does a stranger in a sandbox, but the browser calls that cross-site.
+			return CodeSameOrigin
 		}
-		return ReasonOriginNull
+		return CodeOriginNull
 	}
 	o, ok := parseOrigin(s)
 	switch {
 	case !ok:
-		return ReasonOriginMalformed
-	case p.listed.matches(o) || tenant.matches(o):
-		return ReasonOriginListed
+		return CodeOriginMalformed
+	case p.listed.matches(o) || extra.matches(o):
+		return CodeOriginListed
 	case sameOrigin:
-		return ReasonSameOrigin
+		return CodeSameOrigin
 	case preflight:
 		// Preflights are for cross-origin requests only: a page on one of
 		// several own origins that calls another needs an entry in Origins.
-		return ReasonOriginNotListed
+		return CodeOriginNotListed
 	case p.own.lists(s) || p.own.matches(o):
-		return ReasonSameOrigin
+		return CodeSameOrigin
 	}
-	return ReasonOriginNotListed
+	return CodeOriginNotListed
 }
 
 // withoutOrigin applies rule 1. Browsers send Origin with everything but
-// navigations by GET, same-origin GET and HEAD, and no-cors GET (Fetch
-// standard, section 3.2), so what is left here is those and other programs.
-func (p *policy) withoutOrigin(r *http.Request) Reason {
+// navigations by GET, same-origin GET and HEAD, and no-cors GET
+// (https://fetch.spec.whatwg.org/#append-a-request-origin-header), so what is
+// left here is those and other programs.
+func (p *policy) withoutOrigin(r *http.Request) string {
 	site := fetchSite(r.Header)
 	inside := site == "same-origin" || site == "none"
-	if p.ResourceIsolation && site != "" && !inside && !isNavigation(r) {
-		return ReasonCrossSite
+	if p.isolate && site != "" && !inside && !isNavigation(r) {
+		return CodeCrossSite
 	}
 	if p.NoOrigin == NoOriginPass {
-		return ReasonNoOrigin
+		return CodeNoOrigin
 	}
 	if p.NoOrigin == NoOriginRefuse || !inside && !isSafe(r.Method) {
-		return ReasonOriginMissing
+		return CodeOriginMissing
 	}
-	return ReasonNoOrigin
+	return CodeNoOrigin
 }
 
 // isSafe leaves out TRACE, which browsers refuse to send.
@@ -116,8 +149,9 @@ func isNavigation(r *http.Request) bool {
 		dest != "object" && dest != "embed"
 }
 
-// fetchSite returns Sec-Fetch-Site: "" if absent, and what no browser sends if
-// it is ambiguous, so that only an unambiguous claim counts.
+// fetchSite returns Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/): ""
+// if absent, and what no browser sends if it is ambiguous, so that only an
+// unambiguous claim counts.
 func fetchSite(h http.Header) string {
 	values := h["Sec-Fetch-Site"]
 	if len(values) == 0 {

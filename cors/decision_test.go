@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ func configs() map[string]cors.Config {
 		all[name] = cfg
 	}
 	derive("plain", func(*cors.Config) {})
+	derive("embeddable", func(c *cors.Config) { c.Embeddable = true })
 	derive("own", func(c *cors.Config) { c.Origins = nil })
 	derive("any", func(c *cors.Config) { c.Origins = []string{"*"} })
 	derive("pattern", func(c *cors.Config) {
@@ -38,13 +40,9 @@ func configs() map[string]cors.Config {
 		c.OwnOrigins = []string{"https://*.own.example"}
 		c.PublicSuffix = lastLabel
 	})
-	derive("pass", func(c *cors.Config) { c.NoOrigin = cors.NoOriginPass })
-	derive("refuse", func(c *cors.Config) { c.NoOrigin = cors.NoOriginRefuse })
-	derive("isolate", func(c *cors.Config) { c.ResourceIsolation = true })
-	derive("proxied", func(c *cors.Config) {
-		c.NoOrigin = cors.NoOriginPass
-		c.ResourceIsolation = true
-	})
+	derive("pass", func(c *cors.Config) { c.NoOrigin, c.Embeddable = cors.NoOriginPass, true })
+	derive("refuse", func(c *cors.Config) { c.NoOrigin, c.Embeddable = cors.NoOriginRefuse, true })
+	derive("proxied", func(c *cors.Config) { c.NoOrigin = cors.NoOriginPass })
 	derive("report", func(c *cors.Config) { c.ReportOnly = true })
 	derive("tenant", func(c *cors.Config) {
 		c.Tenant = func(r *http.Request) string {
@@ -155,9 +153,7 @@ func TestDecisions(t *testing.T) {
 	t.Parallel()
 	gates := make(map[string]*cors.Gate)
 	for name, cfg := range configs() {
-		gate, err := cors.New(cfg)
-		require.NoError(t, err, name)
-		gates[name] = gate
+		gates[name] = newGate(t, cfg)
 	}
 	all := rows(t)
 	require.GreaterOrEqual(t, len(all), 150)
@@ -173,9 +169,10 @@ func TestDecisions(t *testing.T) {
 func checkRow(t *testing.T, gate *cors.Gate, row row) {
 	t.Helper()
 	r := row.request()
-	d := gate.Check(r)
-	require.Equal(t, row.reason, string(d.Reason), d.Explain())
-	require.Equal(t, row.outcome == "runs" || row.outcome == "preflight", d.Allowed)
+	d := check(gate, r)
+	require.Equal(t, row.reason, d.Code, d.Explain())
+	allowing := []string{cors.CodeOriginListed, cors.CodeSameOrigin, cors.CodeNoOrigin}
+	require.Equal(t, slices.Contains(allowing, row.reason), d.Allowed)
 	require.Equal(t, row.config == "report", d.ReportOnly)
 
 	ran := false
@@ -191,7 +188,7 @@ func checkRow(t *testing.T, gate *cors.Gate, row row) {
 	require.NotZero(t, status, "unknown outcome %q", row.outcome)
 	require.Equal(t, status, w.Code)
 	require.Equal(t, status == http.StatusTeapot, ran, "handler ran")
-	require.Equal(t, d.Preflight && d.Allowed, row.outcome == "preflight")
+	require.Equal(t, d.Preflight && d.Allowed && !d.ReportOnly, row.outcome == "preflight")
 	require.Equal(t, values(row.acao), w.Header()["Access-Control-Allow-Origin"])
 	require.NotContains(t, w.Header(), "Access-Control-Max-Age", "unset")
 	requireVary(t, w.Header(), row)
@@ -201,15 +198,24 @@ func checkRow(t *testing.T, gate *cors.Gate, row row) {
 	}
 }
 
+const defaultVary = "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"
+
 // requireVary: on every path, refusals included.
 func requireVary(t *testing.T, h http.Header, row row) {
 	t.Helper()
-	want := "Origin, Sec-Fetch-Site"
-	if row.config == "isolate" || row.config == "proxied" {
-		want += ", Sec-Fetch-Mode, Sec-Fetch-Dest"
+	want := []string{defaultVary}
+	switch row.config {
+	case "report":
+		require.Empty(t, h["Vary"])
+		return
+	case "any":
+		want = nil
+	case "embeddable", "pass", "refuse":
+		want = []string{"Origin, Sec-Fetch-Site"}
 	}
 	if row.method == http.MethodOptions {
-		want += ", Access-Control-Request-Method, Access-Control-Request-Headers"
+		want = append(want, "Access-Control-Request-Method, Access-Control-Request-Headers")
+		want = []string{strings.Join(want, ", ")}
 	}
-	require.Equal(t, []string{want}, h["Vary"])
+	require.Equal(t, want, h["Vary"])
 }

@@ -1,32 +1,46 @@
 package cors
 
 import (
-	"errors"
 	"os"
 	"strings"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // FromEnv reads a comma-separated list of origins, for Config.Origins, from
-// the environment variable of that name. Spaces around entries are trimmed. An
-// unset or empty variable is an error, and so is every entry that is not an
-// origin or pattern; "*" is one of those: to admit everybody takes code. New
-// goes on to check what depends on the rest of the Config.
+// the environment variable of that name. Spaces around entries are trimmed.
+//
+//	ALLOWED_ORIGINS=https://app.example.com,https://*.shop.example.com // permitted
+//	ALLOWED_ORIGINS=http://localhost:3000                              // permitted
+//	ALLOWED_ORIGINS=                                                   // refused, as is unset
+//	ALLOWED_ORIGINS=*                                                  // refused: that takes code
+//	ALLOWED_ORIGINS=app.example.com,                                   // refused, twice
+//
+// The errors are as New's, with the variable's name as the field. New goes on
+// to check what depends on the rest of the Config.
 func FromEnv(name string) ([]string, error) {
+	problems := configerr.For(gateName)
 	value := strings.TrimSpace(os.Getenv(name))
 	if value == "" {
-		return nil, &ConfigError{name, "", "is unset or empty; list the allowed origins, comma-separated"}
+		problems.Add(name, "", sallyport.ConfigRequired,
+			"is unset or empty; list the allowed origins, comma-separated")
+		return nil, problems.Err()
 	}
 	set := originSet{exact: make(map[string]struct{})}
-	var problems []error
 	entries := strings.Split(value, ",")
 	for i := range entries {
 		entries[i] = strings.TrimSpace(entries[i])
-		if _, flaw := set.add(entries[i]); flaw != "" {
-			problems = append(problems, &ConfigError{name, redact(entries[i]), flaw})
+		o, bad := set.add(entries[i])
+		if bad == (flaw{}) {
+			bad = pageFlaw(o)
+		}
+		if bad != (flaw{}) {
+			problems.Add(name, redact(entries[i]), bad.code, bad.fix)
 		}
 	}
-	if problems != nil {
-		return nil, errors.Join(problems...)
+	if err := problems.Err(); err != nil {
+		return nil, err
 	}
 	return entries, nil
 }

@@ -1,69 +1,76 @@
 package cors
 
-import "fmt"
+import (
+	"net/http"
 
-// Reason says why a request was allowed or refused. The set is closed; codes
-// never change, texts may. The same code is in the Decision, the Rejection and
-// the problem+json answer, and makes a metric label of bounded cardinality.
-type Reason string
-
-// Reasons to allow.
-const (
-	// ReasonOriginListed: the origin is in Origins, or in its tenant's list.
-	ReasonOriginListed Reason = "origin_listed"
-	// ReasonSameOrigin: a page of this server sent the request.
-	ReasonSameOrigin Reason = "same_origin"
-	// ReasonNoOrigin: no Origin header, and the policy lets that pass.
-	ReasonNoOrigin Reason = "no_origin"
+	"github.com/opsmantik/sallyport/internal/refusal"
 )
 
-// Reasons to refuse, with status 403.
+// The codes of allowed requests: what [Decision].Code and the event say. None
+// of them is ever sent to a client.
 const (
-	// ReasonOriginNotListed: a proper origin that no list has.
-	ReasonOriginNotListed Reason = "origin_not_listed"
-	// ReasonOriginNull: "null" without Sec-Fetch-Site: same-origin.
-	ReasonOriginNull Reason = "origin_null"
-	// ReasonOriginMalformed: not one serialized origin of at most 330 bytes.
-	ReasonOriginMalformed Reason = "origin_malformed"
-	// ReasonOriginRepeated: more than one Origin header.
-	ReasonOriginRepeated Reason = "origin_repeated"
-	// ReasonOriginMissing: no Origin header, and the policy wants one.
-	ReasonOriginMissing Reason = "origin_missing"
-	// ReasonCrossSite: no Origin header, and ResourceIsolation applies.
-	ReasonCrossSite Reason = "cross_site"
-	// ReasonMethodNotListed: a preflight for a method not in Methods.
-	ReasonMethodNotListed Reason = "method_not_listed"
-	// ReasonHeaderNotListed: a preflight for a header not in RequestHeaders.
-	ReasonHeaderNotListed Reason = "header_not_listed"
-	// ReasonPreflightMalformed: a preflight no browser sends.
-	ReasonPreflightMalformed Reason = "preflight_malformed"
-	// ReasonNotConfigured: the Gate was not made by New.
-	ReasonNotConfigured Reason = "not_configured"
+	// CodeOriginListed: the origin is in Config.Origins, or in the list of the
+	// request's tenant.
+	CodeOriginListed = "origin_listed"
+	// CodeSameOrigin: a page of this server sent the request.
+	CodeSameOrigin = "same_origin"
+	// CodeNoOrigin: there is no Origin header, and Config.NoOrigin passes that.
+	CodeNoOrigin = "no_origin"
+	// CodeTenantOriginListed: [Gate.CheckTenant] found the origin in the list of
+	// the tenant.
+	CodeTenantOriginListed = "tenant_origin_listed"
 )
 
-// ConfigError is one problem in a Config, or in the environment. New and
-// FromEnv return all of them, joined.
-type ConfigError struct {
-	Field  string // of Config, or the name of the environment variable
-	Value  string // the entry at fault, without userinfo; may be empty
-	Reason string // what is wrong with it, and what to write instead
+// The codes of refusals. The status is 403, with one exception.
+const (
+	// CodeOriginNotListed: 403. A proper origin that no list has.
+	CodeOriginNotListed = "origin_not_listed"
+	// CodeOriginNull: 403. "null" without Sec-Fetch-Site: same-origin.
+	CodeOriginNull = "origin_null"
+	// CodeOriginMalformed: 403. Not one serialized origin of at most 330 bytes.
+	CodeOriginMalformed = "origin_malformed"
+	// CodeOriginRepeated: 403. More than one Origin header.
+	CodeOriginRepeated = "origin_repeated"
+	// CodeOriginMissing: 403. No Origin header, and Config.NoOrigin wants one.
+	CodeOriginMissing = "origin_missing"
+	// CodeCrossSite: 403. A page of another site loads this without CORS, as an
+	// image, a script or the like, and Config.Embeddable is not set.
+	CodeCrossSite = "cross_site"
+	// CodeMethodNotListed: 403. A preflight for a method not in Config.Methods.
+	CodeMethodNotListed = "method_not_listed"
+	// CodeHeaderNotListed: 403. A preflight for a header not in
+	// Config.RequestHeaders.
+	CodeHeaderNotListed = "header_not_listed"
+	// CodePreflightMalformed: 403. A preflight that no browser sends.
+	CodePreflightMalformed = "preflight_malformed"
+	// CodeTenantOriginNotListed: 403. [Gate.CheckTenant] did not find the origin
+	// in the list of the tenant.
+	CodeTenantOriginNotListed = "tenant_origin_not_listed"
+	// CodeNotConfigured: 503. The Gate was not made by New.
+	CodeNotConfigured = "cors_not_configured"
+)
+
+const gateName = "cors"
+
+// notConfigured is how the zero Gate refuses.
+var notConfigured = refusal.Kind{
+	Code: CodeNotConfigured, Status: http.StatusServiceUnavailable, Title: "Gate not configured",
 }
 
-func (e *ConfigError) Error() string {
-	if e.Value == "" {
-		return fmt.Sprintf("cors: %s: %s", e.Field, e.Reason)
-	}
-	return fmt.Sprintf("cors: %s: %q: %s", e.Field, e.Value, e.Reason)
+// kinds are the refusals of a Gate that New made. Nothing writes to it.
+var kinds = []refusal.Kind{
+	forbid(CodeOriginNotListed, "Origin not allowed"),
+	forbid(CodeOriginNull, "Opaque origin not allowed"),
+	forbid(CodeOriginMalformed, "Origin malformed"),
+	forbid(CodeOriginRepeated, "Origin repeated"),
+	forbid(CodeOriginMissing, "Origin missing"),
+	forbid(CodeCrossSite, "Cross-site load not allowed"),
+	forbid(CodeMethodNotListed, "Method not allowed"),
+	forbid(CodeHeaderNotListed, "Header not allowed"),
+	forbid(CodePreflightMalformed, "Preflight malformed"),
+	forbid(CodeTenantOriginNotListed, "Origin not allowed for this tenant"),
 }
 
-// Rejection is a refusal, for OnReject.
-type Rejection struct {
-	Reason Reason
-	Status int
-	Err    error // Decision.Explain as an error: for logs, not for clients
+func forbid(code, title string) refusal.Kind {
+	return refusal.Kind{Code: code, Status: http.StatusForbidden, Title: title}
 }
-
-func (r *Rejection) Error() string { return "cors: " + string(r.Reason) }
-
-// Unwrap returns Err.
-func (r *Rejection) Unwrap() error { return r.Err }

@@ -1,10 +1,13 @@
 package cors_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
 )
 
@@ -17,8 +20,8 @@ func Example() {
 		Methods:        []string{"PUT"},
 		RequestHeaders: []string{"X-Ops-Signature", "X-Ops-Ts"},
 		ExposedHeaders: []string{"Retry-After"},
-		OnDecision: func(_ *http.Request, d cors.Decision) {
-			fmt.Println("decision:", d.Reason)
+		OnEvent: func(_ context.Context, e sallyport.Event) {
+			fmt.Println("decision:", e.Code)
 		},
 	})
 	if err != nil {
@@ -45,7 +48,10 @@ func Example() {
 // The gate stops pages, not programs: Origin is what the client says. A server
 // that takes "allowed" for "authenticated" hands its data to curl.
 func Example_incorrect() {
-	gate, err := cors.New(cors.Config{Origins: []string{"https://admin.example.com"}})
+	gate, err := cors.New(cors.Config{
+		Origins:    []string{"https://admin.example.com"},
+		OwnOrigins: []string{"https://api.example.com"},
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -66,7 +72,10 @@ func ExampleGate_Wrap_exemption() {
 	if err != nil {
 		panic(err)
 	}
-	callback, err := cors.New(cors.Config{Origins: []string{"https://login.idp.example"}})
+	callback, err := cors.New(cors.Config{
+		Origins:    []string{"https://login.idp.example"},
+		OwnOrigins: []string{"https://app.example.com"},
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -89,9 +98,10 @@ func ExampleGate_Wrap_exemption() {
 
 // A server that learns the tenant from the body asks twice: the gate in front
 // by the platform's list, and then for the tenant.
-func ExampleGate_TenantAllows() {
+func ExampleGate_CheckTenant() {
 	gate, err := cors.New(cors.Config{
-		Origins: []string{"https://one.example", "https://two.example"},
+		Origins:    []string{"https://one.example", "https://two.example"},
+		OwnOrigins: []string{"https://api.example.com"},
 		Tenants: map[string][]string{
 			"site-1": {"https://one.example"},
 			"site-2": {"https://two.example"},
@@ -100,9 +110,14 @@ func ExampleGate_TenantAllows() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(gate.TenantAllows("site-1", "https://one.example"))
-	fmt.Println(gate.TenantAllows("site-1", "https://two.example"))
+	for _, site := range []string{"site-1", "site-2"} {
+		r := httptest.NewRequest("POST", "/events", nil) // its body names the site
+		r.Header.Set("Origin", "https://one.example")
+		err := gate.CheckTenant(r, site)
+		refused, _ := errors.AsType[*sallyport.Refusal](err)
+		fmt.Println(site, refused == nil || refused.Code != cors.CodeTenantOriginNotListed)
+	}
 	// Output:
-	// true
-	// false
+	// site-1 true
+	// site-2 false
 }

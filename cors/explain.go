@@ -1,6 +1,9 @@
 package cors
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // maxQuoted bounds what a log line repeats of a client's header.
 const maxQuoted = 100
@@ -9,83 +12,129 @@ const maxQuoted = 100
 // change if another outcome is wanted. It quotes, escaped and bounded, what
 // the client sent: it is for logs, not for responses.
 func (d Decision) Explain() string {
-	e, ok := explanations[d.Reason]
-	if !ok {
-		e = explanations[ReasonNotConfigured] // the zero Decision
+	s := d.Code + ": " + rules[d.Code]
+	if d.Code == "" {
+		s = "no decision" // the zero Decision
 	}
-	s := string(d.Reason) + ": " + e.rule
 	if d.detail != "" {
 		s += "; got " + strconv.Quote(d.detail[:min(len(d.detail), maxQuoted)])
 	}
-	if e.change != "" {
-		s += "; " + e.change
+	if change := d.advice(); change != "" {
+		s += "; " + change
 	}
 	return s
 }
 
-// explanation is what there is to say about a Reason. Only the title goes to
-// the client; reasons to allow have none.
-type explanation struct{ title, rule, change string }
+// explained is a Decision as the cause of a refusal: its text is made when
+// somebody reads it.
+type explained Decision
 
-// explanations has every Reason. Nothing writes to it.
-var explanations = map[Reason]explanation{
-	ReasonOriginListed: {rule: "Config.Origins, or the tenant's list, has the Origin header"},
-	ReasonSameOrigin: {
-		rule: "Sec-Fetch-Site is same-origin, or Config.OwnOrigins has the Origin header",
-	},
-	ReasonNoOrigin: {rule: "there is no Origin header, and Config.NoOrigin passes that"},
-	ReasonOriginNotListed: {
-		title: "Origin not allowed",
-		rule:  "neither Config.Origins nor the tenant's list has the Origin header",
-		change: "add it there if its pages may call this server, " +
-			"or to Config.OwnOrigins if this server serves them",
-	},
-	ReasonOriginNull: {
-		title: "Opaque origin not allowed",
-		rule:  "the Origin header is null, and Sec-Fetch-Site is not same-origin",
-		change: "look for a sandboxed frame, a file: or data: URL, a cross-site redirect, " +
-			"or a form on a page with Referrer-Policy: no-referrer",
-	},
-	ReasonOriginMalformed: {
-		title:  "Origin malformed",
-		rule:   "the Origin header is not one origin as browsers write it",
-		change: "look for a client or proxy that writes its own; no setting admits it",
-	},
-	ReasonOriginRepeated: {
-		title:  "Origin repeated",
-		rule:   "there is more than one Origin header",
-		change: "look for a proxy that adds one; no setting admits it",
-	},
-	ReasonOriginMissing: {
-		title:  "Origin missing",
-		rule:   "there is no Origin header, and Config.NoOrigin refuses that",
-		change: "send one, or wrap the route in a Gate with another NoOrigin policy",
-	},
-	ReasonCrossSite: {
-		title: "Cross-site load not allowed",
-		rule: "there is no Origin header, Sec-Fetch-Site is not same-origin or none, " +
-			"and Config.ResourceIsolation refuses that",
-		change: "load it with the crossorigin attribute from a listed origin, " +
-			"or wrap the route in a Gate without isolation",
-	},
-	ReasonMethodNotListed: {
-		title:  "Method not allowed",
-		rule:   "Config.Methods does not have the preflight's Access-Control-Request-Method",
-		change: "add it there, in upper case, if pages may use it",
-	},
-	ReasonHeaderNotListed: {
-		title:  "Header not allowed",
-		rule:   "Config.RequestHeaders does not have a name in Access-Control-Request-Headers",
-		change: "add it there if pages may send it",
-	},
-	ReasonPreflightMalformed: {
-		title:  "Preflight malformed",
-		rule:   "a header of the preflight is repeated, or longer than all that is listed",
-		change: "look for a proxy that changes it, or a page that asks for many unlisted headers",
-	},
-	ReasonNotConfigured: {
-		title:  "Gate not configured",
-		rule:   "the Gate is a zero value",
-		change: "make it with cors.New",
-	},
+func (d explained) Error() string { return Decision(d).Explain() }
+
+// rules says what each code stands for. Nothing writes to it.
+var rules = map[string]string{
+	CodeOriginListed: "Config.Origins, or the tenant's list, has the Origin header",
+	CodeSameOrigin:   "Sec-Fetch-Site is same-origin, or Config.OwnOrigins has the Origin header",
+	CodeNoOrigin:     "there is no Origin header, and Config.NoOrigin passes that",
+
+	CodeTenantOriginListed: "Config.Tenants has the Origin header for this tenant",
+
+	CodeOriginNotListed: "neither Config.Origins nor the tenant's list has the Origin header",
+	CodeOriginNull:      "the Origin header is null, and Sec-Fetch-Site is not same-origin",
+	CodeOriginMalformed: "the Origin header is not one origin as browsers write it",
+	CodeOriginRepeated:  "there is more than one Origin header",
+	CodeOriginMissing:   "there is no Origin header, and Config.NoOrigin refuses that",
+	CodeCrossSite: "there is no Origin header, Sec-Fetch-Site is not same-origin or none, " +
+		"and Config.Embeddable is not set",
+	CodeMethodNotListed: "Config.Methods does not have the preflight's " +
+		"Access-Control-Request-Method",
+	CodeHeaderNotListed: "Config.RequestHeaders does not have a name in the preflight's " +
+		"Access-Control-Request-Headers",
+	CodePreflightMalformed: "a header of the preflight is repeated, or longer than all that " +
+		"is listed",
+	CodeTenantOriginNotListed: "Config.Tenants does not have the Origin header for this tenant",
+	CodeNotConfigured:         "the Gate is a zero value",
+}
+
+// advice says what to change for another outcome. It never names a change that
+// New would refuse.
+func (d Decision) advice() string {
+	switch d.Code {
+	case CodeOriginNotListed:
+		return originAdvice(d.origin, d.Preflight)
+	case CodeTenantOriginNotListed:
+		if o, ok := parseEntry(d.origin); ok && !isSocket(o.scheme) {
+			return "add it there if it is one of the tenant's"
+		}
+		return "no list can have it; look for a client that writes its own"
+	case CodeOriginNull:
+		return "look for a sandboxed frame, a file: or data: URL, a cross-site redirect, " +
+			"or a form on a page with Referrer-Policy: no-referrer"
+	case CodeOriginMalformed:
+		return "look for a client or proxy that writes its own; no setting admits it"
+	case CodeOriginRepeated:
+		return "look for a proxy that adds one; no setting admits it"
+	case CodeOriginMissing:
+		return "send one; or, for webhooks, mobile apps and other programs that authenticate " +
+			"themselves, wire the route outside this Gate or set NoOriginPass"
+	case CodeCrossSite:
+		return "load it with the crossorigin attribute from a listed origin, or set " +
+			"Config.Embeddable for this route if any site may embed it"
+	case CodeMethodNotListed:
+		return methodAdvice(d.detail)
+	case CodeHeaderNotListed:
+		return headerAdvice(d.detail)
+	case CodePreflightMalformed:
+		return "look for a proxy that changes it, or a page that asks for many unlisted headers"
+	case CodeNotConfigured:
+		return "make it with cors.New"
+	}
+	return ""
+}
+
+func originAdvice(s string, preflight bool) string {
+	o, ok := parseEntry(s)
+	switch {
+	case !ok:
+		return "no browser writes it like this; look for a client that does"
+	case isSocket(o.scheme) && preflight:
+		return "no page has it; look for a client that writes its own"
+	case isSocket(o.scheme):
+		return "add it to Config.OwnOrigins if a native client of this server's WebSockets " +
+			"sends it" + insecureAdvice(o)
+	case preflight:
+		return "add it to Config.Origins if its pages may call this server" + insecureAdvice(o)
+	}
+	return "add it to Config.Origins if its pages may call this server, or to " +
+		"Config.OwnOrigins if this server serves them" + insecureAdvice(o)
+}
+
+// insecureAdvice completes what New would otherwise refuse.
+func insecureAdvice(o origin) string {
+	if !isInsecure(o) {
+		return ""
+	}
+	return "; better move it to TLS first, or it needs Config.DangerouslyAllowInsecureOrigins"
+}
+
+func methodAdvice(method string) string {
+	upper := strings.ToUpper(method)
+	switch {
+	case checkMethod(upper) != "":
+		return "browsers never send it; look for a client that does"
+	case method != upper:
+		return "methods are case-sensitive: the page has to ask for " + strconv.Quote(upper) +
+			", which Config.Methods can list"
+	}
+	return "add it there if pages may use it"
+}
+
+func headerAdvice(name string) string {
+	switch {
+	case checkRequestHeader(name) != "" || name != strings.ToLower(name):
+		return "browsers do not ask like this; look for a client that does"
+	case name == "content-type":
+		return "add it there: a page cannot send JSON without it"
+	}
+	return "add it there if pages may send it"
 }

@@ -3,17 +3,23 @@ package cors
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
+
+	"github.com/opsmantik/sallyport"
 )
 
 // Gate admits requests by their origin. Its methods may be called
-// concurrently. The zero Gate refuses everything; do not copy a Gate.
+// concurrently. The zero Gate and a nil one refuse everything with status 503;
+// do not copy a Gate.
 type Gate struct {
 	policy atomic.Pointer[policy]
 }
 
-// New makes a Gate. The error joins one *ConfigError for every problem of cfg.
+// New makes a Gate. The error joins one *sallyport.ConfigError for every
+// problem of cfg.
 func New(cfg Config) (*Gate, error) {
 	g := new(Gate)
 	if err := g.Reload(cfg); err != nil {
@@ -26,6 +32,9 @@ func New(cfg Config) (*Gate, error) {
 // decided by the old one or by the new one. If cfg has problems, the old one
 // stays and the error is as New's.
 func (g *Gate) Reload(cfg Config) error {
+	if g == nil {
+		return errors.New("cors: Reload of a nil Gate")
+	}
 	p, err := compile(cfg)
 	if err != nil {
 		return err
@@ -34,71 +43,136 @@ func (g *Gate) Reload(cfg Config) error {
 	return nil
 }
 
-// Check decides on a request. It calls no hook, changes nothing and, apart
-// from what Config.Tenant does, does not allocate.
-func (g *Gate) Check(r *http.Request) Decision {
-	p := g.policy.Load()
-	if p == nil {
-		return Decision{Reason: ReasonNotConfigured}
+// snapshot returns the policy in force, or nil.
+func (g *Gate) snapshot() *policy {
+	if g == nil {
+		return nil
 	}
-	return p.decide(r)
+	return g.policy.Load()
 }
 
-// TenantAllows reports whether the origin, as the header has it, is in the
-// tenant's own list in Config.Tenants; what Origins has does not count. It is
-// the second question of a server that learns the tenant only from the body,
-// after the gate in front has said yes by Origins. A request without Origin
-// has no origin to ask for: "" is in no list.
-func (g *Gate) TenantAllows(tenant, origin string) bool {
-	p := g.policy.Load()
+// Check decides on a request and reports to Config.OnEvent. It renders nothing.
+// The error is a *sallyport.Refusal, and nil for what Wrap would not refuse:
+// with ReportOnly that is everything. Whoever renders by himself answers a
+// Decision that is a Preflight, and does not run the handler.
+func (g *Gate) Check(r *http.Request) (Decision, error) {
+	p := g.snapshot()
 	if p == nil {
-		return false
+		d := Decision{Code: CodeNotConfigured}
+		return d, notConfigured.Refusal(gateName, explained(d))
 	}
-	o, ok := parseOrigin(origin)
-	return ok && (p.tenants[tenant].lists(origin) || p.tenants[tenant].matches(o))
+	var d Decision
+	p.decide(r, &d)
+	return d, p.conclude(r, &d)
+}
+
+// CheckTenant is the second question of a server that learns the tenant only
+// from the body, after Wrap in front has said yes by Config.Origins: is the
+// request's origin in the tenant's own list in Config.Tenants? What Origins has
+// does not count. A request without an Origin header is decided by
+// Config.NoOrigin, as in front. Hooks and ReportOnly are as for Check.
+func (g *Gate) CheckTenant(r *http.Request, tenant string) error {
+	p := g.snapshot()
+	if p == nil {
+		return notConfigured.Refusal(gateName, explained(Decision{Code: CodeNotConfigured}))
+	}
+	var d Decision
+	p.decideTenant(r, tenant, &d)
+	return p.conclude(r, &d)
+}
+
+// conclude reports a decision and turns it into an error.
+func (p *policy) conclude(r *http.Request, d *Decision) error {
+	p.report(r, d)
+	if d.Allowed || d.ReportOnly {
+		return nil
+	}
+	return p.refusal(r, d)
+}
+
+// report hands the decision to the hook.
+func (p *policy) report(r *http.Request, d *Decision) {
+	if p.OnEvent == nil {
+		return
+	}
+	e := sallyport.Event{
+		Gate: gateName, Code: d.Code, Allowed: d.Allowed, Tenant: d.tenant, Request: r, Detail: *d,
+	}
+	if !d.Allowed {
+		e.Err = explained(*d)
+	}
+	p.OnEvent(r.Context(), e)
+}
+
+func (p *policy) refusal(r *http.Request, d *Decision) *sallyport.Refusal {
+	refused := p.refusals.New(d.Code, explained(*d))
+	refused.Detail = *d
+	if p.DebugOnLoopback && isLocal(r) {
+		refused.Members = map[string]any{"detail": d.Explain()}
+	}
+	return refused
 }
 
 // Wrap returns a handler that refuses requests, answers preflights, and adds
-// CORS headers before it calls next. Each request is decided by one snapshot
-// of the configuration, from the decision to the last header.
+// CORS headers before it calls next. With ReportOnly it only reports. Each
+// request is decided by one snapshot of the configuration, from the decision to
+// the last header.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := g.policy.Load()
+		p := g.snapshot()
 		if p == nil {
-			newProblem(ReasonNotConfigured).Write(w)
+			notConfigured.Refusal(gateName, nil).Write(w)
 			return
 		}
-		d := p.decide(r)
-		if p.OnDecision != nil {
-			p.OnDecision(r, d)
-		}
+		var d Decision
+		p.decide(r, &d)
+		p.report(r, &d)
 		switch {
-		case !d.Allowed && !d.ReportOnly:
-			p.reject(w, r, d)
-		case d.Allowed && d.Preflight:
-			p.answer(w.Header(), r, d)
+		case d.ReportOnly:
+			next.ServeHTTP(w, r)
+		case !d.Allowed:
+			p.reject(w, r, &d)
+		case d.Preflight:
+			p.answer(w.Header(), r, &d)
 			w.WriteHeader(p.PreflightStatus)
 		default:
-			p.share(w.Header(), r, d)
+			p.share(w.Header(), r, &d)
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
 // reject answers with what the client needs to branch on, the code, and keeps
-// the explanation for the hook.
-func (p *policy) reject(w http.ResponseWriter, r *http.Request, d Decision) {
+// the explanation for the hooks. The default answer needs no Refusal.
+func (p *policy) reject(w http.ResponseWriter, r *http.Request, d *Decision) {
 	free := p.addVary(w.Header(), r, make([]string, 1+3))
-	if p.OnReject == nil {
-		p.problems[d.Reason].WriteWith(w, free)
+	if p.OnReject == nil && !p.DebugOnLoopback {
+		p.refusals.Problem(d.Code).WriteWith(w, free)
 		return
 	}
-	p.OnReject(w, r, &Rejection{d.Reason, http.StatusForbidden, errors.New(d.Explain())})
+	p.refusals.Answer(w, r, p.refusal(r, d), p.OnReject)
 }
 
-// share lets the page read the response, if it may (Fetch standard, section
-// 3.3.3).
-func (p *policy) share(h http.Header, r *http.Request, d Decision) {
+// isLocal reports whether the request comes from this machine and asks for it
+// by name. A proxy that runs here makes every peer local; the public name in
+// Host, or the headers that it adds, tell.
+func isLocal(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via"} {
+		if r.Header[name] != nil {
+			return false
+		}
+	}
+	o, ok := parseOrigin("http://" + strings.TrimSuffix(strings.ToLower(r.Host), ":80"))
+	return ok && isLoopback(o.host)
+}
+
+// share lets the page read the response, if it may
+// (https://fetch.spec.whatwg.org/#http-responses).
+func (p *policy) share(h http.Header, r *http.Request, d *Decision) {
 	if !d.share {
 		p.addVary(h, r, make([]string, 1))
 		return
@@ -110,7 +184,7 @@ func (p *policy) share(h http.Header, r *http.Request, d Decision) {
 
 // answer completes a preflight. The lists go out whole, not just the part
 // that was asked for, so that one answer serves the browser's next requests.
-func (p *policy) answer(h http.Header, r *http.Request, d Decision) {
+func (p *policy) answer(h http.Header, r *http.Request, d *Decision) {
 	free := p.addVary(h, r, make([]string, 6))
 	free = p.shareOrigin(h, d, free)
 	free = set(h, "Access-Control-Allow-Methods", p.allowMethods, free)
@@ -118,9 +192,9 @@ func (p *policy) answer(h http.Header, r *http.Request, d Decision) {
 	set(h, "Access-Control-Max-Age", p.maxAge, free)
 }
 
-// shareOrigin names the one origin that asked, never a list (Fetch standard,
-// section 3.3.3), or "*" for public data.
-func (p *policy) shareOrigin(h http.Header, d Decision, free []string) []string {
+// shareOrigin names the one origin that asked, never a list, which browsers do
+// not understand, or "*" for public data.
+func (p *policy) shareOrigin(h http.Header, d *Decision, free []string) []string {
 	allowed := d.origin
 	if p.listed.any {
 		allowed = "*"
@@ -130,13 +204,14 @@ func (p *policy) shareOrigin(h http.Header, d Decision, free []string) []string 
 }
 
 // addVary names what decided, next to what outer handlers have named: a cache
-// must not give one origin's answer, or a refusal, to another.
+// must not give one origin's answer, or a refusal, to another
+// (https://fetch.spec.whatwg.org/#cors-protocol-and-http-caches).
 func (p *policy) addVary(h http.Header, r *http.Request, free []string) []string {
 	vary := p.vary
 	if r.Method == http.MethodOptions {
 		vary = p.varyOptions
 	}
-	if outer := h["Vary"]; len(outer) > 0 {
+	if outer := h["Vary"]; len(outer) > 0 && vary != "" {
 		h["Vary"] = append(slices.Clip(outer), vary)
 		return free
 	}

@@ -1,13 +1,16 @@
 package cors_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/stretchr/testify/require"
 )
@@ -21,11 +24,27 @@ var teapot = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusTeapot)
 })
 
+// none is for a server without pages of its own.
+var none = []string{"none"}
+
+// newGate fills in what a test is not about.
 func newGate(t testing.TB, cfg cors.Config) *cors.Gate {
 	t.Helper()
+	if cfg.OwnOrigins == nil {
+		cfg.OwnOrigins = none
+	}
 	gate, err := cors.New(cfg)
 	require.NoError(t, err)
 	return gate
+}
+
+// check is Check without the error, which says the same.
+func check(gate *cors.Gate, r *http.Request) cors.Decision {
+	d, err := gate.Check(r)
+	if (err == nil) != (d.Allowed || d.ReportOnly) {
+		panic(fmt.Sprintf("%+v and %v contradict each other", d, err))
+	}
+	return d
 }
 
 // newRequest makes a request with headers in pairs.
@@ -51,105 +70,181 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 // TestZeroGateRefuses: a Gate that New did not make admits nobody.
 func TestZeroGateRefuses(t *testing.T) {
 	t.Parallel()
-	var gate cors.Gate
-	for _, r := range []*http.Request{
-		newRequest("GET"), newRequest("POST", "Origin", app), newPreflight(app, ""),
-		{},
-		newRequest("GET", "Sec-Fetch-Site", "same-origin"),
-	} {
-		d := gate.Check(r)
-		require.False(t, d.Allowed)
-		require.Equal(t, cors.ReasonNotConfigured, d.Reason)
-		w := serve(gate.Wrap(teapot), r)
-		require.Equal(t, http.StatusForbidden, w.Code)
-		require.Contains(t, w.Body.String(), `"code":"not_configured"`)
+	for name, gate := range map[string]*cors.Gate{"zero": new(cors.Gate), "nil": nil} {
+		for _, r := range []*http.Request{
+			newRequest("GET"), newRequest("POST", "Origin", app), newPreflight(app, ""),
+			{},
+			newRequest("GET", "Sec-Fetch-Site", "same-origin"),
+		} {
+			d, err := gate.Check(r)
+			require.False(t, d.Allowed, name)
+			require.Equal(t, cors.CodeNotConfigured, d.Code)
+			requireRefused(t, err, cors.CodeNotConfigured, http.StatusServiceUnavailable)
+			requireRefused(t, gate.CheckTenant(r, "t"), cors.CodeNotConfigured,
+				http.StatusServiceUnavailable)
+			w := serve(gate.Wrap(teapot), r)
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+			require.Contains(t, w.Body.String(), `"code":"cors_not_configured"`)
+		}
 	}
-	require.False(t, gate.TenantAllows("", ""))
-	require.False(t, gate.TenantAllows("t", app))
-	require.NoError(t, gate.Reload(cors.Config{Origins: []string{app}}))
-	require.True(t, gate.Check(newRequest("POST", "Origin", app)).Allowed)
+	cfg := cors.Config{Origins: []string{app}, OwnOrigins: none}
+	require.Error(t, (*cors.Gate)(nil).Reload(cfg))
+	gate := new(cors.Gate)
+	require.NoError(t, gate.Reload(cfg))
+	require.True(t, check(gate, newRequest("POST", "Origin", app)).Allowed)
+}
+
+func requireRefused(t testing.TB, err error, code string, status int) *sallyport.Refusal {
+	t.Helper()
+	refused, ok := errors.AsType[*sallyport.Refusal](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, "cors", refused.Gate)
+	require.Equal(t, code, refused.Code)
+	require.Equal(t, status, refused.Status)
+	return refused
 }
 
 // TestEmptyRequest: a request without any field set is decided, not a panic.
 func TestEmptyRequest(t *testing.T) {
 	t.Parallel()
-	gate := newGate(t, cors.Config{Origins: []string{app}, ResourceIsolation: true})
-	require.Equal(t, cors.ReasonOriginMissing, gate.Check(&http.Request{}).Reason)
+	gate := newGate(t, cors.Config{Origins: []string{app}})
+	require.Equal(t, cors.CodeOriginMissing, check(gate, &http.Request{}).Code)
 	empty := newRequest("OPTIONS", "Origin", app)
 	empty.Header["Access-Control-Request-Method"] = []string{}
-	require.False(t, gate.Check(empty).Preflight)
+	require.False(t, check(gate, empty).Preflight)
 	empty.Header["Origin"] = []string{}
-	require.Equal(t, cors.ReasonNoOrigin, gate.Check(empty).Reason)
+	require.Equal(t, cors.CodeNoOrigin, check(gate, empty).Code)
 }
 
-// TestHooks: once per request, after the decision, with no say in it.
-func TestHooks(t *testing.T) {
+// TestOnEvent: once per decision, after it, with no say in it.
+func TestOnEvent(t *testing.T) {
 	t.Parallel()
-	var seen []cors.Decision
+	var seen []sallyport.Event
 	cfg := cors.Config{
 		Origins: []string{app}, Methods: []string{"PUT"},
-		OnDecision: func(r *http.Request, d cors.Decision) {
-			r.Header.Set("Origin", app)
-			d.Allowed, d.ReportOnly = true, true
-			seen = append(seen, d)
+		Tenants: map[string][]string{"t": {app}},
+		OnEvent: func(ctx context.Context, e sallyport.Event) {
+			require.Equal(t, e.Request.Context(), ctx)
+			e.Request.Header.Set("Origin", app)
+			e.Allowed = true
+			seen = append(seen, e)
 		},
 	}
-	h := newGate(t, cfg).Wrap(teapot)
+	gate := newGate(t, cfg)
+	h := gate.Wrap(teapot)
 	require.Equal(t, 418, serve(h, newRequest("POST", "Origin", app)).Code)
 	require.Equal(t, 403, serve(h, newRequest("POST", "Origin", evil)).Code)
 	require.Equal(t, 204, serve(h, newPreflight(app, "")).Code)
 	require.Equal(t, 418, serve(h, newRequest("GET")).Code)
-	var reasons []cors.Reason
-	for _, d := range seen {
-		reasons = append(reasons, d.Reason)
+	check(gate, newRequest("POST", "Origin", evil))
+	require.NoError(t, gate.CheckTenant(newRequest("POST", "Origin", app), "t"))
+	require.Error(t, gate.CheckTenant(newRequest("POST", "Origin", app), "u"))
+	var codes []string
+	for _, e := range seen {
+		require.Equal(t, "cors", e.Gate)
+		require.Equal(t, e.Code, e.Detail.(cors.Decision).Code)
+		codes = append(codes, e.Code)
 	}
-	require.Equal(t, []cors.Reason{
-		cors.ReasonOriginListed, cors.ReasonOriginNotListed, cors.ReasonOriginListed,
-		cors.ReasonNoOrigin,
-	}, reasons)
-	require.True(t, seen[2].Preflight)
+	require.Equal(t, []string{
+		cors.CodeOriginListed, cors.CodeOriginNotListed, cors.CodeOriginListed,
+		cors.CodeNoOrigin, cors.CodeOriginNotListed,
+		cors.CodeTenantOriginListed, cors.CodeTenantOriginNotListed,
+	}, codes)
+	require.True(t, seen[2].Detail.(cors.Decision).Preflight)
+	require.NoError(t, seen[0].Err)
+	require.ErrorContains(t, seen[1].Err, evil)
+	require.Equal(t, "u", seen[6].Tenant)
+}
+
+// TestEventTenant: the tenant that Config.Tenant named, where it was asked.
+func TestEventTenant(t *testing.T) {
+	t.Parallel()
+	var last sallyport.Event
+	cfg := configs()["tenant"]
+	cfg.OnEvent = func(_ context.Context, e sallyport.Event) { last = e }
+	gate := newGate(t, cfg)
+	for _, origin := range []string{"https://shop.example", "https://a.brand.example", evil} {
+		r := newRequest("POST", "Origin", origin)
+		r.Host = "one.test"
+		check(gate, r)
+		require.Equal(t, "one.test", last.Tenant, origin)
+	}
+	check(gate, newRequest("POST", "Origin", app))
+	require.Empty(t, last.Tenant, "the platform's own list decided")
 }
 
 func TestOnReject(t *testing.T) {
 	t.Parallel()
-	var got *cors.Rejection
+	var got *sallyport.Refusal
 	cfg := cors.Config{
 		Origins: []string{app},
-		OnReject: func(w http.ResponseWriter, _ *http.Request, rejection *cors.Rejection) {
-			got = rejection
+		OnReject: func(w http.ResponseWriter, _ *http.Request, refused *sallyport.Refusal) {
+			got = refused
 			w.WriteHeader(http.StatusGone)
 		},
 	}
 	w := serve(newGate(t, cfg).Wrap(teapot), newRequest("POST", "Origin", evil))
 	require.Equal(t, http.StatusGone, w.Code)
-	require.Equal(t, "Origin, Sec-Fetch-Site", w.Header().Get("Vary"))
+	require.Equal(t, defaultVary, w.Header().Get("Vary"))
 	require.Empty(t, w.Body.String())
-	require.Equal(t, cors.ReasonOriginNotListed, got.Reason)
-	require.Equal(t, http.StatusForbidden, got.Status)
-	require.EqualError(t, got, "cors: origin_not_listed")
-	require.ErrorContains(t, errors.Unwrap(got), evil)
+	requireRefused(t, got, cors.CodeOriginNotListed, http.StatusForbidden)
+	require.ErrorContains(t, got.Err, evil)
+	require.Equal(t, cors.CodeOriginNotListed, got.Detail.(cors.Decision).Code)
 }
 
-// TestReportOnlyHook: the flag tells what would have been blocked.
-func TestReportOnlyHook(t *testing.T) {
+// TestSilentOnReject: a hook that only counts must not turn a refusal into 200.
+func TestSilentOnReject(t *testing.T) {
 	t.Parallel()
-	var last cors.Decision
 	h := newGate(t, cors.Config{
-		Origins: []string{app}, ReportOnly: true,
-		OnDecision: func(_ *http.Request, d cors.Decision) { last = d },
-		OnReject: func(http.ResponseWriter, *http.Request, *cors.Rejection) {
-			panic("report-only rejected")
-		},
+		Origins:  []string{app},
+		OnReject: func(http.ResponseWriter, *http.Request, *sallyport.Refusal) {},
 	}).Wrap(teapot)
 	w := serve(h, newRequest("POST", "Origin", evil))
-	require.Equal(t, http.StatusTeapot, w.Code)
-	require.Empty(t, w.Header().Get("Access-Control-Allow-Origin"))
-	require.True(t, last.ReportOnly)
-	require.False(t, last.Allowed)
-	require.Equal(t, cors.ReasonOriginNotListed, last.Reason)
+	require.Equal(t, http.StatusForbidden, w.Code)
+	require.Contains(t, w.Body.String(), cors.CodeOriginNotListed)
 }
 
-func TestTenantAllows(t *testing.T) {
+// TestProblemBase: the type of a problem links to the operator's own page.
+func TestProblemBase(t *testing.T) {
+	t.Parallel()
+	cfg := cors.Config{Origins: []string{app}, ProblemBase: "https://docs.example.com/p#"}
+	w := serve(newGate(t, cfg).Wrap(teapot), newRequest("POST", "Origin", evil))
+	require.Contains(t, w.Body.String(), `"https://docs.example.com/p#origin_not_listed"`)
+}
+
+// TestReportOnlyIsPassive: in front of a service that has its own CORS, every
+// header that the gate adds and every preflight that it answers breaks a page.
+func TestReportOnlyIsPassive(t *testing.T) {
+	t.Parallel()
+	var events []string
+	gate := newGate(t, cors.Config{
+		Origins: []string{app}, Credentials: true, ExposedHeaders: []string{"Etag"}, ReportOnly: true,
+		OnEvent: func(_ context.Context, e sallyport.Event) {
+			require.True(t, e.Detail.(cors.Decision).ReportOnly)
+			events = append(events, fmt.Sprint(e.Code, " ", e.Allowed))
+		},
+		OnReject: func(http.ResponseWriter, *http.Request, *sallyport.Refusal) {
+			panic("report-only rejected")
+		},
+	})
+	for _, r := range []*http.Request{
+		newRequest("POST", "Origin", app), newPreflight(app, ""), newRequest("POST", "Origin", evil),
+		newRequest("GET"), newPreflight(evil, ""), newRequest("POST"),
+	} {
+		w := serve(gate.Wrap(teapot), r)
+		require.Equal(t, http.StatusTeapot, w.Code)
+		require.Empty(t, w.Header())
+		_, err := gate.Check(r)
+		require.NoError(t, err)
+		require.NoError(t, gate.CheckTenant(r, "t"))
+	}
+	require.Len(t, events, 6*3)
+	require.Equal(t, "origin_listed true", events[0])
+	require.Equal(t, "method_not_listed false", events[3])
+	require.Equal(t, "origin_not_listed false", events[6])
+}
+
+func TestCheckTenant(t *testing.T) {
 	t.Parallel()
 	gate := newGate(t, cors.Config{
 		Origins:      []string{"https://shop.example", "https://*.brand.example", app},
@@ -178,15 +273,24 @@ func TestTenantAllows(t *testing.T) {
 		{"nobody", "https://shop.example", false},
 		{"", "https://shop.example", false},
 	} {
-		require.Equal(t, test.want, gate.TenantAllows(test.tenant, test.origin), "%v", test)
+		err := gate.CheckTenant(newRequest("POST", "Origin", test.origin), test.tenant)
+		if test.want {
+			require.NoError(t, err, "%v", test)
+			continue
+		}
+		requireRefused(t, err, cors.CodeTenantOriginNotListed, http.StatusForbidden)
 	}
+	twice := newRequest("POST", "Origin", "https://shop.example", "Origin", evil)
+	requireRefused(t, gate.CheckTenant(twice, "one"), cors.CodeOriginRepeated, 403)
+	requireRefused(t, gate.CheckTenant(newRequest("POST"), "one"), cors.CodeOriginMissing, 403)
+	require.NoError(t, gate.CheckTenant(newRequest("GET"), "one"), "NoOrigin decides, as in front")
 }
 
 // TestReloadIsAtomic: under fire, each request sees the old or the new lists,
 // origins and preflight headers together; a bad reload changes nothing.
 func TestReloadIsAtomic(t *testing.T) {
 	t.Parallel()
-	old := cors.Config{Origins: []string{app}, ExposedHeaders: []string{"A"}}
+	old := cors.Config{Origins: []string{app}, OwnOrigins: none, ExposedHeaders: []string{"A"}}
 	other := cors.Config{Origins: []string{"*"}, ExposedHeaders: []string{"B"}}
 	gate := newGate(t, old)
 	h := gate.Wrap(teapot)
@@ -218,14 +322,14 @@ func TestReloadIsAtomic(t *testing.T) {
 	clients.Wait()
 
 	require.Error(t, gate.Reload(cors.Config{Origins: []string{"null"}}))
-	require.True(t, gate.Check(newRequest("POST", "Origin", app)).Allowed)
+	require.True(t, check(gate, newRequest("POST", "Origin", app)).Allowed)
 }
 
 // TestExplain: every reason names the header and the setting, and quotes the
 // client's input escaped and bounded.
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	gate := newGate(t, configs()["isolate"])
+	gate := newGate(t, configs()["plain"])
 	for _, test := range []struct {
 		request *http.Request
 		want    []string
@@ -237,23 +341,24 @@ func TestExplain(t *testing.T) {
 		{newRequest("POST", "Origin", app, "Origin", app), []string{"more than one Origin", "proxy"}},
 		{newRequest("POST"), []string{"origin_missing", "Config.NoOrigin"}},
 		{newRequest("GET"), []string{"no_origin", "Config.NoOrigin"}},
-		{newRequest("GET", "Sec-Fetch-Site", "cross-site"), []string{"Config.ResourceIsolation"}},
+		{newRequest("GET", "Sec-Fetch-Site", "cross-site"), []string{"Config.Embeddable"}},
 		{newPreflight(app, "x-other"), []string{"Config.RequestHeaders", `got "x-other"`}},
 		{newPreflight(app, strings.Repeat(",", 999)), []string{"preflight_malformed", `,,,"`}},
 		{
 			newRequest("OPTIONS", "Origin", app, "Access-Control-Request-Method", "BREW"),
-			[]string{"Config.Methods", `got "BREW"`, "upper case"},
+			[]string{"Config.Methods", `got "BREW"`, "add it there"},
 		},
 	} {
-		text := gate.Check(test.request).Explain()
+		text := check(gate, test.request).Explain()
 		for _, want := range test.want {
 			require.Contains(t, text, want)
 		}
 		require.NotContains(t, text, "\n")
 		require.Less(t, len(text), 500)
 	}
-	require.Contains(t, cors.Decision{}.Explain(), "make it with cors.New")
+	require.Contains(t, check(nil, newRequest("GET")).Explain(), "make it with cors.New")
+	require.Equal(t, "no decision", cors.Decision{}.Explain())
 	exactly := strings.Repeat("a", 100)
-	long := gate.Check(newRequest("POST", "Origin", exactly+"b")).Explain()
+	long := check(gate, newRequest("POST", "Origin", exactly+"b")).Explain()
 	require.Contains(t, long, `"`+exactly+`"`)
 }

@@ -14,8 +14,9 @@ const maxOriginLen = 330
 type origin struct{ scheme, host, port, authority string }
 
 // parseOrigin accepts what a browser can send as an Origin other than "null":
-// the ASCII serialization of RFC 6454 section 6.2 in the canonical form of the
-// URL standard (section 3.6). It does not allocate.
+// the ASCII serialization (https://www.rfc-editor.org/rfc/rfc6454#section-6.2) in
+// the canonical form of the URL standard (https://url.spec.whatwg.org/#host-serializing).
+// It does not allocate.
 //
 // Being stricter than net/url is the point: with a lenient parser,
 // "https://evil.test#.example.com" ends in a listed suffix.
@@ -35,11 +36,24 @@ func parseOrigin(s string) (o origin, ok bool) {
 			return o, false
 		}
 	}
+	if o.host == "." { // the host of Electron apps: app://.
+		return o, !isSocket(o.scheme) && defaultPort(o.scheme) == ""
+	}
 	return o, isHost(o.host)
 }
 
-// defaultPort is the port that serializing leaves out (URL standard, section
-// 4.2, special schemes); others have none.
+// isSocket reports whether a scheme is one of WebSocket URLs. Pages that open
+// sockets send their own origin; these come from native clients only.
+func isSocket(scheme string) bool { return scheme == "ws" || scheme == "wss" }
+
+// isInsecure reports whether anybody on the way can speak for an origin.
+func isInsecure(o origin) bool {
+	return (o.scheme == "http" || o.scheme == "ws") && !isLoopback(o.host)
+}
+
+// defaultPort is the port that serializing leaves out
+// (https://url.spec.whatwg.org/#default-port). Other schemes have none, and native
+// WebSocket clients, which write their own Origin, do not leave theirs out.
 func defaultPort(scheme string) string {
 	switch scheme {
 	case "https":
@@ -61,8 +75,8 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
-// isHost follows the host parser of the URL standard (section 3.5) for hosts
-// that are already serialized: nothing is decoded, nothing is mapped.
+// isHost follows the host parser (https://url.spec.whatwg.org/#concept-host-parser)
+// for hosts that are already serialized: nothing is decoded, nothing is mapped.
 func isHost(s string) bool {
 	if strings.HasPrefix(s, "[") {
 		return strings.HasSuffix(s, "]") && isIPv6(s[1:len(s)-1])
@@ -70,7 +84,9 @@ func isHost(s string) bool {
 	name := strings.TrimSuffix(s, ".") // a fully qualified name is an origin of its own
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if isNumber(last) {
-		return isIPv4(s) // URL standard section 3.5: such a host is an address or an error
+		// https://url.spec.whatwg.org/#ends-in-a-number-checker: such a host is an
+		// address or an error.
+		return isIPv4(s)
 	}
 	return isDomain(name)
 }
@@ -173,8 +189,10 @@ func isCanonical(host string) bool {
 	return err == nil && !address.Is4In6() && "["+address.String()+"]" == host
 }
 
-// isLoopback follows the list of Secure Contexts section 3.1.
+// isLoopback follows https://w3c.github.io/webappsec-secure-contexts/#localhost,
+// with a final dot or without.
 func isLoopback(host string) bool {
+	host = strings.TrimSuffix(host, ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "[::1]" {
 		return true
 	}

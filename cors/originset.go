@@ -1,86 +1,136 @@
 package cors
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/opsmantik/sallyport"
+)
 
 // originSet is an exact map plus a walk over the suffixes of a host: clever
 // search trees for this have admitted strangers and refused friends
 // (GHSA-vhxv-fg4m-p2w8). Immutable once built.
 type originSet struct {
-	any      bool
-	exact    map[string]struct{}
-	patterns map[pattern]struct{}
+	any   bool
+	exact map[string]struct{}
+
+	hasPatterns bool
+	patterns    suffixes // of the authority: "https://*.example.com:8443"
+	anyPort     suffixes // of the host: "http://localhost:*"
 }
 
-// pattern is a key made of parts of a request's header, so that looking it up
-// copies nothing: "https://*.example.com:8443" as "https", ".example.com:8443".
-type pattern struct{ scheme, suffix string }
-
-// lists reports whether the set has an origin by name. Any string may be
-// asked for: what is in the set has been parsed.
-func (set originSet) lists(s string) bool {
-	_, ok := set.exact[s]
-	return ok
+// suffixes are what origins may end with. Looking one up copies nothing: the
+// keys are made of parts of a request's header.
+type suffixes struct {
+	keys map[suffix]struct{}
+	dots int // the most that one key has: the walk is no longer
 }
 
-// matches reports whether the set has a pattern for an origin.
-func (set originSet) matches(o origin) bool {
-	return set.any || set.patterns != nil && set.hasSuffix(o)
+// suffix is the scheme and what follows the asterisk, or a whole host:
+// "https://*.example.com:8443" is "https" and ".example.com:8443".
+type suffix struct{ scheme, text string }
+
+func (s *suffixes) add(key suffix) (isNew bool) {
+	if s.keys == nil {
+		s.keys = make(map[suffix]struct{})
+	}
+	_, dup := s.keys[key]
+	s.keys[key] = struct{}{}
+	s.dots = max(s.dots, strings.Count(key.text, "."))
+	return !dup
 }
 
-// hasSuffix looks for every suffix of the authority that starts at a dot.
-// Labels are never empty, so something always stands in for the asterisk.
-func (set originSet) hasSuffix(o origin) bool {
-	for i := range len(o.host) {
-		if o.host[i] != '.' {
-			continue
+// match looks for every suffix of text that starts at a dot of the host, which
+// text begins with, the shortest first, and for no more dots than the longest
+// key has. Labels are never empty, so something always stands in for the
+// asterisk.
+func (s *suffixes) match(scheme, host, text string) bool {
+	end := len(host)
+	for range s.dots {
+		end = strings.LastIndexByte(host[:end], '.')
+		if end < 0 {
+			return false
 		}
-		if _, ok := set.patterns[pattern{o.scheme, o.authority[i:]}]; ok {
+		if _, ok := s.keys[suffix{scheme, text[end:]}]; ok {
 			return true
 		}
 	}
 	return false
 }
 
+// lists reports whether the set has an origin by name. Any string may be
+// asked for: what is in the set has been parsed.
+func (set *originSet) lists(s string) bool {
+	_, ok := set.exact[s]
+	return ok
+}
+
+// matches reports whether the set has a pattern for an origin.
+func (set *originSet) matches(o origin) bool {
+	return set.any || set.hasPatterns && set.walk(o)
+}
+
+func (set *originSet) walk(o origin) bool {
+	if set.patterns.match(o.scheme, o.host, o.authority) {
+		return true
+	}
+	_, ok := set.anyPort.keys[suffix{o.scheme, o.host}]
+	return ok || set.anyPort.match(o.scheme, o.host, o.host)
+}
+
 // add puts an entry in and says what is wrong with it, if anything is. The map
 // keeps the caller's string; strings do not change.
-func (set *originSet) add(entry string) (o origin, flaw string) {
+func (set *originSet) add(entry string) (o origin, f flaw) {
 	o, ok := parseEntry(entry)
 	if !ok {
 		return o, diagnose(entry)
 	}
-	if rest, isPattern := strings.CutPrefix(o.authority, "*"); isPattern {
-		key := pattern{o.scheme, rest}
-		if _, dup := set.patterns[key]; dup {
-			return o, "is listed twice"
-		}
-		if set.patterns == nil {
-			set.patterns = make(map[pattern]struct{})
-		}
-		set.patterns[key] = struct{}{}
-		return o, ""
+	isNew := true
+	rest, isPattern := strings.CutPrefix(o.host, "*")
+	switch {
+	case o.port == "*":
+		isNew = set.anyPort.add(suffix{o.scheme, rest})
+	case isPattern:
+		isNew = set.patterns.add(suffix{o.scheme, o.authority[len("*"):]})
+	default:
+		isNew = !set.lists(entry)
+		set.exact[entry] = struct{}{}
 	}
-	if _, dup := set.exact[entry]; dup {
-		return o, "is listed twice"
+	set.hasPatterns = set.hasPatterns || isPattern || o.port == "*"
+	if !isNew {
+		return o, flaw{sallyport.ConfigDuplicate, "is listed twice"}
 	}
-	set.exact[entry] = struct{}{}
-	return o, ""
+	return o, flaw{}
 }
 
 // parseEntry is parseOrigin for entries of a list: a leading "*" may stand in
-// for labels, and what no page's Origin can be is refused.
+// for labels and, on loopback, one for the port; and what no page's Origin can
+// be is refused.
 func parseEntry(entry string) (o origin, ok bool) {
 	const wildcard = "://*."
-	if !strings.Contains(entry, wildcard) {
-		o, ok = parseOrigin(entry)
-		return o, ok && isCanonical(o.host) && o.scheme != "ws" && o.scheme != "wss"
+	bare, anyPort := strings.CutSuffix(entry, ":*")
+	isPattern := strings.Contains(bare, wildcard)
+	if isPattern {
+		o, ok = parseOrigin(strings.Replace(bare, wildcard, "://x.", 1))
+	} else {
+		o, ok = parseOrigin(bare)
 	}
-	o, ok = parseOrigin(strings.Replace(entry, wildcard, "://x.", 1))
-	if !ok || o.host == "x." { // "https://*." has no domain below which to match
+	if !ok || !isCanonical(o.host) || anyPort && o.port != "" {
 		return o, false
 	}
-	o.authority = entry[len(o.scheme)+len("://"):]
-	o.host = o.authority[:len(o.host)]
-	return o, o.scheme == "https" || o.scheme == "http"
+	if isPattern {
+		if o.host == "x." { // "https://*." has no domain below which to match
+			return o, false
+		}
+		o.authority = bare[len(o.scheme)+len("://"):]
+		o.host = o.authority[:len(o.host)]
+	}
+	if anyPort {
+		o.port, o.authority = "*", o.authority+":*"
+		if !isLoopback(o.host) {
+			return o, false
+		}
+	}
+	return o, !isPattern && !anyPort || o.scheme == "https" || o.scheme == "http"
 }
 
 // redact hides what stands where a password does in a URL: errors get logged.
@@ -96,18 +146,41 @@ func redact(entry string) string {
 	return scheme + "://..." + entry[end:]
 }
 
+// flaw is what is wrong with a value: a code of sallyport.ConfigError and what
+// to write instead. The zero flaw is none.
+type flaw struct{ code, fix string }
+
 // diagnose says what is wrong with an entry that parseEntry refused, most
 // telling cause first. It explains and does not decide: whatever it misses is
 // refused all the same.
-func diagnose(entry string) string {
-	scheme, rest, hasScheme := strings.Cut(entry, "://")
+func diagnose(entry string) flaw {
 	switch {
 	case entry == "":
-		return "is empty; remove the entry or the stray comma"
+		return flaw{sallyport.ConfigRequired, "is empty; remove the entry or the stray comma"}
 	case entry == "*":
-		return `"*" is not one origin among others, and not for the environment; name the origins`
+		return flaw{
+			sallyport.ConfigInsecure,
+			`"*" is not one origin among others, and not for the environment; name the origins`,
+		}
 	case entry == "null":
-		return "every sandboxed page sends null; a same-origin one needs no entry"
+		return flaw{
+			sallyport.ConfigInsecure,
+			"every sandboxed page sends null; a same-origin one needs no entry",
+		}
+	case strings.HasPrefix(entry, "file:"):
+		return flaw{
+			sallyport.ConfigInsecure,
+			"every file on a disk would be it, whoever made it; serve the page from loopback, " +
+				"or from a scheme of the app's own",
+		}
+	}
+	return flaw{sallyport.ConfigMalformed, misspelling(entry)}
+}
+
+// misspelling tells what keeps an entry from being an origin.
+func misspelling(entry string) string {
+	scheme, rest, hasScheme := strings.Cut(entry, "://")
+	switch {
 	case strings.ContainsFunc(entry, func(r rune) bool { return r > 0x7e }):
 		return "is not ASCII; write the host in punycode (xn--...)"
 	case strings.ContainsFunc(entry, func(r rune) bool { return r <= ' ' }):
@@ -116,8 +189,6 @@ func diagnose(entry string) string {
 		return "has upper case letters; browsers send lower case"
 	case !hasScheme:
 		return "has no scheme; want scheme://host[:port]"
-	case scheme == "ws" || scheme == "wss":
-		return "WebSocket handshakes carry the page's origin; want https://host[:port]"
 	case strings.Contains(rest, "@"):
 		return "has userinfo; want scheme://host[:port]"
 	case strings.IndexByte(rest, '/') == len(rest)-1 && rest != "":
@@ -126,6 +197,8 @@ func diagnose(entry string) string {
 		return "has a path, query or fragment; want scheme://host[:port]"
 	case strings.HasSuffix(rest, ":"+defaultPort(scheme)):
 		return "has the scheme's default port; leave it out"
+	case strings.HasSuffix(rest, ":*"):
+		return "any port is for loopback only (http://localhost:*), where nobody else listens"
 	case strings.Contains(rest, "*"):
 		return "an asterisk stands for whole leading labels of https and http: https://*.example.com"
 	}

@@ -1,8 +1,6 @@
 package cors
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -10,7 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opsmantik/sallyport/internal/problem"
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
+	"github.com/opsmantik/sallyport/internal/refusal"
 )
 
 // policy is a validated Config: an immutable snapshot, shared by all requests.
@@ -23,7 +23,8 @@ type policy struct {
 	tenants  map[string]originSet
 	methods  []string
 	headers  map[string]struct{}
-	problems map[Reason]*problem.Problem
+	refusals *refusal.Table
+	isolate  bool // refuse what other sites load without CORS
 
 	headerBytes int // of Access-Control-Request-Headers: worth reading
 
@@ -36,44 +37,74 @@ type policy struct {
 // compiler collects every problem of a Config while it builds the policy.
 type compiler struct {
 	*policy
-	errs []error
+	problems *configerr.List
 }
 
-func (c *compiler) fail(field, value, reason string) {
-	c.errs = append(c.errs, &ConfigError{field, value, reason})
+func (c *compiler) fail(field, value string, f flaw) {
+	c.problems.Add(field, value, f.code, f.fix)
 }
 
 // compile validates and translates. It goes on after a problem, so that an
 // operator sees all of them at the first start, not one per attempt.
 func compile(cfg Config) (*policy, error) {
-	c := &compiler{policy: &policy{Config: cfg, problems: newProblems()}}
+	c := &compiler{
+		policy: &policy{
+			Config: cfg, refusals: refusal.NewTable(gateName, cfg.ProblemBase, kinds...),
+		},
+		problems: configerr.For(gateName),
+	}
 	c.origins()
+	c.tenantOrigins()
 	c.preflights()
 	c.switches()
+	c.varies()
 	c.Origins, c.OwnOrigins, c.Tenants = nil, nil, nil // the caller may change these
 	c.Methods, c.RequestHeaders, c.ExposedHeaders = nil, nil, nil
-	return c.policy, errors.Join(c.errs...)
+	return c.policy, c.problems.Err()
 }
 
-// origins builds the lists. The tenants come after the platform's list, which
-// may have to cover them; they come in order, so that errors do too.
+// origins builds the lists of the platform and of the server itself.
 func (c *compiler) origins() {
-	if len(c.Origins) == 0 && len(c.OwnOrigins) == 0 && c.Tenant == nil {
-		c.fail("Origins", "", "is empty, and so are OwnOrigins and Tenant; list the allowed origins")
+	none := len(c.OwnOrigins) == 1 && c.OwnOrigins[0] == "none"
+	if len(c.Origins) == 0 && (none || len(c.OwnOrigins) == 0) && c.Tenant == nil {
+		c.fail("Origins", "", flaw{
+			sallyport.ConfigRequired,
+			"is empty, and so are OwnOrigins and Tenant; list the allowed origins",
+		})
 	}
 	if len(c.Origins) == 1 && c.Origins[0] == "*" {
 		c.listed.any = true
 		if c.Credentials {
-			c.fail("Credentials", "", `any site could act as its visitors; name Origins instead of "*"`)
+			c.fail("Credentials", "", flaw{
+				sallyport.ConfigInsecure,
+				`any site could act as its visitors; name Origins instead of "*"`,
+			})
 		}
 	} else {
 		c.listed = c.set("Origins", c.Origins)
 	}
-	c.own = c.set("OwnOrigins", c.OwnOrigins)
+	switch {
+	case none:
+	case len(c.OwnOrigins) > 0:
+		c.own = c.set("OwnOrigins", c.OwnOrigins)
+	case !c.listed.any:
+		c.fail("OwnOrigins", "", flaw{
+			sallyport.ConfigRequired,
+			`is empty; list where browsers and apps reach this server ` +
+				`(https://api.example.com), or "none" if it has no pages and no apps`,
+		})
+	}
+}
+
+// tenantOrigins comes after the platform's list, which may have to cover them;
+// in order, so that errors are too.
+func (c *compiler) tenantOrigins() {
 	c.tenants = make(map[string]originSet, len(c.Tenants))
 	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants)) {
 		if tenant == "" {
-			c.fail("Tenants", "", `the key "" means no tenant; use Origins`)
+			c.fail("Tenants", "", flaw{
+				sallyport.ConfigMalformed, `the key "" means no tenant; use Origins`,
+			})
 		}
 		field := "Tenants[" + strconv.Quote(tenant) + "]"
 		c.tenants[tenant] = c.set(field, c.Tenants[tenant])
@@ -87,89 +118,111 @@ func (c *compiler) origins() {
 // one of them is usually a typing mistake for a third.
 func (c *compiler) set(field string, entries []string) originSet {
 	set := originSet{exact: make(map[string]struct{}, len(entries))}
-	for _, entry := range entries {
-		o, flaw := set.add(entry)
-		if flaw == "" {
-			flaw = c.objection(o)
+	for i, entry := range entries {
+		o, bad := set.add(entry)
+		if bad == (flaw{}) && field != "OwnOrigins" {
+			bad = pageFlaw(o)
 		}
-		if flaw != "" {
-			c.fail(field, redact(entry), flaw)
+		if bad == (flaw{}) {
+			bad = c.objection(o)
+		}
+		if bad != (flaw{}) {
+			c.fail(indexed(field, i), redact(entry), bad)
 		}
 	}
 	return set
 }
 
+func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+// pageFlaw says why no page has a well-formed origin.
+func pageFlaw(o origin) flaw {
+	if !isSocket(o.scheme) {
+		return flaw{}
+	}
+	return flaw{
+		sallyport.ConfigMalformed,
+		"WebSocket handshakes carry the page's origin, https://host[:port]; " +
+			"for native clients, which send the server's own, use OwnOrigins",
+	}
+}
+
 // objection says why a well-formed entry does not go with this Config. These
 // are the mistakes that have become advisories elsewhere: an attacker on the
 // network speaks for an http origin, and anybody registers below github.io.
-func (c *compiler) objection(o origin) string {
-	if o.scheme == "http" && !isLoopback(o.host) && !c.DangerouslyAllowInsecureOrigins {
-		return "is http beyond loopback, so anybody on the way can be it; use https"
-	}
-	if base, isPattern := strings.CutPrefix(o.host, "*."); isPattern {
-		if c.PublicSuffix == nil {
-			return "needs PublicSuffix, to tell whether strangers can register below it"
+func (c *compiler) objection(o origin) flaw {
+	if isInsecure(o) && !c.DangerouslyAllowInsecureOrigins {
+		return flaw{
+			sallyport.ConfigInsecure,
+			"is " + o.scheme + " beyond loopback, so anybody on the way can be it; use " +
+				o.scheme + "s, or DangerouslyAllowInsecureOrigins",
 		}
-		base = strings.TrimSuffix(base, ".") // lists of suffixes do not know "com."
-		// Rules such as "*.kawasaki.jp" show one label further down only.
-		for _, name := range []string{base, "x." + base} {
-			if suffix, _ := c.PublicSuffix(name); suffix == name {
-				return "is a public suffix: strangers can register below it; name the origins"
+	}
+	base, isPattern := strings.CutPrefix(o.host, "*.")
+	if !isPattern || isLoopback(o.host) {
+		return flaw{}
+	}
+	if c.PublicSuffix == nil {
+		return flaw{
+			sallyport.ConfigRequired,
+			"needs PublicSuffix, to tell whether strangers can register below it",
+		}
+	}
+	base = strings.TrimSuffix(base, ".") // lists of suffixes do not know "com."
+	// Rules such as "*.kawasaki.jp" show one label further down only.
+	for _, name := range []string{base, "x." + base} {
+		if suffix, _ := c.PublicSuffix(name); suffix == name {
+			return flaw{
+				sallyport.ConfigInsecure,
+				"is a public suffix: strangers can register below it; name the origins",
 			}
 		}
 	}
-	return ""
+	return flaw{}
 }
 
 // checkCovered reports what a tenant lists in vain: the gate in front, which
 // does not know the tenant, goes by Origins alone.
 func (c *compiler) checkCovered(field string, entries []string) {
-	for _, entry := range entries {
+	for i, entry := range entries {
 		if o, ok := parseEntry(entry); ok && !c.listed.lists(entry) && !c.listed.matches(o) {
-			c.fail(field, entry, "is not covered by Origins, so it would never get this far")
+			c.fail(indexed(field, i), entry, flaw{
+				sallyport.ConfigConflict, "is not covered by Origins, so it would never get this far",
+			})
 		}
 	}
 }
 
-// preflights allows the methods that need no permission (Fetch standard,
-// section 2.2.1), so that a browser that asks nevertheless is not refused.
+// preflights allows the methods that need no permission
+// (https://fetch.spec.whatwg.org/#cors-safelisted-method), so that a browser that
+// asks nevertheless is not refused.
 func (c *compiler) preflights() {
 	c.methods = append([]string{"GET", "HEAD", "POST"}, c.Methods...)
-	for _, method := range c.Methods {
-		if reason := checkMethod(method); reason != "" {
-			c.fail("Methods", method, reason)
-		}
-	}
+	c.check("Methods", c.Methods, checkMethod)
+	c.check("RequestHeaders", c.RequestHeaders, checkRequestHeader)
+	c.check("ExposedHeaders", c.ExposedHeaders, checkExposedHeader)
 	c.headers = make(map[string]struct{}, len(c.RequestHeaders))
 	c.headerBytes = spareBytes
 	for _, name := range c.RequestHeaders {
-		if reason := checkRequestHeader(name); reason != "" {
-			c.fail("RequestHeaders", name, reason)
-		}
 		c.headers[strings.ToLower(name)] = struct{}{}
 		c.headerBytes += len(name) + len(", ")
 	}
-	for _, name := range c.ExposedHeaders {
-		if reason := checkExposedHeader(name); reason != "" {
-			c.fail("ExposedHeaders", name, reason)
-		}
-	}
-	c.checkUnique("Methods", c.Methods)
-	c.checkUnique("RequestHeaders", c.RequestHeaders)
-	c.checkUnique("ExposedHeaders", c.ExposedHeaders)
 	c.allowMethods = strings.Join(c.Methods, ",")
 	c.allowHeaders = strings.ToLower(strings.Join(c.RequestHeaders, ","))
 	c.exposeHeaders = strings.Join(c.ExposedHeaders, ",")
 }
 
-// checkUnique folds case, as header names do; methods are all upper case by
-// then.
-func (c *compiler) checkUnique(field string, entries []string) {
+// check looks at each entry by itself and then for a second of the same name.
+// That folds case, as header names do; methods are all upper case by then.
+func (c *compiler) check(field string, entries []string, problem func(string) string) {
 	seen := make(map[string]bool, len(entries))
-	for _, entry := range entries {
+	for i, entry := range entries {
+		if text := problem(entry); text != "" {
+			c.fail(indexed(field, i), entry, flaw{sallyport.ConfigMalformed, text})
+		}
 		key := strings.ToLower(entry)
 		if seen[key] {
-			c.fail(field, entry, "is listed twice")
+			c.fail(indexed(field, i), entry, flaw{sallyport.ConfigDuplicate, "is listed twice"})
 		}
 		seen[key] = true
 	}
@@ -180,13 +233,14 @@ func (c *compiler) switches() {
 	if c.Credentials {
 		c.allowCredentials = "true"
 	}
+	age := c.MaxAge.String()
 	switch {
 	case c.MaxAge < 0:
 		c.maxAge = "0"
 	case c.MaxAge > 24*time.Hour:
-		c.fail("MaxAge", c.MaxAge.String(), "no browser remembers beyond 24h")
+		c.fail("MaxAge", age, flaw{sallyport.ConfigOutOfRange, "no browser remembers beyond 24h"})
 	case c.MaxAge%time.Second != 0:
-		c.fail("MaxAge", c.MaxAge.String(), "want whole seconds")
+		c.fail("MaxAge", age, flaw{sallyport.ConfigMalformed, "want whole seconds"})
 	case c.MaxAge > 0:
 		c.maxAge = strconv.Itoa(int(c.MaxAge / time.Second))
 	}
@@ -194,32 +248,30 @@ func (c *compiler) switches() {
 		c.PreflightStatus = http.StatusNoContent
 	}
 	if c.PreflightStatus < 200 || c.PreflightStatus > 299 {
-		c.fail("PreflightStatus", strconv.Itoa(c.PreflightStatus), "browsers want 200 to 299")
+		c.fail("PreflightStatus", strconv.Itoa(c.PreflightStatus),
+			flaw{sallyport.ConfigOutOfRange, "browsers want 200 to 299"})
 	}
 	if c.NoOrigin > NoOriginRefuse {
-		c.fail("NoOrigin", fmt.Sprint(c.NoOrigin), "is not one of the three policies")
+		c.fail("NoOrigin", strconv.Itoa(int(c.NoOrigin)),
+			flaw{sallyport.ConfigUnknown, "is not one of the three policies"})
 	}
-	// Sec-Fetch-Site decides for null and for requests without Origin: a cache
-	// that ignored it would serve a same-origin answer to another site.
-	c.vary = "Origin, Sec-Fetch-Site"
-	if c.ResourceIsolation {
-		c.vary += ", Sec-Fetch-Mode, Sec-Fetch-Dest"
-	}
-	c.varyOptions = c.vary + ", Access-Control-Request-Method, Access-Control-Request-Headers"
 }
 
-// newProblems encodes the answer to every refusal.
-func newProblems() map[Reason]*problem.Problem {
-	all := make(map[Reason]*problem.Problem)
-	for reason, e := range explanations {
-		if e.title != "" {
-			all[reason] = newProblem(reason)
-		}
+// varies says which request headers a cache has to tell apart. Sec-Fetch-Site
+// decides for null and for requests without Origin: a cache that ignored it
+// would serve a same-origin answer to another site. Public data is one answer
+// for everybody, and its refusals are not stored.
+func (c *compiler) varies() {
+	const asked = "Access-Control-Request-Method, Access-Control-Request-Headers"
+	c.isolate = !c.Embeddable && !c.listed.any
+	switch {
+	case c.listed.any:
+		c.varyOptions = asked
+		return
+	case c.isolate:
+		c.vary = "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"
+	default:
+		c.vary = "Origin, Sec-Fetch-Site"
 	}
-	return all
-}
-
-func newProblem(reason Reason) *problem.Problem {
-	title := explanations[reason].title
-	return problem.New("", http.StatusForbidden, string(reason), title, nil)
+	c.varyOptions = c.vary + ", " + asked
 }

@@ -15,7 +15,7 @@ const (
 )
 
 // askedMethods returns what a preflight asks for, and nothing for any other
-// request: Fetch standard, section 3.3.2, given that there is one Origin.
+// request: https://fetch.spec.whatwg.org/#cors-preflight-request, given one Origin.
 func askedMethods(r *http.Request) []string {
 	if r.Method != http.MethodOptions {
 		return nil
@@ -25,12 +25,12 @@ func askedMethods(r *http.Request) []string {
 
 // preflight decides on a preflight from a listed origin. The Private Network
 // Access header is not looked at; see the package documentation.
-func (p *policy) preflight(methods, lines []string) (reason Reason, detail string) {
+func (p *policy) preflight(methods, lines []string) (code, detail string) {
 	if len(methods) > 1 {
-		return ReasonPreflightMalformed, methods[1]
+		return CodePreflightMalformed, methods[1]
 	}
 	if !slices.Contains(p.methods, methods[0]) {
-		return ReasonMethodNotListed, methods[0]
+		return CodeMethodNotListed, methods[0]
 	}
 	return p.checkHeaders(lines)
 }
@@ -39,15 +39,15 @@ func (p *policy) preflight(methods, lines []string) (reason Reason, detail strin
 // joined by commas. What is longer than all listed names is not read, and one
 // unlisted name ends it: the cost is bounded by the configuration, not by the
 // client.
-func (p *policy) checkHeaders(lines []string) (reason Reason, detail string) {
+func (p *policy) checkHeaders(lines []string) (code, detail string) {
 	bytes, elements := p.headerBytes, len(p.headers)+spareElements
 	for _, line := range lines {
 		if bytes -= len(line); bytes < 0 {
-			return ReasonPreflightMalformed, line
+			return CodePreflightMalformed, line
 		}
 		for more := true; more; {
 			if elements--; elements < 0 {
-				return ReasonPreflightMalformed, line
+				return CodePreflightMalformed, line
 			}
 			var name string
 			name, line, more = strings.Cut(line, ",")
@@ -55,15 +55,15 @@ func (p *policy) checkHeaders(lines []string) (reason Reason, detail string) {
 				continue
 			}
 			if _, listed := p.headers[name]; !listed {
-				return ReasonHeaderNotListed, name
+				return CodeHeaderNotListed, name
 			}
 		}
 	}
-	return ReasonOriginListed, ""
+	return CodeOriginListed, ""
 }
 
-// checkMethod says why a method cannot be asked for (Fetch standard, section
-// 2.2.1). The Fetch API upper-cases only some methods: "patch" in a page and
+// checkMethod says why a method cannot be asked for
+// (https://fetch.spec.whatwg.org/#methods). The Fetch API upper-cases only some methods: "patch" in a page and
 // "PATCH" in a list never meet, which has cost many an afternoon.
 func checkMethod(method string) string {
 	switch {
@@ -79,8 +79,8 @@ func checkMethod(method string) string {
 	return ""
 }
 
-// checkRequestHeader refuses the forbidden request-headers of the Fetch
-// standard, section 2.2.2: a script cannot set them, so listing one is a
+// checkRequestHeader refuses the forbidden request-headers
+// (https://fetch.spec.whatwg.org/#forbidden-request-header): a script cannot set them, so listing one is a
 // misunderstanding.
 func checkRequestHeader(name string) string {
 	lower := strings.ToLower(name)

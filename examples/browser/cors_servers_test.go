@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/stretchr/testify/require"
 )
@@ -81,22 +83,21 @@ func newCorsWorld(t *testing.T, withOwn bool) *corsWorld {
 	world.api, startAPI = corsHost(t, "localhost")
 	world.listed, startListed = corsHost(t, "127.0.0.1")
 	world.stranger, startStranger = corsHost(t, "127.0.0.1")
-	var own []string
+	own := []string{"none"}
 	if withOwn {
 		own = []string{world.api}
 	}
 	gate, err := cors.New(cors.Config{
-		Origins:           []string{world.listed},
-		OwnOrigins:        own,
-		Methods:           []string{"PUT"},
-		RequestHeaders:    []string{"X-Ops-Ts"},
-		ExposedHeaders:    []string{"X-Opsmantik-Ratelimit"},
-		Credentials:       true,
-		ResourceIsolation: true,
-		OnDecision: func(r *http.Request, d cors.Decision) {
-			world.update(r.URL.Path, func(record *corsRecord) {
-				record.decisions = append(record.decisions, r.Method+" "+string(d.Reason))
-				record.fetchSite = r.Header.Get("Sec-Fetch-Site")
+		Origins:        []string{world.listed},
+		OwnOrigins:     own,
+		Methods:        []string{"PUT"},
+		RequestHeaders: []string{"X-Ops-Ts"},
+		ExposedHeaders: []string{"X-Opsmantik-Ratelimit"},
+		Credentials:    true,
+		OnEvent: func(_ context.Context, e sallyport.Event) {
+			world.update(e.Request.URL.Path, func(record *corsRecord) {
+				record.decisions = append(record.decisions, e.Request.Method+" "+e.Code)
+				record.fetchSite = e.Request.Header.Get("Sec-Fetch-Site")
 			})
 		},
 	})

@@ -30,8 +30,8 @@ type Site struct {
 // Intake holds what the handlers share. All fields are required.
 type Intake struct {
 	Site func(id string) (Site, bool)
-	// OriginAllowed says whether a page on origin may report for the site.
-	OriginAllowed func(r *http.Request, site, origin string) bool
+	// OriginAllowed says whether the page that sends r may report for the site.
+	OriginAllowed func(r *http.Request, site string) bool
 	// SyncLimit and CallLimit count the request, or answer it and return false.
 	SyncLimit, CallLimit func(http.ResponseWriter, *http.Request, Caller) bool
 	// Scrub masks what policy forbids to store.
@@ -55,11 +55,10 @@ func (in *Intake) caller(w http.ResponseWriter, r *http.Request, siteID string) 
 		reply.Problem(w, http.StatusBadRequest, "site_not_found", "There is no such site")
 		return Caller{}, false
 	}
-	origin := r.Header.Get("Origin")
-	if origin == "" {
+	if r.Header.Get("Origin") == "" {
 		return Caller{Site: site, ProxyHost: proxyHost(r, site)}, true
 	}
-	if !in.OriginAllowed(r, site.ID, origin) {
+	if !in.OriginAllowed(r, site.ID) {
 		reply.Problem(w, http.StatusForbidden, "origin_not_listed", "The origin is not one of the site's")
 		return Caller{}, false
 	}

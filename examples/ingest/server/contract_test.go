@@ -95,7 +95,7 @@ func TestReportOnlyRefusesNoOrigin(t *testing.T) {
 	for _, line := range []string{
 		`{code="origin_not_listed",gate="cors",outcome="refused",policy=""} 1`,
 		`{code="origin_null",gate="cors",outcome="refused",policy=""} 1`,
-		`{code="origin_not_listed",gate="cors",outcome="refused",policy="site"} 3`,
+		`{code="tenant_origin_not_listed",gate="cors",outcome="refused",policy=""} 3`,
 	} {
 		require.Contains(t, metrics, line)
 	}

@@ -16,7 +16,7 @@ func (srv *Server) Ungated() http.Handler {
 	bare := *srv.intake
 	pass := func(http.ResponseWriter, *http.Request, intake.Caller) bool { return true }
 	bare.SyncLimit, bare.CallLimit = pass, pass
-	bare.OriginAllowed = func(*http.Request, string, string) bool { return true }
+	bare.OriginAllowed = func(*http.Request, string) bool { return true }
 	bare.Scrub = func(*event.Received) {}
 	return http.HandlerFunc(bare.Sync)
 }

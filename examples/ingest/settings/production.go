@@ -50,7 +50,7 @@ func (s *Settings) origins(v *values) {
 		v.problem("ALLOWED_ORIGINS", "* would list every origin; name the origins")
 		return
 	}
-	if _, err := cors.New(cors.Config{Origins: s.AllowedOrigins}); err != nil {
+	if _, err := cors.New(cors.Config{Origins: s.AllowedOrigins, OwnOrigins: []string{"none"}}); err != nil {
 		v.problem("ALLOWED_ORIGINS", "%v", err)
 	}
 }
@@ -62,7 +62,7 @@ func (s *Settings) publicOrigin(v *values) {
 		return
 	}
 	origin := v.get("PUBLIC_ORIGIN")
-	if _, err := cors.New(cors.Config{Origins: []string{origin}}); err != nil {
+	if _, err := cors.New(cors.Config{OwnOrigins: []string{origin}}); err != nil {
 		v.problem("PUBLIC_ORIGIN", "want one origin, such as https://ingest.example.com")
 		return
 	}

@@ -1,5 +1,5 @@
-// Command cors answers pages on the listed origins, and refuses all others
-// before the handler runs.
+// Command cors answers pages on the listed origins, and refuses the pages of all
+// others before the handler runs.
 //
 //	ALLOWED_ORIGINS=https://app.example.com go run ./examples/quickstart/cors
 package main
@@ -20,16 +20,29 @@ func newHandler() (http.Handler, error) {
 	}
 	gate, err := cors.New(cors.Config{
 		Origins: origins,
-		Methods: []string{http.MethodPut, http.MethodDelete},
-		MaxAge:  10 * time.Minute,
+		// Where browsers reach this server. Its own pages are never refused.
+		OwnOrigins:     []string{"http://127.0.0.1:8090", "http://localhost:8090"},
+		Methods:        []string{http.MethodPut, http.MethodDelete},
+		RequestHeaders: []string{"Content-Type"}, // for pages that send JSON
+		MaxAge:         10 * time.Minute,
+		// Tells you, on this machine only, why a page was refused.
+		DebugOnLoopback: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "only listed origins get here\n")
+	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "pages of other sites do not get here\n")
 	})
-	return gate.Wrap(hello), nil
+	webhook := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		// Verify the sender's signature first: see the quickstart of hmacsig.
+		http.Error(w, "signature required", http.StatusUnauthorized)
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", gate.Wrap(pages))
+	// Programs send no Origin header. What they call stands outside the gate.
+	mux.Handle("POST /webhook", webhook)
+	return mux, nil
 }
 
 func main() {

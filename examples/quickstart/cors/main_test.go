@@ -19,6 +19,14 @@ func TestOnlyListedOriginsGetThrough(t *testing.T) {
 		handler.ServeHTTP(w, r)
 		require.Equal(t, want, w.Code, origin)
 	}
+	own := httptest.NewRequest(http.MethodPost, "/", nil)
+	own.Header.Set("Origin", "http://localhost:8090")
+	program := httptest.NewRequest(http.MethodPost, "/webhook", nil)
+	for r, want := range map[*http.Request]int{own: 200, program: 401} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		require.Equal(t, want, w.Code, r.URL.Path)
+	}
 	t.Setenv("ALLOWED_ORIGINS", "")
 	_, err = newHandler()
 	require.ErrorContains(t, err, "ALLOWED_ORIGINS")
