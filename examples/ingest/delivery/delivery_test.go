@@ -176,6 +176,11 @@ func TestWorkerRefuses(t *testing.T) {
 		"too large":        {strings.NewReader(strings.Repeat(" ", delivery.MaxBody+1)), 413},
 		"an early end":     {io.MultiReader(strings.NewReader(`{"ev`), broken{}), 400},
 		"nothing at all":   {strings.NewReader(""), 422},
+		"an empty object":  {strings.NewReader("{}"), 422},
+		"null":             {strings.NewReader("null"), 422},
+		"null for events":  {strings.NewReader(`{"events":null}`), 422},
+		"another spelling": {strings.NewReader(`{"Events":[]}`), 422},
+		"an event alone":   {strings.NewReader(`{"id":"a","site":"` + site + `","event":{}}`), 422},
 		"an unknown field": {strings.NewReader(`{"events":[],"later":1}`), 200},
 	} {
 		t.Run(name, func(t *testing.T) {

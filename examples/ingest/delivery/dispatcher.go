@@ -27,18 +27,29 @@ const (
 	deliveryLimit = 30 * time.Second
 	// pace lets a small batch be followed by a larger one.
 	pace = 20 * time.Millisecond
+	// splitAfter failures in a row, batches get smaller: one of their items may
+	// be what the worker fails at.
+	splitAfter = 4
 )
 
-// errRefused is the worker's word that trying again will not help.
-var errRefused = errors.New("delivery: worker refused the batch")
+var (
+	// errRefused is the worker's word that trying again will not help.
+	errRefused = errors.New("delivery: worker refused the batch")
+	// errFailed means that the worker is there, and failed.
+	errFailed = errors.New("delivery: worker failed")
+)
 
 // Dispatcher takes items from the queue, signs a batch and posts it to the
 // worker until it is stored.
 //
-// A worker that does not answer, or cannot store now, is tried again for as long
-// as it takes, with growing pauses and jitter; the queue keeps its order. A batch
-// that the worker refuses is taken apart: each of its items then travels alone,
-// one after every batch, and becomes a dead letter if it is refused even so.
+// What may pass is tried again for as long as it takes, with growing pauses and
+// jitter: no answer, any 5xx, 408 and 429. If the worker answers and still fails
+// with every try, batches get smaller, down to one item; that one is postponed,
+// so that an item at which the worker fails delays itself and no other.
+//
+// A batch that the worker refuses as wrong, with another 4xx, is taken apart: each
+// of its items then travels alone, one after every batch, and becomes a dead
+// letter if it is refused even so.
 type Dispatcher struct {
 	Queue  store.Queue
 	URL    string // the worker
@@ -46,8 +57,10 @@ type Dispatcher struct {
 	Client *http.Client // nil means one for this machine: no proxy, no redirect
 	Log    *slog.Logger
 
-	wake chan struct{}
-	lone bool // whose turn it is
+	wake     chan struct{}
+	lone     bool // whose turn it is
+	size     int  // of the next batch, in items
+	failures int  // in a row
 }
 
 // New completes a dispatcher.
@@ -60,7 +73,7 @@ func New(d Dispatcher) *Dispatcher {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
-	d.wake = make(chan struct{}, 1)
+	d.wake, d.size = make(chan struct{}, 1), batchItems
 	return &d
 }
 
@@ -74,23 +87,36 @@ func (d *Dispatcher) Wake() {
 
 // Run delivers until ctx ends. A delivery under way is finished first.
 func (d *Dispatcher) Run(ctx context.Context) {
-	failures := 0
 	for {
 		sent, err := d.deliver(ctx)
+		d.adapt(err)
 		pause, wake := pollInterval, d.wake
 		switch {
 		case err != nil:
-			pause, wake = backoff(failures), nil
-			failures++
-			d.Log.WarnContext(ctx, "delivery failed", "error", err, "failures", failures, "pause", pause)
-		case sent == batchItems:
-			failures, pause = 0, 0
+			pause, wake = backoff(d.failures-1), nil
+			d.Log.WarnContext(ctx, "delivery failed", "error", err, "failures", d.failures, "pause", pause)
+		case sent >= d.size:
+			pause = 0
 		case sent > 0:
-			failures, pause, wake = 0, pace, nil
+			pause, wake = pace, nil
 		}
 		if !sleep(ctx, pause, wake) {
 			return
 		}
+	}
+}
+
+// adapt counts failures and sizes the next batch.
+func (d *Dispatcher) adapt(err error) {
+	if err == nil {
+		d.failures, d.size = 0, min(2*d.size, batchItems)
+		return
+	}
+	d.failures++
+	if errors.Is(err, errFailed) && d.failures >= splitAfter {
+		d.size = max(1, d.size/2)
+		// It answers, so it is not overwhelmed: look on without longer pauses.
+		d.failures = splitAfter
 	}
 }
 
@@ -126,17 +152,26 @@ func (d *Dispatcher) deliver(ctx context.Context) (int, error) {
 	if err != nil || len(items) == 0 {
 		return 0, err
 	}
-	err = d.post(ctx, items)
-	if errors.Is(err, errRefused) {
-		if len(items) == 1 {
+	return d.settle(ctx, items, d.post(ctx, items))
+}
+
+// settle tells the queue what became of a batch.
+func (d *Dispatcher) settle(ctx context.Context, items []store.Item, err error) (int, error) {
+	alone := items[0].Lone || d.size == 1
+	switch {
+	case err == nil:
+		return len(items), d.Queue.Delivered(ctx, items)
+	case errors.Is(err, errRefused):
+		if items[0].Lone {
 			d.Log.ErrorContext(ctx, "dead letter: the worker refuses an event", "queue_seq", items[0].Seq)
 		}
 		return len(items), d.Queue.Refused(ctx, items)
-	}
-	if err != nil {
+	case alone && errors.Is(err, errFailed):
+		due := time.Now().Add(longestPause/2 + rand.N(longestPause/2)) // #nosec G404 -- jitter
+		return 0, errors.Join(err, d.Queue.Postpone(ctx, items[0], due))
+	default:
 		return 0, err
 	}
-	return len(items), d.Queue.Delivered(ctx, items)
 }
 
 // next takes turns between batches and items that travel alone, so that neither
@@ -147,7 +182,7 @@ func (d *Dispatcher) next(ctx context.Context) (items []store.Item, err error) {
 		if d.lone {
 			items, err = d.Queue.NextLone(ctx)
 		} else {
-			items, err = d.Queue.Next(ctx, batchItems, batchBytes)
+			items, err = d.Queue.Next(ctx, d.size, batchBytes)
 		}
 		if err != nil || len(items) > 0 {
 			return items, err
@@ -185,15 +220,18 @@ func (d *Dispatcher) post(ctx context.Context, items []store.Item) error {
 	return verdict(res.StatusCode)
 }
 
-// verdict tells what the worker can never store (and what it panics on) from
-// what it cannot store now.
+// verdict tells what the worker can never store from what it cannot store now.
+// Only a refusal as wrong is final; everything else may pass.
 func verdict(status int) error {
-	switch status {
-	case http.StatusOK:
+	switch {
+	case status == http.StatusOK:
 		return nil
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
-		http.StatusInternalServerError:
+	case status == http.StatusRequestTimeout || status == http.StatusTooManyRequests:
+		return fmt.Errorf("delivery: worker answered status %d", status)
+	case status >= 400 && status < 500:
 		return fmt.Errorf("%w: status %d", errRefused, status)
+	case status >= 500:
+		return fmt.Errorf("%w: status %d", errFailed, status)
 	default:
 		return fmt.Errorf("delivery: worker answered status %d", status)
 	}

@@ -21,7 +21,7 @@ const MaxBody = 8 << 20
 
 // batch is the body of POST /api/sync/worker.
 type batch struct {
-	Events []event.Received `json:"events"`
+	Events *[]event.Received `json:"events"` // required
 }
 
 // Worker answers POST /api/sync/worker. It must stand behind the gate that
@@ -38,12 +38,12 @@ func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var delivered batch
-	if err := json.Unmarshal(body, &delivered); err != nil {
+	if err := json.Unmarshal(body, &delivered); err != nil || delivered.Events == nil {
 		// Signed and yet not ours: trying again will not change it.
 		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The delivery has another shape")
 		return
 	}
-	stored, err := wk.Events.Store(r.Context(), delivered.Events)
+	stored, err := wk.Events.Store(r.Context(), *delivered.Events)
 	if errors.Is(err, store.ErrUnstorable) {
 		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape",
 			"The delivery holds what cannot be stored")

@@ -1,6 +1,10 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -32,18 +36,20 @@ type Call struct {
 // holds the secret answers for it.
 func ParseCall(body []byte, signedSite string) (*Call, error) {
 	var c Call
-	if err := json.Unmarshal(body, &c, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(clean(body), &c, json.RejectUnknownMembers(true)); err != nil {
 		return nil, decodeError(err)
 	}
-	c.Site = NormalSite(c.Site)
+	c.Site, c.EventID = NormalSite(c.Site), strings.ToLower(c.EventID)
+	c.AdsContext = object(c.AdsContext)
+	_, whole := read(c.AdsContext)
 	switch {
 	case c.Site != NormalSite(signedSite):
 		return nil, invalid("site_mismatch")
-	case !uuidForm.MatchString(c.EventID):
+	case c.EventID != "" && !uuidForm.MatchString(c.EventID):
 		return nil, invalid("event_id_invalid")
 	case len(c.URL) > maxURL || len(c.PageURL) > maxURL:
 		return nil, invalid("url_too_long")
-	case len(c.Action) > maxName || len(c.Intent) > maxName || len(c.Phone) > maxName:
+	case len(c.Action) > maxName || len(c.Intent) > maxName || len(c.Phone) > maxPhone:
 		return nil, invalid("field_too_long")
 	case len(c.Fingerprint) > maxLabel || len(c.Target) > maxLabel || len(c.UserAgent) > maxLabel:
 		return nil, invalid("field_too_long")
@@ -51,10 +57,20 @@ func ParseCall(body []byte, signedSite string) (*Call, error) {
 		return nil, invalid("field_too_long")
 	case len(c.WBRAID) > maxLabel || len(c.GBRAID) > maxLabel:
 		return nil, invalid("field_too_long")
-	case !shallowObject(c.AdsContext):
+	case !whole:
 		return nil, invalid("ads_context_invalid")
 	case !scalar(c.Value):
 		return nil, invalid("value_invalid")
 	}
 	return &c, nil
+}
+
+// NameAfter gives a call without an event id the signed message as its identity:
+// older trackers and the plugin send none. It is no UUID, so it meets no other.
+func (c *Call) NameAfter(timestamp string, body []byte) {
+	if c.EventID != "" {
+		return
+	}
+	digest := sha256.Sum256(append([]byte(timestamp+"."), body...))
+	c.EventID = "signed-" + hex.EncodeToString(digest[:])
 }

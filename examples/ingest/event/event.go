@@ -3,15 +3,12 @@
 package event
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -20,16 +17,18 @@ const (
 	MaxSyncBody = 256 << 10
 	MaxCallBody = 64 << 10
 	MaxBatch    = 100
-	maxURL      = 4096
-	maxReferrer = 2048
+	maxURL      = 4096 // a longer URL or referrer is cut
 	maxName     = 64
+	maxPhone    = 256
 	maxLabel    = 2048
 	maxValue    = 256
+	maxScopes   = 100
 	maxDepth    = 16 // of meta and ads_context
 )
 
 // Event is one interaction as the tracker reports it (POST /api/sync).
-// Unknown members are ignored: newer trackers may send more.
+// Unknown members are not stored, newer trackers may send more; they count
+// when two events are compared.
 type Event struct {
 	Site     string         `json:"s"`
 	URL      string         `json:"u"`
@@ -42,36 +41,19 @@ type Event struct {
 	Value    jsontext.Value `json:"ev,omitzero"`
 	Referrer string         `json:"r"`
 	Meta     jsontext.Value `json:"meta,omitzero"` // an object, kept as it came
-	Consent  list[string]   `json:"consent_scopes"`
+	Consent  []string       `json:"consent_scopes"`
+	Unknown  jsontext.Value `json:",unknown"`
+
+	marks marks
 }
 
 // HasAnalyticsConsent reports whether the visitor allowed the event to be kept.
 func (e *Event) HasAnalyticsConsent() bool { return slices.Contains(e.Consent, "analytics") }
 
-// marks are the members of meta that recognising an event takes. The rest is
-// never decoded: it costs its own size and no more.
-type marks struct {
-	Stamp       jsontext.Value `json:"intent_stamp"`
-	Fingerprint jsontext.Value `json:"fp"`
-}
-
-func (e *Event) marks() (m marks) {
-	if len(e.Meta) > 0 && json.Unmarshal(e.Meta, &m) != nil {
-		return marks{}
-	}
-	return m
-}
-
 // IntentStamp is the tracker's own id of a conversion, empty for other events.
-func (e *Event) IntentStamp() string { return text(e.marks().Stamp) }
-
-// text is the text of a JSON string, and empty for any other value.
-func text(v jsontext.Value) string {
-	unquoted, err := jsontext.AppendUnquote(nil, v)
-	if err != nil {
-		return ""
-	}
-	return string(unquoted)
+func (e *Event) IntentStamp() string {
+	m, _ := read(e.Meta)
+	return m.stamp
 }
 
 var (
@@ -95,15 +77,14 @@ func (e *Event) normalise() error {
 	}
 	e.LongURL = ""
 	e.Site = NormalSite(e.Site)
+	e.Meta = object(e.Meta)
+	var whole bool
+	e.marks, whole = read(e.Meta)
 	switch {
 	case e.Site == "":
 		return invalid("site_required")
 	case e.URL == "":
 		return invalid("url_required")
-	case len(e.URL) > maxURL:
-		return invalid("url_too_long")
-	case len(e.Referrer) > maxReferrer:
-		return invalid("referrer_too_long")
 	case e.Category == "" || len(e.Category) > maxName:
 		return invalid("category_invalid")
 	case e.Action == "" || len(e.Action) > maxName:
@@ -114,43 +95,36 @@ func (e *Event) normalise() error {
 		return invalid("session_invalid")
 	case e.Month != "" && !monthForm.MatchString(e.Month):
 		return invalid("month_invalid")
+	case len(e.Consent) > maxScopes:
+		return invalid("consent_invalid")
 	case !scalar(e.Value):
 		return invalid("value_invalid")
-	case !shallowObject(e.Meta):
+	case !whole:
 		return invalid("meta_invalid")
 	}
 	return nil
 }
 
-// shallowObject accepts null, nothing, or an object of at most maxDepth levels.
-// The depth is bounded because the value travels inside other JSON: what this
-// decoder just accepts, one that reads a whole batch would refuse.
-func shallowObject(v jsontext.Value) bool {
-	if kind := v.Kind(); kind != '{' {
-		return kind == 0 || kind == 'n'
-	}
-	decoder := jsontext.NewDecoder(bytes.NewReader(v))
-	for {
-		if _, err := decoder.ReadToken(); err != nil {
-			return errors.Is(err, io.EOF)
-		}
-		if decoder.StackDepth() > maxDepth {
-			return false
-		}
+// finish makes of an event what is stored: an address too long is cut, and a
+// month that the receipt contradicts is the receipt's.
+func (e *Event) finish(receipt time.Time) {
+	e.URL, e.Referrer = cut(e.URL, maxURL), cut(e.Referrer, maxURL)
+	e.Unknown = nil
+	month, err := time.Parse(time.DateOnly, e.Month)
+	if err != nil || month.Before(receipt.AddDate(-1, 0, 0)) || month.After(receipt.AddDate(0, 1, 0)) {
+		e.Month = receipt.UTC().Format("2006-01") + "-01"
 	}
 }
 
-// scalar accepts what the contract allows for "ev": a number, a string or null.
-func scalar(v jsontext.Value) bool {
-	if len(v) > maxValue {
-		return false
+// cut shortens text to at most n bytes, and not inside a character.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
 	}
-	switch v.Kind() {
-	case 0, 'n', '"', '0':
-		return true
-	default:
-		return false
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
 	}
+	return text[:n]
 }
 
 // A Received event is one that passed the gates. It is what the queue carries.
@@ -159,7 +133,24 @@ type Received struct {
 	Site string    `json:"site"` // normalised, proven to exist
 	At   time.Time `json:"at"`   // receipt, the server's clock
 
+	// Identity is the same for messages that are the same event, received
+	// within Fold of each other. It is empty for an event that is never the
+	// same as another one. Seal sets both.
+	Identity []byte `json:"identity,omitzero"`
+	Fold     int64  `json:"fold_ms,omitzero"`
+	// Stamp is the event's IntentStamp.
+	Stamp string `json:"stamp,omitzero"`
+
 	// Exactly one of the two is set.
 	Event *Event `json:"event,omitzero"`
 	Call  *Call  `json:"call,omitzero"`
+}
+
+// Complete seals an event that an earlier version queued, which did not.
+func (r *Received) Complete() {
+	if r.Event == nil || len(r.Identity) > 0 {
+		return
+	}
+	r.Event.marks, _ = read(r.Event.Meta)
+	r.Seal()
 }

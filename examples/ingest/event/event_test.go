@@ -57,41 +57,39 @@ func TestParseSyncRefusesWhatTheContractForbids(t *testing.T) {
 		status int
 		code   string
 	}{
-		"empty":                {"", 400, "invalid_json"},
-		"not JSON":             {"s=1&u=2", 400, "invalid_json"},
-		"truncated":            {`{"s":"01`, 400, "invalid_json"},
-		"trailing data":        {one(t, nil) + "{}", 400, "invalid_json"},
-		"duplicate member":     {`{"s":"a","s":"b"}`, 400, "invalid_json"},
-		"invalid UTF-8":        {"{\"s\":\"\xff\"}", 400, "invalid_json"},
-		"deeply nested":        {`{"meta":{"a":` + strings.Repeat("[", 20000), 400, "invalid_json"},
-		"array":                {"[]", 422, "wrong_shape"},
-		"number":               {"1", 422, "wrong_shape"},
-		"null":                 {"null", 422, "site_required"},
-		"events not an array":  {`{"events":{}}`, 422, "wrong_shape"},
-		"events null":          {`{"events":null}`, 422, "site_required"},
-		"both spellings":       {`{"events":[],"batch":[]}`, 422, "batch_ambiguous"},
-		"no events":            {`{"events":[]}`, 422, "batch_empty"},
-		"101 events":           {repeat(t, 101), 429, "batch_too_many_events"},
-		"mixed sites":          {`{"events":[` + one(t, nil) + "," + one(t, map[string]any{"s": other}) + `]}`, 400, "batch_mixed_sites"},
-		"no site":              {one(t, map[string]any{"s": nil}), 422, "site_required"},
-		"site a number":        {one(t, map[string]any{"s": 7}), 422, "wrong_shape"},
-		"no URL":               {one(t, map[string]any{"u": nil}), 422, "url_required"},
-		"URL of 4097":          {one(t, map[string]any{"u": strings.Repeat("u", 4097)}), 422, "url_too_long"},
-		"referrer of 2049":     {one(t, map[string]any{"r": strings.Repeat("r", 2049)}), 422, "referrer_too_long"},
-		"no category":          {one(t, map[string]any{"ec": nil}), 422, "category_invalid"},
-		"no action":            {one(t, map[string]any{"ea": nil}), 422, "action_invalid"},
-		"label too long":       {one(t, map[string]any{"el": strings.Repeat("l", 2049)}), 422, "label_too_long"},
-		"session not a UUID":   {one(t, map[string]any{"sid": "1"}), 422, "session_invalid"},
-		"month not a first":    {one(t, map[string]any{"sm": "2026-11-02"}), 422, "month_invalid"},
-		"value an object":      {one(t, map[string]any{"ev": map[string]any{}}), 422, "value_invalid"},
-		"value true":           {one(t, map[string]any{"ev": true}), 422, "value_invalid"},
-		"meta an array":        {one(t, map[string]any{"meta": []int{1}}), 422, "meta_invalid"},
-		"meta too deep":        {deep(17), 422, "meta_invalid"},
-		"meta far too deep":    {deep(9000), 422, "meta_invalid"},
-		"87,000 empty events":  {`{"events":[` + strings.Repeat("{},", 87_000) + `{}]}`, 429, "batch_too_many_events"},
-		"87,000 scopes":        {`{"s":"` + site + `","consent_scopes":[` + strings.Repeat(`"",`, 87_000) + `""]}`, 429, "batch_too_many_events"},
-		"consent a string":     {one(t, map[string]any{"consent_scopes": "analytics"}), 422, "wrong_shape"},
-		"second event invalid": {`{"batch":[` + one(t, nil) + `,{}]}`, 422, "site_required"},
+		"empty":               {"", 400, "invalid_json"},
+		"not JSON":            {"s=1&u=2", 400, "invalid_json"},
+		"truncated":           {`{"s":"01`, 400, "invalid_json"},
+		"trailing data":       {one(t, nil) + "{}", 400, "invalid_json"},
+		"duplicate member":    {`{"s":"a","s":"b"}`, 400, "invalid_json"},
+		"invalid UTF-8":       {"{\"s\":\"\xff\"}", 422, "url_required"},
+		"deeply nested":       {`{"meta":{"a":` + strings.Repeat("[", 20000), 400, "invalid_json"},
+		"array":               {"[]", 422, "wrong_shape"},
+		"number":              {"1", 422, "wrong_shape"},
+		"null":                {"null", 422, "site_required"},
+		"events not an array": {`{"events":{}}`, 422, "wrong_shape"},
+		"events null":         {`{"events":null}`, 422, "site_required"},
+		"both spellings":      {`{"events":[],"batch":[]}`, 422, "batch_ambiguous"},
+		"no events":           {`{"events":[]}`, 422, "batch_empty"},
+		"101 events":          {repeat(t, 101), 429, "batch_too_many_events"},
+		"mixed sites":         {`{"events":[` + one(t, nil) + "," + one(t, map[string]any{"s": other}) + `]}`, 400, "batch_mixed_sites"},
+		"no site":             {one(t, map[string]any{"s": nil}), 422, "site_required"},
+		"site a number":       {one(t, map[string]any{"s": 7}), 422, "wrong_shape"},
+		"no URL":              {one(t, map[string]any{"u": nil}), 422, "url_required"},
+		"no category":         {one(t, map[string]any{"ec": nil}), 422, "category_invalid"},
+		"no action":           {one(t, map[string]any{"ea": nil}), 422, "action_invalid"},
+		"label too long":      {one(t, map[string]any{"el": strings.Repeat("l", 2049)}), 422, "label_too_long"},
+		"session not a UUID":  {one(t, map[string]any{"sid": "1"}), 422, "session_invalid"},
+		"month not a first":   {one(t, map[string]any{"sm": "2026-11-02"}), 422, "month_invalid"},
+		"value an object":     {one(t, map[string]any{"ev": map[string]any{}}), 422, "value_invalid"},
+		"value true":          {one(t, map[string]any{"ev": true}), 422, "value_invalid"},
+		"meta an array":       {one(t, map[string]any{"meta": []int{1}}), 422, "meta_invalid"},
+		"meta too deep":       {deep(17), 422, "meta_invalid"},
+		"meta far too deep":   {deep(9000), 422, "meta_invalid"},
+		"87,000 empty events": {`{"events":[` + strings.Repeat("{},", 87_000) + `{}]}`, 429, "batch_too_many_events"},
+		"87,000 scopes":       {`{"s":"` + site + `","consent_scopes":[` + strings.Repeat(`"",`, 87_000) + `""],"u":"x","ec":"a","ea":"b"}`, 422, "consent_invalid"},
+		"no good event":       {`{"batch":[{},` + one(t, map[string]any{"ea": nil}) + `]}`, 400, "site_required"},
+		"consent a string":    {one(t, map[string]any{"consent_scopes": "analytics"}), 422, "wrong_shape"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -125,9 +123,11 @@ func TestParseSyncAcceptsEveryFormOfTheTracker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			events, err := event.ParseSync([]byte(row.body))
+			batch, err := event.ParseSync([]byte(row.body))
 			require.NoError(t, err)
+			events := batch.Events
 			require.Len(t, events, row.want)
+			require.Empty(t, batch.Rejected)
 			require.Equal(t, site, events[0].Site)
 			require.Equal(t, "https://shop.example/p", events[0].URL)
 		})
@@ -148,41 +148,11 @@ func TestConsentNeedsTheAnalyticsScope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			events, err := event.ParseSync([]byte(one(t, map[string]any{"consent_scopes": row.scopes})))
+			batch, err := event.ParseSync([]byte(one(t, map[string]any{"consent_scopes": row.scopes})))
 			require.NoError(t, err)
-			require.Equal(t, row.want, events[0].HasAnalyticsConsent())
+			require.Equal(t, row.want, batch.Events[0].HasAnalyticsConsent())
 		})
 	}
-}
-
-func TestIdentityTellsEventsApartByEachField(t *testing.T) {
-	t.Parallel()
-	identity := func(change map[string]any) [32]byte {
-		events, err := event.ParseSync([]byte(one(t, change)))
-		require.NoError(t, err)
-		return events[0].Identity()
-	}
-	base := identity(nil)
-	for name, change := range map[string]map[string]any{
-		"site":     {"s": strings.Repeat("f", 32)},
-		"session":  {"sid": "00000000-1bf0-4fd4-a10d-0cbeb2a5d12f"},
-		"category": {"ec": "system"},
-		"action":   {"ea": "heartbeat"},
-		"label":    {"el": "x"},
-		"URL":      {"u": "https://shop.example/q"},
-		"value":    {"ev": 25},
-		"stamp":    {"meta": map[string]any{"intent_stamp": "1"}},
-		// The same characters, cut elsewhere.
-		"boundary": {"ec": "interactionv", "ea": "iew"},
-	} {
-		require.NotEqual(t, base, identity(change), name)
-	}
-	anonymous := func(fp string) [32]byte {
-		return identity(map[string]any{"sid": nil, "meta": map[string]any{"fp": fp}})
-	}
-	require.NotEqual(t, anonymous("alice"), anonymous("bob"), "two visitors without a session")
-	require.Equal(t, base, identity(map[string]any{"meta": map[string]any{"duration_sec": 9}}),
-		"a beacon may carry later measurements of the same event")
 }
 
 func TestParseCallIsStrict(t *testing.T) {
@@ -194,12 +164,16 @@ func TestParseCallIsStrict(t *testing.T) {
 		"unknown member":    {`{` + id + `,` + ofSite + `,"x":1}`, "wrong_shape"},
 		"consent scopes":    {`{` + id + `,` + ofSite + `,"consent_scopes":["analytics"]}`, "wrong_shape"},
 		"consent time":      {`{` + id + `,` + ofSite + `,"consent_at":"now"}`, "wrong_shape"},
+		"phone of 256":      {`{` + id + `,` + ofSite + `,"phone_number":"` + strings.Repeat("1", 256) + `"}`, ""},
+		"malformed id":      {`{"event_id":"7",` + ofSite + `}`, "event_id_invalid"},
+		"PHP's empty":       {`{` + id + `,` + ofSite + `,"ads_context":[]}`, ""},
+		"array context":     {`{` + id + `,` + ofSite + `,"ads_context":[1]}`, "ads_context_invalid"},
 		"other case member": {`{` + id + `,` + ofSite + `,"Phone_Number":"1"}`, "wrong_shape"},
 		"another site":      {`{` + id + `,"site_id":"` + strings.Repeat("f", 32) + `"}`, "site_mismatch"},
 		"no site":           {`{` + id + `}`, "site_mismatch"},
-		"no event id":       {`{` + ofSite + `}`, "event_id_invalid"},
+		"no event id":       {`{` + ofSite + `}`, ""},
 		"long target":       {`{` + id + `,` + ofSite + `,"intent_target":"` + strings.Repeat("t", 3000) + `"}`, "field_too_long"},
-		"long phone":        {`{` + id + `,` + ofSite + `,"phone_number":"` + strings.Repeat("1", 65) + `"}`, "field_too_long"},
+		"long phone":        {`{` + id + `,` + ofSite + `,"phone_number":"` + strings.Repeat("1", 257) + `"}`, "field_too_long"},
 		"long click id":     {`{` + id + `,` + ofSite + `,"gclid":"` + strings.Repeat("1", 3000) + `"}`, "field_too_long"},
 		"long braid":        {`{` + id + `,` + ofSite + `,"wbraid":"` + strings.Repeat("1", 3000) + `"}`, "field_too_long"},
 		"long URL":          {`{` + id + `,` + ofSite + `,"url":"` + strings.Repeat("1", 5000) + `"}`, "url_too_long"},
@@ -244,9 +218,9 @@ func captured(t testing.TB, path string) (bodies []string) {
 func TestParsersAcceptTheCapturedTraffic(t *testing.T) {
 	t.Parallel()
 	for _, body := range captured(t, "/api/sync") {
-		events, err := event.ParseSync([]byte(body))
+		batch, err := event.ParseSync([]byte(body))
 		require.NoError(t, err)
-		require.True(t, events[0].HasAnalyticsConsent())
+		require.True(t, batch.Events[0].HasAnalyticsConsent())
 	}
 	for _, body := range captured(t, "/api/call-event/v2") {
 		call, err := event.ParseCall([]byte(body), site)
@@ -261,18 +235,24 @@ func FuzzParseSync(f *testing.F) {
 	}
 	f.Add([]byte(`{"events":[{"s":"` + site + `","url":"x","ec":"a","ea":"b","ev":1e9}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		events, err := event.ParseSync(body)
+		batch, err := event.ParseSync(body)
 		if err != nil {
 			var refused *event.Error
 			require.ErrorAs(t, err, &refused)
 			require.Contains(t, []int{400, 422, 429}, refused.Status)
 			return
 		}
+		events := batch.Events
 		require.NotEmpty(t, events)
-		require.LessOrEqual(t, len(events), event.MaxBatch)
+		require.LessOrEqual(t, len(events)+len(batch.Rejected), event.MaxBatch)
 		for i := range events {
 			require.Equal(t, events[0].Site, events[i].Site)
 			require.NotEmpty(t, events[i].URL)
+			r := event.Received{ID: "x", Site: events[i].Site, Event: &events[i]}
+			r.Seal()
+			queued, err := stdJSON(r)
+			require.NoError(t, err, "what is accepted can be queued")
+			require.NotContains(t, string(queued), `\\u0000`)
 			require.NotEmpty(t, events[i].Category)
 		}
 	})

@@ -18,22 +18,35 @@ func (e *Error) Error() string { return "event: " + e.Code }
 
 func invalid(code string) *Error { return &Error{Status: 422, Code: code} }
 
+// Batch is the body of POST /api/sync.
+type Batch struct {
+	Events   []Event // at least one; all of one site
+	Rejected []Rejected
+}
+
+// Rejected is an event of a batch that breaks the contract. The others of the
+// batch are stored: one bad event must not cost good ones.
+type Rejected struct {
+	Index int    `json:"index"` // in the batch as it was sent
+	Code  string `json:"code"`
+}
+
 // envelope is a batch in either of its two spellings, or one event when
 // neither is there.
 type envelope struct {
-	Events *list[Event] `json:"events"`
-	Batch  *list[Event] `json:"batch"`
+	Events *list `json:"events"`
+	Batch  *list `json:"batch"`
 	Event  `json:",inline"`
 }
 
 // list is an array that is given up at its MaxBatch-th-and-first element, before
 // the rest costs any memory: {} is two bytes to send and two hundred to hold.
-type list[T any] []T
+type list []jsontext.Value
 
 var errTooLong = errors.New("event: list too long")
 
 // UnmarshalJSONFrom reads an array, or null as an empty one.
-func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+func (l *list) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*l = nil
 	if d.PeekKind() == 'n' {
 		return d.SkipValue()
@@ -48,11 +61,11 @@ func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if len(*l) == MaxBatch {
 			return errTooLong
 		}
-		var element T
-		if err := json.UnmarshalDecode(d, &element); err != nil {
+		element, err := d.ReadValue()
+		if err != nil {
 			return err
 		}
-		*l = append(*l, element)
+		*l = append(*l, element.Clone())
 	}
 	_, err := d.ReadToken()
 	return err
@@ -61,36 +74,61 @@ func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // ParseSync decodes the body of POST /api/sync: one event, {"events":[...]} or
 // {"batch":[...]}. Every event of the result names the same site.
 //
-// Duplicate member names, invalid UTF-8 and anything after the value are
-// refused, so that no two readers of one body can disagree about it.
-func ParseSync(body []byte) ([]Event, error) {
+// A single bad event is an error of status 422, which makes the tracker drop it.
+// A batch without a good one is an error of status 400, which makes the tracker
+// send its events one by one.
+//
+// Duplicate member names and anything after the value are refused, so that no
+// two readers of one body can disagree about it. Text that is not Unicode is
+// mended, as the tracker's peers do (see clean).
+func ParseSync(body []byte) (*Batch, error) {
 	var env envelope
-	if err := json.Unmarshal(body, &env); errors.Is(err, errTooLong) {
+	if err := json.Unmarshal(clean(body), &env); errors.Is(err, errTooLong) {
 		return nil, &Error{Status: 429, Code: "batch_too_many_events"}
 	} else if err != nil {
 		return nil, decodeError(err)
 	}
-	events := []Event{env.Event}
 	switch {
 	case env.Events != nil && env.Batch != nil:
 		return nil, invalid("batch_ambiguous")
 	case env.Events != nil:
-		events = *env.Events
+		return parseBatch(*env.Events)
 	case env.Batch != nil:
-		events = *env.Batch
+		return parseBatch(*env.Batch)
 	}
-	if len(events) == 0 {
+	if err := env.normalise(); err != nil {
+		return nil, err
+	}
+	return &Batch{Events: []Event{env.Event}}, nil
+}
+
+func parseBatch(values []jsontext.Value) (*Batch, error) {
+	if len(values) == 0 {
 		return nil, invalid("batch_empty")
 	}
-	for i := range events {
-		if err := events[i].normalise(); err != nil {
-			return nil, err
+	b := &Batch{Events: make([]Event, 0, len(values))}
+	for i, value := range values {
+		e, err := parseEvent(value)
+		if refused, ok := errors.AsType[*Error](err); ok {
+			b.Rejected = append(b.Rejected, Rejected{i, refused.Code})
+			continue
 		}
-		if events[i].Site != events[0].Site {
+		if len(b.Events) > 0 && e.Site != b.Events[0].Site {
 			return nil, &Error{Status: 400, Code: "batch_mixed_sites"}
 		}
+		b.Events = append(b.Events, e)
 	}
-	return events, nil
+	if len(b.Events) == 0 {
+		return nil, &Error{Status: 400, Code: b.Rejected[0].Code}
+	}
+	return b, nil
+}
+
+func parseEvent(value jsontext.Value) (e Event, err error) {
+	if err := json.Unmarshal(value, &e); err != nil {
+		return e, decodeError(err)
+	}
+	return e, e.normalise()
 }
 
 // decodeError tells "not JSON" (400) from "JSON of another shape" (422). The

@@ -15,7 +15,7 @@ type Mask struct {
 func (m Mask) Apply(r *Received) {
 	if e := r.Event; e != nil {
 		m.texts(&e.URL, &e.Category, &e.Action, &e.Label, &e.Referrer)
-		m.values(&e.Value, &e.Meta)
+		m.values(&e.Value, &e.Meta, &e.Unknown)
 	}
 	if c := r.Call; c != nil {
 		m.texts(&c.Fingerprint, &c.Phone, &c.Action, &c.Intent, &c.Target, &c.Stamp, &c.PageURL,

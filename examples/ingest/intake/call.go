@@ -33,5 +33,6 @@ func (in *Intake) Call(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	in.accept(w, r, []event.Received{{Site: call.Site, At: receipt(), Call: call}})
+	call.NameAfter(r.Header.Get("X-Ops-Ts"), text)
+	in.accept(w, r, []event.Received{{Site: call.Site, At: receipt(), Call: call}}, nil)
 }

@@ -96,7 +96,9 @@ func refuse(w http.ResponseWriter, err error) {
 }
 
 // accept stores the events durably, and only then says so.
-func (in *Intake) accept(w http.ResponseWriter, r *http.Request, received []event.Received) {
+func (in *Intake) accept(
+	w http.ResponseWriter, r *http.Request, received []event.Received, rejected []event.Rejected,
+) {
 	id := newID()
 	for i := range received {
 		received[i].ID = id
@@ -104,6 +106,7 @@ func (in *Intake) accept(w http.ResponseWriter, r *http.Request, received []even
 			received[i].ID = newID()
 		}
 		in.Scrub(&received[i])
+		received[i].Seal()
 	}
 	// The whole body is here: a client that does not wait for the answer, as
 	// some proxies do not, has still sent its events.
@@ -114,7 +117,7 @@ func (in *Intake) accept(w http.ResponseWriter, r *http.Request, received []even
 		reply.Unavailable(w, "queue_unavailable", "The events were not stored; send them again")
 		return
 	}
-	reply.JSON(w, http.StatusAccepted, accepted{true, "queued", id, len(received)})
+	reply.JSON(w, http.StatusAccepted, accepted{true, "queued", id, len(received), rejected})
 }
 
 // accepted is the body of a 202.
@@ -123,6 +126,8 @@ type accepted struct {
 	Status   string `json:"status"`
 	IngestID string `json:"ingest_id"`
 	Count    int    `json:"count"`
+	// Rejected is absent when there is nothing to say.
+	Rejected []event.Rejected `json:"rejected,omitzero"`
 }
 
 // newID returns 130 random bits. An id is a name, not a secret.

@@ -12,22 +12,22 @@ func (in *Intake) Sync(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	events, err := event.ParseSync(text)
+	batch, err := event.ParseSync(text)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	caller, ok := in.caller(w, r, events[0].Site)
+	caller, ok := in.caller(w, r, batch.Events[0].Site)
 	if !ok || !in.SyncLimit(w, r, caller) {
 		return
 	}
-	received := consented(events)
+	received := consented(batch.Events)
 	if len(received) == 0 {
 		w.Header().Set("X-Opsmantik-Consent-Missing", "analytics")
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	in.accept(w, r, received)
+	in.accept(w, r, received, batch.Rejected)
 }
 
 // consented keeps the events whose visitors agreed to analytics. The rest is

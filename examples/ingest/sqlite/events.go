@@ -48,21 +48,32 @@ func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 	}
 }
 
-// storeEvent looks for the same content received within the window, in either
+// storeEvent looks for the same event received within its Fold, in either
 // direction: deliveries may overtake each other. The single writer makes
 // look-then-insert atomic.
 func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 	const insert = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
-			value, url, referrer, meta, stamp, identity, received_at)
-		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
-		WHERE NOT EXISTS (SELECT 1 FROM events WHERE identity = ?13
-			AND (?12 <> '' OR received_at BETWEEN ?14 - ?15 AND ?14 + ?15))
+			value, url, referrer, meta, stamp, identity, received_at, seen_from, seen_to)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14
+		WHERE NOT EXISTS (SELECT 1 FROM events
+			WHERE identity = ?13 AND seen_to >= ?14 - ?15 AND seen_from <= ?14 + ?15)
 		ON CONFLICT (id) DO NOTHING`
-	e, identity := r.Event, r.Event.Identity()
-	result, err := tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action, e.Label,
-		nullable(e.Value), e.URL, e.Referrer, object(e.Meta), e.IntentStamp(), identity[:],
-		r.At.UnixMilli(), event.Window.Milliseconds())
-	return inserted(result, err)
+	r.Complete()
+	e, at := r.Event, r.At.UnixMilli()
+	var identity any // NULL equals nothing
+	if len(r.Identity) > 0 {
+		identity = r.Identity
+	}
+	isNew, err := inserted(tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action,
+		e.Label, nullable(e.Value), e.URL, e.Referrer, object(e.Meta), r.Stamp, identity, at, r.Fold))
+	if err != nil || isNew || identity == nil {
+		return isNew, err
+	}
+	// The window slides: the next repeat is compared with this one.
+	const slide = `UPDATE events SET seen_from = min(seen_from, ?2), seen_to = max(seen_to, ?2)
+		WHERE identity = ?1 AND seen_to >= ?2 - ?3 AND seen_from <= ?2 + ?3`
+	_, err = tx.Exec(slide, identity, at, r.Fold)
+	return false, err
 }
 
 func storeCall(tx *sql.Tx, r *event.Received) (bool, error) {

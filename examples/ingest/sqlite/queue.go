@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
@@ -20,8 +22,9 @@ func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
 		return store.ErrQueueFull
 	}
 	err = db.Write(ctx, func(tx *sql.Tx) error {
-		for _, payload := range payloads {
-			if _, err := tx.Exec(`INSERT INTO queue (payload) VALUES (?)`, payload); err != nil {
+		for i, payload := range payloads {
+			const insert = `INSERT INTO queue (payload, site_id) VALUES (?, ?)`
+			if _, err := tx.Exec(insert, payload, received[i].Site); err != nil {
 				return err
 			}
 		}
@@ -46,8 +49,9 @@ func (db *DB) NextLone(ctx context.Context) ([]store.Item, error) {
 }
 
 func (db *DB) next(ctx context.Context, lone bool, limit, maxBytes int) ([]store.Item, error) {
-	const query = `SELECT seq, payload FROM queue WHERE dead = 0 AND lone = ? ORDER BY seq LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, lone, limit)
+	const query = `SELECT seq, payload, lone FROM queue
+		WHERE dead = 0 AND lone = ? AND due_at <= ? ORDER BY seq LIMIT ?`
+	rows, err := db.read.QueryContext(ctx, query, lone, time.Now().UnixMilli(), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +59,7 @@ func (db *DB) next(ctx context.Context, lone bool, limit, maxBytes int) ([]store
 	var items []store.Item
 	for size := 0; size < maxBytes && rows.Next(); {
 		var item store.Item
-		if err := rows.Scan(&item.Seq, &item.Payload); err != nil {
+		if err := rows.Scan(&item.Seq, &item.Payload, &item.Lone); err != nil {
 			return nil, err
 		}
 		items = append(items, item)
@@ -88,14 +92,15 @@ func (db *DB) Delivered(ctx context.Context, items []store.Item) error {
 	return err
 }
 
-// Refused notes that the worker will not take a batch: its items travel alone
-// from now on. An item that was alone already becomes a dead letter, kept and
-// tried no more until the next start.
+// Refused notes that the worker will never take a batch: its items travel alone
+// from now on. One that was alone already becomes a dead letter.
 func (db *DB) Refused(ctx context.Context, items []store.Item) error {
+	now := time.Now().UnixMilli()
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		for _, item := range items {
-			const update = `UPDATE queue SET lone = 1, dead = ? WHERE seq = ?`
-			if _, err := tx.Exec(update, len(items) == 1, item.Seq); err != nil {
+			// What is assigned here is read from the row as it was.
+			const update = `UPDATE queue SET dead = lone, dead_at = lone * ?2, lone = 1 WHERE seq = ?1`
+			if _, err := tx.Exec(update, item.Seq, now); err != nil {
 				return err
 			}
 		}
@@ -103,19 +108,37 @@ func (db *DB) Refused(ctx context.Context, items []store.Item) error {
 	})
 }
 
+// Postpone lets an item travel alone, and not before due.
+func (db *DB) Postpone(ctx context.Context, item store.Item, due time.Time) error {
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE queue SET lone = 1, due_at = ? WHERE seq = ?`, due.UnixMilli(), item.Seq)
+		return err
+	})
+}
+
 // Waiting is the number of queued rows, dead letters included.
 func (db *DB) Waiting() int64 { return db.rows.Load() }
 
-// Dead is the number of dead letters.
-func (db *DB) Dead(ctx context.Context) (n int64, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT count(*) FROM queue WHERE dead = 1`).Scan(&n)
-	return n, err
+// Oldest is how long the oldest item that is due has waited, 0 without one.
+func (db *DB) Oldest(ctx context.Context) (time.Duration, error) {
+	var payload []byte
+	now := time.Now()
+	const query = `SELECT payload FROM queue WHERE dead = 0 AND due_at <= ? ORDER BY seq LIMIT 1`
+	err := db.read.QueryRowContext(ctx, query, now.UnixMilli()).Scan(&payload)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	at, err := store.ReceivedAt(payload)
+	return max(0, now.Sub(at)), err
 }
 
 // reopenQueue counts what an earlier process left behind, and gives its dead
 // letters another chance: the new program may know what to do with them.
 func (db *DB) reopenQueue(ctx context.Context) error {
-	if _, err := db.write.ExecContext(ctx, `UPDATE queue SET dead = 0 WHERE dead = 1`); err != nil {
+	if _, err := db.write.ExecContext(ctx, `UPDATE queue SET dead = 0, dead_at = 0, due_at = 0 WHERE dead = 1 OR due_at > 0`); err != nil {
 		return fmt.Errorf("sqlite: revive dead letters: %w", err)
 	}
 	var rows, size int64

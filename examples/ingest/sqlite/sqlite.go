@@ -9,7 +9,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net/url"
@@ -21,9 +20,6 @@ import (
 
 	_ "modernc.org/sqlite" // the driver, pure Go
 )
-
-//go:embed schema.sql
-var schema string
 
 // Durability says when a commit counts as done.
 type Durability string
@@ -83,8 +79,8 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
 	db.write.SetMaxOpenConns(1)
-	if _, err := db.write.ExecContext(ctx, schema); err != nil {
-		return fmt.Errorf("sqlite: prepare %s: %w", path, err)
+	if err := migrate(ctx, db.write); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	db.read, err = sql.Open("sqlite", dsn(path, "mode=ro", busy, "_pragma=query_only(ON)"))
 	if err != nil {

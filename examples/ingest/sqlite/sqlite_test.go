@@ -6,17 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
 )
 
 const site = "0123456789abcdef0123456789abcdef"
@@ -31,93 +30,25 @@ func open(t testing.TB, dir string, durability sqlite.Durability) *sqlite.DB {
 	return db
 }
 
-func received(id string, at time.Time, stamp string) event.Received {
-	e := &event.Event{Site: site, URL: "https://shop.example/", Category: "system", Action: "heartbeat"}
-	if stamp != "" {
-		e.Meta = jsontext.Value(`{"intent_stamp":"` + stamp + `"}`)
-	}
-	return event.Received{ID: id, Site: site, At: at, Event: e}
+func received(id string) event.Received {
+	return event.Received{ID: id, Site: site, At: noon, Event: &event.Event{
+		Site: site, URL: "https://shop.example/", Category: "system", Action: "heartbeat",
+	}}
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t testing.TB, dir string) store.Store {
+		db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+		require.NoError(t, err)
+		return db
+	})
 }
 
 func TestOpenRefusesAnUnknownDurability(t *testing.T) {
 	t.Parallel()
 	_, err := sqlite.Open(t.Context(), t.TempDir(), "")
 	require.ErrorContains(t, err, "durability")
-}
-
-func TestStoreRecognisesTheSameEvent(t *testing.T) {
-	t.Parallel()
-	for name, row := range map[string]struct {
-		first, second event.Received
-		want          store.Stored
-	}{
-		"delivered twice": {
-			received("a", noon, ""), received("a", noon, ""), store.Stored{Duplicates: 1},
-		},
-		"fetch and beacon": {
-			received("a", noon, ""), received("b", noon.Add(200*time.Millisecond), ""), store.Stored{Duplicates: 1},
-		},
-		"overtaken": {
-			received("b", noon.Add(time.Second), ""), received("a", noon, ""), store.Stored{Duplicates: 1},
-		},
-		"retried at the window's edge": {
-			received("a", noon, ""), received("b", noon.Add(event.Window), ""), store.Stored{Duplicates: 1},
-		},
-		"just past the window": {
-			received("a", noon, ""), received("b", noon.Add(event.Window+time.Millisecond), ""), store.Stored{New: 1},
-		},
-		"heartbeats a minute apart": {
-			received("a", noon, ""), received("b", noon.Add(time.Minute), ""), store.Stored{New: 1},
-		},
-		"a stamp is recognised a day later": {
-			received("a", noon, "s-1"), received("b", noon.Add(24*time.Hour), "s-1"), store.Stored{Duplicates: 1},
-		},
-		"two stamps": {
-			received("a", noon, "s-1"), received("b", noon, "s-2"), store.Stored{New: 1},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := open(t, t.TempDir(), sqlite.Full)
-			stored, err := db.Store(t.Context(), []event.Received{row.first})
-			require.NoError(t, err)
-			require.Equal(t, store.Stored{New: 1}, stored)
-			stored, err = db.Store(t.Context(), []event.Received{row.second})
-			require.NoError(t, err)
-			require.Equal(t, row.want, stored)
-		})
-	}
-}
-
-func TestStoreRecognisesDuplicatesWithinABatch(t *testing.T) {
-	t.Parallel()
-	db := open(t, t.TempDir(), sqlite.Full)
-	stored, err := db.Store(t.Context(), []event.Received{received("a", noon, ""), received("b", noon, "")})
-	require.NoError(t, err)
-	require.Equal(t, store.Stored{New: 1, Duplicates: 1}, stored)
-}
-
-func TestStoreKeepsOneCallPerSiteAndEvent(t *testing.T) {
-	t.Parallel()
-	db := open(t, t.TempDir(), sqlite.Full)
-	call := func(id, of string) event.Received {
-		return event.Received{ID: id, Site: of, At: noon, Call: &event.Call{EventID: "e", Site: of}}
-	}
-	stored, err := db.Store(t.Context(), []event.Received{
-		call("a", site), call("b", site), call("c", strings.Repeat("f", 32)),
-	})
-	require.NoError(t, err)
-	require.Equal(t, store.Stored{New: 2, Duplicates: 1}, stored)
-}
-
-func TestStoreRefusesAnEmptyItemWhole(t *testing.T) {
-	t.Parallel()
-	db := open(t, t.TempDir(), sqlite.Full)
-	_, err := db.Store(t.Context(), []event.Received{received("a", noon, ""), {ID: "b", Site: site}})
-	require.Error(t, err)
-	rows, err := db.Events(t.Context(), site, 10)
-	require.NoError(t, err)
-	require.Empty(t, rows, "half a batch was kept")
 }
 
 func TestWriteUndoesOnlyTheWorkThatFailed(t *testing.T) {
@@ -215,7 +146,7 @@ func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 	acknowledged := make([]bool, writers)
 	for i := range writers {
 		wg.Go(func() {
-			err := db.Enqueue(t.Context(), []event.Received{received(fmt.Sprint(i), noon, "")})
+			err := db.Enqueue(t.Context(), []event.Received{received(fmt.Sprint(i))})
 			acknowledged[i] = err == nil
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrClosed)
@@ -235,63 +166,6 @@ func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 	require.Equal(t, want, open(t, dir, sqlite.Full).Waiting())
 }
 
-func TestQueueKeepsItemsUntilDelivered(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
-	require.NoError(t, err)
-	require.NoError(t, db.Enqueue(t.Context(), []event.Received{
-		received("a", noon, ""), received("b", noon, ""), received("c", noon, ""),
-	}))
-	batch, err := db.Next(t.Context(), 2, 1<<20)
-	require.NoError(t, err)
-	require.Len(t, batch, 2)
-	require.NoError(t, db.Delivered(t.Context(), batch[:1]))
-	require.NoError(t, db.Delivered(t.Context(), batch[:1]), "twice is harmless")
-	require.EqualValues(t, 2, db.Waiting())
-	require.NoError(t, db.Close())
-
-	db = open(t, dir, sqlite.Full)
-	require.EqualValues(t, 2, db.Waiting(), "the queue outlives the process")
-	batch, err = db.Next(t.Context(), 10, 1)
-	require.NoError(t, err)
-	require.Len(t, batch, 1, "a batch is cut by its size")
-}
-
-func TestRefusedItemsTravelAloneAndThenDie(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
-	require.NoError(t, err)
-	next := func(lone bool) []store.Item {
-		batch, err := db.Next(t.Context(), 10, 1<<20)
-		if lone {
-			batch, err = db.NextLone(t.Context())
-		}
-		require.NoError(t, err)
-		return batch
-	}
-	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a", noon, ""), received("b", noon, "")}))
-	require.Empty(t, next(true))
-	require.NoError(t, db.Refused(t.Context(), next(false)))
-	require.Empty(t, next(false))
-
-	lone := next(true)
-	require.Len(t, lone, 1)
-	require.NoError(t, db.Refused(t.Context(), lone))
-	dead, err := db.Dead(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 1, dead)
-	require.EqualValues(t, 2, db.Waiting(), "a dead letter is kept")
-	require.NotEqual(t, lone[0].Seq, next(true)[0].Seq, "and not tried again")
-	require.NoError(t, db.Close())
-
-	db = open(t, dir, sqlite.Full)
-	dead, err = db.Dead(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, dead, "a new start tries it once more")
-}
-
 func TestOneProcessPerFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -299,7 +173,7 @@ func TestOneProcessPerFolder(t *testing.T) {
 	require.NoError(t, err)
 	_, err = sqlite.Open(t.Context(), dir, sqlite.Full)
 	require.ErrorContains(t, err, "another process")
-	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a", noon, "")}))
+	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a")}))
 	require.NoError(t, db.Close())
 	open(t, dir, sqlite.Full)
 }
@@ -309,7 +183,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o755)) // #nosec G302 -- as an operator would make it
 	db := open(t, dir, sqlite.Full)
-	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a", noon, "")}))
+	require.NoError(t, db.Enqueue(t.Context(), []event.Received{received("a")}))
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 3)
@@ -334,7 +208,7 @@ func BenchmarkEnqueue64(b *testing.B) {
 					n++
 					id := fmt.Sprint(n)
 					next.Unlock()
-					if err := db.Enqueue(b.Context(), []event.Received{received(id, noon, "")}); err != nil {
+					if err := db.Enqueue(b.Context(), []event.Received{received(id)}); err != nil {
 						b.Error(err)
 						return
 					}

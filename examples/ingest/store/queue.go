@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 )
@@ -20,29 +22,57 @@ const (
 var ErrQueueFull = errors.New("store: queue full")
 
 // Queue holds accepted events until the worker has stored them.
+//
+// An item is in one of four places: among the batches, where all begin; alone,
+// once a batch that held it was refused; postponed, once the worker could not
+// take it alone; and dead, once it was refused alone.
 type Queue interface {
 	// Enqueue keeps events for delivery.
 	Enqueue(ctx context.Context, received []event.Received) error
 	// Next returns the oldest items to deliver as one batch, at most limit of
 	// them and about maxBytes.
 	Next(ctx context.Context, limit, maxBytes int) ([]Item, error)
-	// NextLone returns the oldest item that has to travel alone, if there is one.
+	// NextLone returns the oldest item that has to travel alone and is due, if
+	// there is one.
 	NextLone(ctx context.Context) ([]Item, error)
 	// Delivered removes items that the worker has stored.
 	Delivered(ctx context.Context, items []Item) error
-	// Refused notes that the worker will not take a batch: its items travel
-	// alone from now on. An item that was alone already becomes a dead letter.
+	// Refused notes that the worker will never take a batch: its items travel
+	// alone from now on. Those that were alone already become dead letters.
 	Refused(ctx context.Context, items []Item) error
+	// Postpone lets an item travel alone, and not before due: the worker fails
+	// with it again and again, and others must not wait for that to pass.
+	Postpone(ctx context.Context, item Item, due time.Time) error
 	// Waiting is the number of queued rows, dead letters included.
 	Waiting() int64
-	// Dead is the number of dead letters.
+	// Oldest is how long the oldest item that is due has waited, 0 without one.
+	Oldest(ctx context.Context) (time.Duration, error)
+	DeadLetters
+}
+
+// DeadLetters are the events that the worker refuses. They are kept.
+type DeadLetters interface {
+	// Dead is the number of dead letters of all sites.
 	Dead(ctx context.Context) (int64, error)
+	// DeadOf lists a site's dead letters, oldest first.
+	DeadOf(ctx context.Context, site string, limit int) ([]DeadRow, error)
+	// Replay puts a site's dead letters back among the batches, and returns how
+	// many there were.
+	Replay(ctx context.Context, site string) (int64, error)
 }
 
 // Item is one queued event on its way to the worker.
 type Item struct {
 	Seq     int64
 	Payload []byte // an event.Received as JSON
+	Lone    bool   // travels alone
+}
+
+// DeadRow is a dead letter as the API lists it.
+type DeadRow struct {
+	Seq    int64          `json:"seq"`
+	DeadAt time.Time      `json:"dead_at"`
+	Event  jsontext.Value `json:"event"`
 }
 
 // Encode returns the payloads of events, and how many bytes they are in all.
@@ -57,4 +87,13 @@ func Encode(received []event.Received) (payloads [][]byte, size int64, err error
 		size += int64(len(payloads[i]))
 	}
 	return payloads, size, nil
+}
+
+// ReceivedAt reads from a payload when its event was received.
+func ReceivedAt(payload []byte) (time.Time, error) {
+	var received struct {
+		At time.Time `json:"at"`
+	}
+	err := json.Unmarshal(payload, &received)
+	return received.At, err
 }

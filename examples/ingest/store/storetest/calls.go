@@ -1,0 +1,53 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+)
+
+// stateMachine walks a call through its states. What is refused leaves no record,
+// what is done leaves one.
+func (s suite) stateMachine(t *testing.T) {
+	db := s.fresh(t)
+	_, err := db.Store(t.Context(), []event.Received{call("c1", site, "e")})
+	require.NoError(t, err)
+	act := func(name string) store.Act {
+		return store.Act{Name: name, Call: "c1", Site: site, Actor: "admin"}
+	}
+	records := int64(0)
+	for _, step := range []struct{ name, status string }{
+		{"undo", ""},
+		{"seal", store.Sealed},
+		{"seal", ""},
+		{"junk", ""},
+		{"undo", store.Intent},
+		{"junk", store.Junk},
+		{"undo", store.Intent},
+		{"erase", ""},
+	} {
+		status, err := db.Act(t.Context(), act(step.name))
+		if step.status == "" {
+			require.ErrorIs(t, err, store.ErrCallState, step.name)
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, step.status, status)
+			records++
+		}
+		head, err := db.VerifyAudit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, records, head.Size(), step.name)
+	}
+	elsewhere := act("seal")
+	elsewhere.Site = "another"
+	_, err = db.Act(t.Context(), elsewhere)
+	require.ErrorIs(t, err, store.ErrNoCall)
+	_, err = db.CallSite(t.Context(), "c2")
+	require.ErrorIs(t, err, store.ErrNoCall)
+	of, err := db.CallSite(t.Context(), "c1")
+	require.NoError(t, err)
+	require.Equal(t, site, of)
+}
