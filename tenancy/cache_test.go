@@ -1,0 +1,476 @@
+package tenancy_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+// directory is a membership table that can be changed, counted and held up.
+type directory struct {
+	mu    sync.Mutex
+	roles map[[2]string]tenancy.Role
+	err   error
+	calls atomic.Int64
+	gate  func(context.Context) // runs after the table was read, if set
+}
+
+func (d *directory) set(user, site string, role tenancy.Role) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.roles[[2]string{user, site}] = role
+}
+
+func (d *directory) member(ctx context.Context, user, site string) (tenancy.Role, error) {
+	d.calls.Add(1)
+	d.mu.Lock()
+	role, err, hold := d.roles[[2]string{user, site}], d.err, d.gate
+	d.mu.Unlock()
+	if hold != nil {
+		hold(ctx)
+	}
+	return role, err
+}
+
+// cachedGate remembers for a second, in the smallest table.
+func cachedGate(t testing.TB, edit func(*tenancy.Config)) (*tenancy.Gate, *directory) {
+	d := &directory{roles: map[[2]string]tenancy.Role{{"rob", "s1"}: "rep"}}
+	return newGate(t, func(c *tenancy.Config) {
+		c.Member, c.CacheTTL, c.CacheSize = d.member, time.Second, 64
+		if edit != nil {
+			edit(c)
+		}
+	}), d
+}
+
+func person(id string) sallyport.Principal {
+	return sallyport.Principal{Kind: sallyport.KindUser, ID: id, Level: sallyport.AAL1}
+}
+
+func view(g *tenancy.Gate, user, site string) (tenancy.Grant[viewCalls], error) {
+	return tenancy.Authorize[viewCalls](context.Background(), g, person(user), site)
+}
+
+// The published bound: a second after the revocation nobody is let in any more.
+func TestRevocationBoundByTTL(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		old, err := view(g, "rob", "s1")
+		require.NoError(t, err)
+		time.Sleep(time.Nanosecond)
+		d.set("rob", "s1", "")
+		time.Sleep(time.Second - 2)
+		_, err = view(g, "rob", "s1")
+		require.NoError(t, err, "still remembered")
+		require.EqualValues(t, 1, d.calls.Load())
+		time.Sleep(time.Nanosecond)
+		_, err = view(g, "rob", "s1")
+		require.Equal(t, tenancy.CodeNotFound, code(err))
+		require.ErrorIs(t, old.Check(), tenancy.ErrExpired, "whoever asks ends the old grants")
+
+		d.set("rob", "s1", "rep")
+		time.Sleep(time.Second - 1)
+		_, err = view(g, "rob", "s1")
+		require.Equal(t, tenancy.CodeNotFound, code(err), "absence is remembered too")
+		require.EqualValues(t, 2, d.calls.Load())
+		time.Sleep(time.Nanosecond)
+		_, err = view(g, "rob", "s1")
+		require.NoError(t, err)
+		require.ErrorIs(t, old.Check(), tenancy.ErrExpired, "and they stay ended")
+	})
+}
+
+// The other published bound: 50 ms after the revocation, where it is pushed.
+func TestRevocationBoundByPush(t *testing.T) {
+	t.Parallel()
+	first, d := cachedGate(t, nil)
+	second, err := tenancy.New(world(func(c *tenancy.Config) {
+		c.Member, c.CacheTTL = d.member, time.Second
+	}))
+	require.NoError(t, err)
+	gates := []*tenancy.Gate{first, second}
+	push := make(chan [2]string, 1)
+	go func() { // what a subscription in every process does
+		for who := range push {
+			for _, g := range gates {
+				g.Forget(who[0], who[1])
+			}
+		}
+	}()
+	defer close(push)
+
+	var revoked atomic.Int64 // in ns since the start, 0 for not yet
+	start := time.Now()
+	var late, uses atomic.Int64
+	var users sync.WaitGroup
+	for _, g := range gates {
+		for range 4 {
+			users.Go(func() {
+				for time.Since(start) < 300*time.Millisecond {
+					began := time.Since(start)
+					grant, err := view(g, "rob", "s1")
+					uses.Add(1)
+					at := time.Duration(revoked.Load())
+					if at > 0 && began > at+50*time.Millisecond && (err == nil || grant.Check() == nil) {
+						late.Add(1)
+					}
+				}
+			})
+		}
+	}
+	for uses.Load() < 1000 {
+		_, _ = view(first, "rob", "s1")
+	}
+	d.set("rob", "s1", "")
+	revoked.Store(int64(time.Since(start)))
+	push <- [2]string{"rob", "s1"}
+	users.Wait()
+	require.Zero(t, late.Load(), "of %d", uses.Load())
+}
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		user, site string
+		ends       [3]bool // rob at s1, rob at s2, max at s1
+	}{
+		"one":         {"rob", "s1", [3]bool{true, false, false}},
+		"a user":      {"rob", "", [3]bool{true, true, false}},
+		"a site":      {"", "s1", [3]bool{true, false, true}},
+		"all":         {"", "", [3]bool{true, true, true}},
+		"nobody":      {"eve", "s1", [3]bool{}},
+		"not cached":  {"rob", "s3", [3]bool{}},
+		"of absences": {"eve", "", [3]bool{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, d := cachedGate(t, nil)
+				d.set("rob", "s2", "rep")
+				d.set("max", "s1", "manager")
+				_, err := view(g, "eve", "s1")
+				require.Equal(t, tenancy.CodeNotFound, code(err))
+				who := [3][2]string{{"rob", "s1"}, {"rob", "s2"}, {"max", "s1"}}
+				var first, later [3]tenancy.Grant[viewCalls]
+				for i, w := range who {
+					first[i], err = view(g, w[0], w[1])
+					require.NoError(t, err)
+				}
+				time.Sleep(time.Second) // the cache asks again; the grants live on
+				for i, w := range who {
+					later[i], err = view(g, w[0], w[1])
+					require.NoError(t, err)
+					require.NoError(t, first[i].Check())
+				}
+				g.Forget(tt.user, tt.site)
+				before := d.calls.Load()
+				for i, w := range who {
+					require.Equal(t, tt.ends[i], first[i].Check() != nil, w)
+					require.Equal(t, tt.ends[i], later[i].Check() != nil, w)
+					require.Equal(t, tt.ends[i], later[i].Scope().Check() != nil, w)
+					again, err := view(g, w[0], w[1])
+					require.NoError(t, err)
+					require.NoError(t, again.Check())
+				}
+				asked := d.calls.Load() - before
+				var want int64
+				for _, ends := range tt.ends {
+					if ends {
+						want++
+					}
+				}
+				require.Equal(t, want, asked)
+			})
+		})
+	}
+}
+
+// Without a cache there is one end: that of all.
+func TestForgetWithoutCache(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	grant, err := view(g, "rob", "s1")
+	require.NoError(t, err)
+	g.Forget("rob", "s1")
+	require.NoError(t, grant.Check())
+	g.Forget("", "")
+	require.ErrorIs(t, grant.Check(), tenancy.ErrExpired)
+	grant, err = view(g, "rob", "s1")
+	require.NoError(t, err)
+	require.NoError(t, grant.Check())
+}
+
+// What was read before Forget is not let in after it, by whoever asked.
+func TestForgetDuringLookup(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		release := make(chan struct{})
+		d.gate = func(context.Context) { <-release }
+		results := make(chan error, 3)
+		ask := func() {
+			grant, err := view(g, "rob", "s1")
+			if err == nil {
+				err = grant.Check()
+			}
+			results <- err
+		}
+		go ask()
+		synctest.Wait()
+		go ask() // waits for the first
+		synctest.Wait()
+		require.EqualValues(t, 1, d.calls.Load())
+
+		d.mu.Lock()
+		d.roles, d.gate = map[[2]string]tenancy.Role{}, nil
+		d.mu.Unlock()
+		g.Forget("rob", "s1")
+		ask() // does not join the old lookup
+		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		close(release)
+		synctest.Wait()
+		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		_, err := view(g, "rob", "s1")
+		require.Equal(t, tenancy.CodeNotFound, code(err), "the old answer was not kept")
+	})
+}
+
+func TestLookupsAreShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		d.gate = func(context.Context) { time.Sleep(100 * time.Millisecond) }
+		var users sync.WaitGroup
+		for range 100 {
+			users.Go(func() {
+				_, err := view(g, "rob", "s1")
+				require.NoError(t, err)
+			})
+		}
+		users.Go(func() {
+			_, err := view(g, "rob", "s2")
+			require.Equal(t, tenancy.CodeNotFound, code(err))
+		})
+		users.Wait()
+		require.EqualValues(t, 2, d.calls.Load())
+	})
+}
+
+// A failure is everybody's who waited, and nobody's after that.
+func TestFailuresAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		d.err = errDown
+		d.gate = func(context.Context) { time.Sleep(time.Millisecond) }
+		var users sync.WaitGroup
+		for range 10 {
+			users.Go(func() {
+				_, err := view(g, "rob", "s1")
+				require.Equal(t, tenancy.CodeUnavailable, code(err))
+				require.ErrorIs(t, err, errDown)
+			})
+		}
+		users.Wait()
+		require.EqualValues(t, 1, d.calls.Load())
+		d.err = nil
+		_, err := view(g, "rob", "s1")
+		require.NoError(t, err)
+	})
+}
+
+// Whoever asked first may leave or panic; the others must not suffer for it.
+func TestFirstToAskLeaves(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"leaves", "panics"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, d := cachedGate(t, nil)
+				ctx, leave := context.WithCancel(t.Context())
+				d.gate = func(ctx context.Context) {
+					<-ctx.Done()
+					if name == "panics" {
+						panic(name)
+					}
+				}
+				go func() {
+					defer func() { require.Equal(t, name == "panics", recover() != nil) }()
+					_, err := tenancy.Authorize[viewCalls](ctx, g, person("rob"), "s1")
+					require.Equal(t, tenancy.CodeUnavailable, code(err))
+					require.ErrorIs(t, err, context.Canceled)
+				}()
+				synctest.Wait()
+				done := make(chan error)
+				go func() {
+					_, err := view(g, "rob", "s1")
+					done <- err
+				}()
+				synctest.Wait()
+				require.EqualValues(t, 1, d.calls.Load())
+				d.mu.Lock()
+				d.gate = nil
+				d.mu.Unlock()
+				leave()
+				require.NoError(t, <-done)
+				require.EqualValues(t, 2, d.calls.Load())
+			})
+		})
+	}
+}
+
+// Who waits for another's lookup waits no longer than for its own.
+func TestWaitingHasADeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, func(c *tenancy.Config) { c.Timeout = time.Minute })
+		release := make(chan struct{})
+		d.gate = func(context.Context) { <-release } // deaf to its context
+		go func() { _, _ = view(g, "rob", "s1") }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := tenancy.Authorize[viewCalls](ctx, g, person("rob"), "s1")
+		require.Equal(t, tenancy.CodeUnavailable, code(err))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(began))
+		close(release)
+	})
+}
+
+// Guessing sites pushes no member out, and the table does not grow.
+func TestGuessesPushNoMembersOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		_, err := view(g, "rob", "s1")
+		require.NoError(t, err)
+		for i := range 1000 {
+			_, err := view(g, "eve", fmt.Sprint("x", i))
+			require.Equal(t, tenancy.CodeNotFound, code(err))
+		}
+		before := d.calls.Load()
+		_, err = view(g, "rob", "s1")
+		require.NoError(t, err)
+		require.Equal(t, before, d.calls.Load())
+
+		// The newest of a set stay, the oldest go: 64 places take the last ones.
+		for i := range 1000 {
+			time.Sleep(time.Microsecond)
+			d.set("ann", fmt.Sprint("s", i), "rep")
+			_, err := view(g, "ann", fmt.Sprint("s", i))
+			require.NoError(t, err)
+		}
+		before = d.calls.Load()
+		for i := range 1000 {
+			_, err := view(g, "ann", fmt.Sprint("s", 999-i))
+			require.NoError(t, err)
+			if i == 3 {
+				require.Equal(t, before, d.calls.Load(), "the last four fit into any set")
+			}
+		}
+		require.GreaterOrEqual(t, d.calls.Load()-before, int64(1000-64))
+	})
+}
+
+// Networks are remembered with the membership, and told apart from a hit's.
+func TestCacheIsSeenInTheDecision(t *testing.T) {
+	t.Parallel()
+	var cached []bool
+	g, _ := cachedGate(t, func(c *tenancy.Config) {
+		c.OnEvent = func(_ context.Context, e sallyport.Event) {
+			cached = append(cached, e.Detail.(tenancy.Decision).Cached)
+		}
+	})
+	for range 2 {
+		_, err := view(g, "rob", "s1")
+		require.NoError(t, err)
+	}
+	require.Equal(t, []bool{false, true}, cached)
+}
+
+// TestCacheAgainstModel changes memberships at random, with and without a push. The
+// model knows since when each role has been what it is; nobody may be let in by a
+// role that ended a second ago, or before a Forget.
+func TestCacheAgainstModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, d := cachedGate(t, nil)
+				random := rand.New(rand.NewPCG(seed, 1))
+				type state struct {
+					is, was tenancy.Role // was is good until the cache must have noticed
+					until   time.Time
+				}
+				model := map[[2]string]state{{"rob", "s1"}: {is: "rep"}}
+				pick := func() (string, string) {
+					return []string{"rob", "ann", "max"}[random.IntN(3)], fmt.Sprint("s", random.IntN(30))
+				}
+				for range 5000 {
+					user, site := pick()
+					k := [2]string{user, site}
+					m := model[k]
+					switch random.IntN(10) {
+					case 0:
+						role := []tenancy.Role{"", "rep"}[random.IntN(2)]
+						if role != m.is {
+							m = state{is: role, was: m.is, until: time.Now().Add(time.Second)}
+						}
+						d.set(user, site, role)
+						model[k] = m
+					case 1:
+						g.Forget(user, site)
+						m.until = time.Now()
+						model[k] = m
+					case 2:
+						time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+					default:
+						_, err := view(g, user, site)
+						may := m.is != "" || m.was != "" && time.Now().Before(m.until)
+						must := m.is != "" && !time.Now().Before(m.until)
+						if err == nil && !may || err != nil && must {
+							t.Fatalf("%v: got %v, role %q, was %q", k, err, m.is, m.was)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// Not parallel: AllocsPerRun counts the whole process.
+func TestCachedAllocations(t *testing.T) {
+	g, _ := cachedGate(t, nil)
+	who, ctx := person("rob"), context.Background()
+	_, err := tenancy.Authorize[viewCalls](ctx, g, who, "s1")
+	require.NoError(t, err)
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		grant, err := tenancy.Authorize[viewCalls](ctx, g, who, "s1")
+		if err != nil || grant.Site() != "s1" {
+			panic("refused")
+		}
+	}))
+}
+
+func BenchmarkCachedAuthorize(b *testing.B) {
+	g, d := cachedGate(b, nil)
+	const user, site = "user-123456", "0123456789abcdef0123456789abcdef"
+	d.set(user, site, "rep")
+	who, ctx := person(user), context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = tenancy.Authorize[viewCalls](ctx, g, who, site)
+	}
+}
