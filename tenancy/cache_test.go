@@ -408,7 +408,11 @@ func TestCacheAgainstModel(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g, d := cachedGate(t, nil)
+				g, d := cachedGate(t, func(c *tenancy.Config) {
+					if seed%2 == 0 { // an event takes the long way
+						c.OnEvent = func(context.Context, sallyport.Event) {}
+					}
+				})
 				random := rand.New(rand.NewPCG(seed, 1))
 				type state struct {
 					is, was tenancy.Role // was is good until the cache must have noticed
@@ -448,6 +452,46 @@ func TestCacheAgainstModel(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is remembered is decided as if it were asked for, whoever asks and however.
+func TestRememberedDecidesTheSame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := newGate(t, nil)
+		remembers := newGate(t, func(c *tenancy.Config) { c.CacheTTL = time.Second })
+		check := func(who sallyport.Principal, site string) {
+			for range 3 {
+				_, want := tenancy.Authorize[viewCalls](t.Context(), asked, who, site)
+				_, got := tenancy.Authorize[viewCalls](t.Context(), remembers, who, site)
+				require.Equal(t, code(want), code(got), "%v %s", who, site)
+				_, want = tenancy.Authorize[sealCall](t.Context(), asked, who, site)
+				_, got = tenancy.Authorize[sealCall](t.Context(), remembers, who, site)
+				require.Equal(t, code(want), code(got), "%v %s", who, site)
+				_, want = tenancy.Authorize[eraseData](t.Context(), asked, who, site)
+				_, got = tenancy.Authorize[eraseData](t.Context(), remembers, who, site)
+				require.Equal(t, code(want), code(got), "%v %s", who, site)
+				_, got = tenancy.Authorize[tenancy.Permission](t.Context(), remembers, who, site)
+				require.Error(t, got)
+			}
+		}
+		for _, kind := range []string{"", "user", "key", "service", "robot"} {
+			for _, id := range []string{"", "root", "ann", "max", "rob", "odd", "nil", "eve"} {
+				for level := range sallyport.AAL3 + 1 {
+					for _, key := range []string{"", "k1"} {
+						for _, scopes := range [][]string{nil, {"calls:view"}, {"calls:seal"}} {
+							for _, site := range []string{"", "s1", "s2", "S1", "s1\n", "down"} {
+								check(sallyport.Principal{
+									Kind: kind, ID: id, Level: level, Key: key, Scopes: scopes,
+									AuthTime: time.Now().Add(-time.Hour),
+								}, site)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
 }
 
 // Not parallel: AllocsPerRun counts the whole process.

@@ -31,7 +31,35 @@ type Gate struct {
 // rights is a row of the table, made for looking up.
 type rights struct {
 	Rights
-	can map[string]bool
+	can   map[string]bool
+	plain names // those that need neither an address nor a step-up
+}
+
+// names is a short list of permissions. Comparing a few beats hashing one.
+type names []string
+
+func (n names) has(permission string) bool {
+	for _, name := range n {
+		if name == permission {
+			return permission != ""
+		}
+	}
+	return false
+}
+
+// maxPlain bounds what is compared one by one.
+const maxPlain = 8
+
+// plainNames are the first permissions of a role that the level alone decides.
+func (c *Config) plainNames(row Rights) names {
+	var plain names
+	for _, permission := range row.Permissions {
+		_, listed := c.StepUp[permission]
+		if !listed && len(row.Networks) == 0 && len(plain) < maxPlain {
+			plain = append(plain, permission)
+		}
+	}
+	return plain
 }
 
 var errZero = errors.New("tenancy: the gate was not made by New")
@@ -60,7 +88,7 @@ func New(cfg Config) (*Gate, error) {
 			row.Level = sallyport.AAL2
 		}
 		row.Networks = slices.Clone(row.Networks)
-		g.roles[role] = &rights{row, set(row.Permissions)}
+		g.roles[role] = &rights{row, set(row.Permissions), cfg.plainNames(row)}
 	}
 	for service, names := range cfg.Services {
 		g.services[service] = set(names)
@@ -127,7 +155,11 @@ func Check[P Permission](g *Gate, r *http.Request) (Grant[P], error) {
 func Authorize[P Permission](
 	ctx context.Context, g *Gate, who sallyport.Principal, site string,
 ) (Grant[P], error) {
-	proof, refused := g.authorize(ctx, &who, site, name[P]())
+	permission := name[P]()
+	if m := g.remembered(&who, site, permission); m != nil {
+		return Grant[P]{proof: proof{member: m, permission: permission}}, nil
+	}
+	proof, refused := g.authorize(ctx, &who, site, permission)
 	if refused != nil {
 		return Grant[P]{}, refused
 	}
