@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 const (
@@ -26,8 +29,8 @@ type CacheConfig struct {
 
 	// Source is asked on a miss. Required.
 	Source KeySource
-	// TTL is how long an answer is believed, default 1 minute. It bounds how
-	// long a revoked key works on this instance; Forget ends it at once.
+	// TTL is how long an answer is believed, default 1 minute, at most 24
+	// hours. It bounds how long a revoked key works on this instance.
 	TTL time.Duration
 	// NegativeTTL is how long "no such key id" is believed, default 10
 	// seconds, at most TTL.
@@ -64,10 +67,9 @@ type cached struct {
 
 // load is one lookup and those who wait for it.
 type load struct {
-	done      chan struct{}
-	ring      Keyring
-	err       error
-	forgotten bool // Forget came meanwhile: the answer may be older
+	done chan struct{}
+	ring Keyring
+	err  error
 }
 
 // NewCache makes a Cache. Every problem is reported at once.
@@ -87,19 +89,21 @@ func NewCache(cfg CacheConfig) (*Cache, error) {
 	if cfg.MaxLoads == 0 {
 		cfg.MaxLoads = defaultLoads
 	}
-	var errs []error
-	bad := func(wrong bool, field, reason string) {
+	list := configerr.For(gateName)
+	if cfg.Source == nil {
+		list.Add("Source", "", sallyport.ConfigRequired, "is what the cache stands in front of")
+	}
+	bad := func(wrong bool, field, fix string) {
 		if wrong {
-			errs = append(errs, &ConfigError{Field: field, Reason: reason})
+			list.Add(field, "", sallyport.ConfigOutOfRange, fix)
 		}
 	}
-	bad(cfg.Source == nil, "Source", "is required")
 	bad(cfg.TTL < 0 || cfg.TTL > maxWindow, "TTL", "is not between 0 and 24h")
 	bad(cfg.NegativeTTL < 0 || cfg.NegativeTTL > cfg.TTL, "NegativeTTL", "is not between 0 and TTL")
 	bad(cfg.MaxEntries < 0, "MaxEntries", "is negative")
 	bad(cfg.Timeout < 0, "Timeout", "is negative")
 	bad(cfg.MaxLoads < 0, "MaxLoads", "is negative")
-	if err := errors.Join(errs...); err != nil {
+	if err := list.Err(); err != nil {
 		return nil, err
 	}
 	return &Cache{
@@ -112,6 +116,9 @@ func NewCache(cfg CacheConfig) (*Cache, error) {
 
 // Keys implements KeySource.
 func (c *Cache) Keys(ctx context.Context, keyID string) (Keyring, error) {
+	if c == nil || c.known == nil {
+		return Keyring{}, errNoCache
+	}
 	now := time.Now()
 	c.mu.RLock()
 	ring, err, hit := c.lookup(keyID, now)
@@ -128,19 +135,6 @@ func (c *Cache) Keys(ctx context.Context, keyID string) (Keyring, error) {
 		return l.ring, l.err
 	case <-ctx.Done():
 		return Keyring{}, context.Cause(ctx)
-	}
-}
-
-// Forget drops what is known of an id: its next request asks the source. A
-// lookup under way is not stored.
-func (c *Cache) Forget(keyID string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.known, keyID)
-	delete(c.unknown, keyID)
-	if l := c.loading[keyID]; l != nil {
-		l.forgotten = true
-		delete(c.loading, keyID)
 	}
 }
 
@@ -184,12 +178,9 @@ func (c *Cache) run(ctx context.Context, keyID string, l *load) {
 	l.ring, l.err = c.ask(ctx, keyID)
 
 	c.mu.Lock()
-	if c.loading[keyID] == l {
-		delete(c.loading, keyID)
-	}
+	delete(c.loading, keyID)
 	until := time.Now()
 	switch {
-	case l.forgotten:
 	case l.err == nil:
 		delete(c.unknown, keyID)
 		put(c.known, c.cfg.MaxEntries, keyID, cached{ring: l.ring, until: until.Add(c.cfg.TTL)})

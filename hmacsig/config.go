@@ -1,10 +1,13 @@
 package hmacsig
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 const (
@@ -18,22 +21,25 @@ type Config struct {
 	_ [0]func() // keyed literals only; not comparable
 
 	// Scheme says what is signed and where. Required.
+	//
+	//	hmacsig.Stripe()             permitted
+	//	hmacsig.Scheme{Name: "x"}    refused: no Read, no Base
 	Scheme Scheme
-	// Keys finds the keys of a key id. Required.
+	// Keys finds the keys of a key id. Required. Schemes without a key id
+	// (Stripe, GitHub, Slack, Standard Webhooks) ask for the id "".
+	//
+	//	StaticKeys{"site-1": ring}   permitted with OpsMantik
+	//	StaticKeys{"site-1": ring}   refused with GitHub: nothing would ever match
 	Keys KeySource
 
-	// MaxAge and MaxAhead replace the scheme's window if they are not zero.
-	// Both up to 24 hours. Seconds count: fractions are cut off.
+	// MaxAge and MaxAhead replace the scheme's window if they are not zero:
+	// how old a message may be, at least a second, and how far ahead of this
+	// clock. Both up to 24 hours. Fractions of a second are cut off.
 	MaxAge, MaxAhead time.Duration
 
 	// Replay remembers accepted messages. Nil: a new MemoryReplay of the
 	// default size, which is right for one process and one only.
 	Replay ReplayStore
-	// Realm keeps the nonces of this verifier apart from those of others that
-	// share Replay, for schemes that sign a nonce and no key id: two senders of
-	// Standard Webhooks may choose the same one, and one could use up the
-	// other's. Instances of one service have the same Realm. At most 255 bytes.
-	Realm string
 	// DangerouslyAllowReplay leaves replays to the application, which then
 	// claims Proof.Replay in the transaction that stores the effect: the
 	// one arrangement that survives a crash between the two.
@@ -42,61 +48,31 @@ type Config struct {
 	// MaxBodyBytes is the largest body, default 1 MiB, at most 1 TiB. A larger
 	// one is refused with 413, as soon as Content-Length says so.
 	MaxBodyBytes int64
-	// SpoolAbove, if set, keeps bodies of more bytes than this in a temporary
-	// file in SpoolDir (default os.TempDir) instead of in memory. The handler
-	// still sees no byte before the signature has been verified.
-	SpoolAbove int64
-	SpoolDir   string
-	// DangerouslyStreamBody hands the body to the handler while it arrives.
-	// Only for SignsDigest schemes, whose headers are proved by then; the last
-	// Read returns ErrDigest instead of io.EOF if the body is another one. A
-	// handler must therefore do nothing that it cannot undo before io.EOF. A
-	// body that ends in any other way than io.EOF releases the message.
-	DangerouslyStreamBody bool
 
-	// OnDecision, if set, is called once per request after the decision,
-	// allow and refuse. If it panics, the message is released.
-	OnDecision func(*http.Request, Decision)
-	// OnReject, if set, replaces the default problem+json answer.
-	OnReject func(http.ResponseWriter, *http.Request, *Rejection)
-	// OnSettleError, if set, is called when a claim could not be confirmed or
-	// released. The message then stays in flight until it expires.
-	OnSettleError func(*http.Request, error)
-}
-
-// Decision is what OnDecision sees. Rejection is nil when the request was let
-// through; Proof is the zero Proof when it was not. As metric labels use
-// Rejection.Reason, Proof.Key and Proof.Retiring, which are bounded, and never
-// Proof.KeyID.
-type Decision struct {
-	Proof     Proof
-	Rejection *Rejection
+	// OnEvent, if set, is called once per decision, after it, and once more
+	// with CodeClaimNotSettled when a claim could not be settled. Event.Policy
+	// is the scheme's name, Event.Tenant the key id (in a refusal a claim that
+	// nobody has proved), Event.Detail the Proof of a request that was let
+	// through. Proof.Key and Proof.Retiring are good labels. If OnEvent panics,
+	// the message is released.
+	OnEvent func(context.Context, sallyport.Event)
+	// OnReject, if set, replaces the default problem document. Retry-After and
+	// WWW-Authenticate are set before it.
+	OnReject func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
+	// ProblemBase is what the type URI of a problem begins with, default this
+	// project's docs/problems.md.
+	ProblemBase string
 }
 
 // problems returns everything that is wrong with the configuration.
 func (c *Config) problems() error {
-	var errs []error
-	bad := func(field, value, reason string) {
-		errs = append(errs, &ConfigError{Field: field, Value: value, Reason: reason})
-	}
-	s := &c.Scheme
-	if s.Name == "" || s.Read == nil || s.Base == nil {
-		bad("Scheme", s.Name, "needs at least Name, Read and Base")
-	}
-	if len(s.Name) > 255 {
-		bad("Scheme.Name", s.Name, "is longer than 255 bytes")
-	}
-	if len(c.Realm) > 255 {
-		bad("Realm", "", "is longer than 255 bytes")
-	}
-	if s.Coverage < SignsBody || s.Coverage > SignsHead {
-		bad("Scheme.Coverage", fmt.Sprint(int(s.Coverage)), "is not one of the constants")
-	}
-	if s.Status != 0 && (s.Status < 400 || s.Status > 499) {
-		bad("Scheme.Status", fmt.Sprint(s.Status), "is not a 4xx status")
-	}
+	list := configerr.For(gateName)
+	c.Scheme.problems(list)
 	if c.Keys == nil {
-		bad("Keys", "", "is required")
+		list.Add("Keys", "", sallyport.ConfigRequired, "say whose keys verify, such as StaticKeys")
+	}
+	if static, ok := c.Keys.(StaticKeys); ok {
+		static.problems(list, &c.Scheme)
 	}
 	for _, w := range []struct {
 		field string
@@ -104,22 +80,23 @@ func (c *Config) problems() error {
 		least time.Duration
 	}{{"MaxAge", c.maxAge(), time.Second}, {"MaxAhead", c.maxAhead(), 0}} {
 		if w.value < w.least || w.value > maxWindow {
-			bad(w.field, w.value.String(), fmt.Sprintf("is not between %s and 24h", w.least))
+			list.Add(w.field, w.value.String(), sallyport.ConfigOutOfRange,
+				fmt.Sprintf("is not between %s and 24h", w.least))
 		}
 	}
 	if c.DangerouslyAllowReplay && c.Replay != nil {
-		bad("Replay", "", "is set together with DangerouslyAllowReplay")
+		list.Add("Replay", "", sallyport.ConfigConflict,
+			"is never asked with DangerouslyAllowReplay; leave one of them out")
 	}
-	if c.MaxBodyBytes < 0 || c.MaxBodyBytes > maxBody {
-		bad("MaxBodyBytes", fmt.Sprint(c.MaxBodyBytes), "is not between 0 and 1 TiB")
+	checkBodyLimit(list, c.MaxBodyBytes)
+	return list.Err()
+}
+
+func checkBodyLimit(list *configerr.List, limit int64) {
+	if limit < 0 || limit > maxBody {
+		list.Add("MaxBodyBytes", fmt.Sprint(limit), sallyport.ConfigOutOfRange,
+			"is not between 0 and 1 TiB")
 	}
-	if c.SpoolAbove < 0 || c.SpoolAbove > 0 && c.SpoolAbove >= c.bodyLimit() {
-		bad("SpoolAbove", fmt.Sprint(c.SpoolAbove), "is not below MaxBodyBytes")
-	}
-	if c.DangerouslyStreamBody && (s.Coverage != SignsDigest || c.SpoolAbove > 0) {
-		bad("DangerouslyStreamBody", "", "needs a SignsDigest scheme and no SpoolAbove")
-	}
-	return errors.Join(errs...)
 }
 
 func (c *Config) bodyLimit() int64 {

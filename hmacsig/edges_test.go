@@ -3,17 +3,16 @@ package hmacsig_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -45,16 +44,17 @@ func TestEveryAnswerOfAStore(t *testing.T) {
 		name  string
 		state hmacsig.ClaimState
 		err   error
-		want  hmacsig.Reason
+		want  string
 	}{
 		{"claimed", hmacsig.Claimed, nil, ""},
-		{"in flight", hmacsig.InFlight, nil, hmacsig.ReasonInFlight},
-		{"replayed", hmacsig.Replayed, nil, hmacsig.ReasonReplayed},
-		{"full", 0, hmacsig.ErrReplayFull, hmacsig.ReasonReplayFull},
-		{"down", 0, down, hmacsig.ReasonReplayUnavailable},
-		{"claimed, with an error", hmacsig.Claimed, down, hmacsig.ReasonReplayUnavailable},
-		{"no answer", 0, nil, hmacsig.ReasonReplayUnavailable},
-		{"nonsense", 17, nil, hmacsig.ReasonReplayUnavailable},
+		{"in flight", hmacsig.InFlight, nil, hmacsig.CodeInFlight},
+		{"replayed", hmacsig.Replayed, nil, hmacsig.CodeReplayed},
+		{"full", hmacsig.StoreFull, nil, hmacsig.CodeReplayStoreFull},
+		{"share full", hmacsig.ShareFull, nil, hmacsig.CodeReplayShareFull},
+		{"down", 0, down, hmacsig.CodeReplayUnavailable},
+		{"claimed, with an error", hmacsig.Claimed, down, hmacsig.CodeReplayUnavailable},
+		{"no answer", 0, nil, hmacsig.CodeReplayUnavailable},
+		{"nonsense", 17, nil, hmacsig.CodeReplayUnavailable},
 	} {
 		s := hmacsig.Generate()
 		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
@@ -65,13 +65,13 @@ func TestEveryAnswerOfAStore(t *testing.T) {
 			signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
 		require.Equal(t, row.want == "", handled, row.name)
 		if row.want != "" {
-			require.Contains(t, w.Body.String(), string(row.want), row.name)
+			require.Contains(t, w.Body.String(), row.want, row.name)
 			require.NotContains(t, w.Body.String(), "down", row.name)
 			_, err := v.Check(signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
 			if row.err != nil {
 				require.ErrorIs(t, err, row.err, "the cause is for hooks")
 			}
-			require.ErrorContains(t, err, string(row.want))
+			require.ErrorContains(t, err, row.want)
 		}
 	}
 }
@@ -85,7 +85,11 @@ func TestSettlingOutlivesTheRequest(t *testing.T) {
 	var told error
 	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
 		c.Replay = store
-		c.OnSettleError = func(_ *http.Request, err error) { told = err }
+		c.OnEvent = func(_ context.Context, e sallyport.Event) {
+			if e.Code == hmacsig.CodeClaimNotSettled {
+				told = e.Err
+			}
+		}
 	})
 	type key struct{}
 	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "kept"), time.Hour)
@@ -125,10 +129,10 @@ func TestWithoutReplayStore(t *testing.T) {
 func TestHooks(t *testing.T) {
 	t.Parallel()
 	s := hmacsig.Generate()
-	var seen []hmacsig.Decision
+	var seen []sallyport.Event
 	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
-		c.OnDecision = func(_ *http.Request, d hmacsig.Decision) { seen = append(seen, d) }
-		c.OnReject = func(w http.ResponseWriter, _ *http.Request, r *hmacsig.Rejection) {
+		c.OnEvent = func(_ context.Context, e sallyport.Event) { seen = append(seen, e) }
+		c.OnReject = func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
 			w.WriteHeader(r.Status)
 		}
 	})
@@ -140,13 +144,21 @@ func TestHooks(t *testing.T) {
 	_, err := v.Check(httptest.NewRequest(http.MethodPost, "/", nil))
 	require.Error(t, err)
 	require.Len(t, seen, 4)
-	require.Equal(t, site, seen[0].Proof.KeyID)
-	require.Nil(t, seen[0].Rejection)
-	for i, want := range []hmacsig.Reason{
-		hmacsig.ReasonReplayed, hmacsig.ReasonMissing, hmacsig.ReasonMissing,
+	proof, _ := seen[0].Detail.(hmacsig.Proof)
+	require.Equal(t, site, proof.KeyID)
+	require.True(t, seen[0].Allowed)
+	require.Equal(t, hmacsig.CodeSignatureVerified, seen[0].Code)
+	for i, want := range []string{
+		hmacsig.CodeReplayed, hmacsig.CodeSignatureMissing, hmacsig.CodeSignatureMissing,
 	} {
-		require.Equal(t, want, seen[i+1].Rejection.Reason)
-		require.Zero(t, seen[i+1].Proof)
+		require.Equal(t, want, seen[i+1].Code)
+		require.False(t, seen[i+1].Allowed)
+		require.Nil(t, seen[i+1].Detail)
+	}
+	for _, e := range seen {
+		require.Equal(t, "hmacsig", e.Gate)
+		require.Equal(t, "opsmantik", e.Policy)
+		require.NotNil(t, e.Request)
 	}
 }
 
@@ -156,7 +168,7 @@ func TestPanickingHookReleases(t *testing.T) {
 	s := hmacsig.Generate()
 	calls := 0
 	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
-		c.OnDecision = func(*http.Request, hmacsig.Decision) {
+		c.OnEvent = func(context.Context, sallyport.Event) {
 			if calls++; calls <= 2 {
 				panic("a hook of theirs")
 			}
@@ -182,9 +194,11 @@ func TestProblemBody(t *testing.T) {
 func TestSchemeAndConfigLimits(t *testing.T) {
 	t.Parallel()
 	scheme := hmacsig.OpsMantik()
-	scheme.Name, scheme.Coverage, scheme.Status = strings.Repeat("x", 256), 9, 200
+	scheme.Name, scheme.Status = strings.Repeat("x", 256), 200
+	scheme.SignsDigest, scheme.IgnoresBody = true, true
+	scheme.Tail = func(dst []byte, _ *http.Request, _ *hmacsig.Message) []byte { return dst }
 	_, err := hmacsig.New(hmacsig.Config{Scheme: scheme, Keys: hmacsig.StaticKeys{}})
-	for _, field := range []string{"Scheme.Name", "Scheme.Coverage", "Scheme.Status"} {
+	for _, field := range []string{"Scheme.Name", "Scheme.SignsDigest", "Scheme.Status", "Scheme.Tail"} {
 		require.ErrorContains(t, err, field)
 	}
 	// A scheme that reads no signature, or too long a key id, gets nowhere.
@@ -201,7 +215,7 @@ func TestSchemeAndConfigLimits(t *testing.T) {
 		scheme := hmacsig.GitHub()
 		scheme.Read = read
 		_, err := verifier(t, scheme, s).Check(httptest.NewRequest(http.MethodPost, "/", nil))
-		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err))
 	}
 	_, ok := hmacsig.Keyring{}.Signing(time.Now())
 	require.False(t, ok)
@@ -215,12 +229,12 @@ func TestSingleHeader(t *testing.T) {
 		values []string
 		want   error
 	}{
-		{"none", nil, hmacsig.ErrMissing},
-		{"empty", []string{""}, hmacsig.ErrMissing},
-		{"two", []string{"a", "a"}, hmacsig.ErrMalformed},
-		{"two empty", []string{"", ""}, hmacsig.ErrMalformed},
+		{"none", nil, hmacsig.Fault(hmacsig.CodeSignatureMissing)},
+		{"empty", []string{""}, hmacsig.Fault(hmacsig.CodeSignatureMissing)},
+		{"two", []string{"a", "a"}, hmacsig.Fault(hmacsig.CodeSignatureMalformed)},
+		{"two empty", []string{"", ""}, hmacsig.Fault(hmacsig.CodeSignatureMalformed)},
 		{"4 KiB", []string{strings.Repeat("a", 4<<10)}, nil},
-		{"more", []string{strings.Repeat("a", 4<<10+1)}, hmacsig.ErrMalformed},
+		{"more", []string{strings.Repeat("a", 4<<10+1)}, hmacsig.Fault(hmacsig.CodeSignatureMalformed)},
 	} {
 		_, err := hmacsig.SingleHeader(http.Header{"X": row.values}, "X")
 		require.ErrorIs(t, err, row.want, row.name)
@@ -229,11 +243,11 @@ func TestSingleHeader(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	t.Parallel()
-	for err, want := range map[error]hmacsig.Reason{
-		hmacsig.ErrExpired:     hmacsig.ReasonExpired,
-		hmacsig.ErrNotYetValid: hmacsig.ReasonNotYetValid,
-		hmacsig.ErrClaims:      hmacsig.ReasonClaims,
-		errors.New("other"):    hmacsig.ReasonMalformed,
+	for err, want := range map[error]string{
+		hmacsig.Fault(hmacsig.CodeSignatureExpired):     hmacsig.CodeSignatureExpired,
+		hmacsig.Fault(hmacsig.CodeSignatureNotYetValid): hmacsig.CodeSignatureNotYetValid,
+		hmacsig.Fault(hmacsig.CodeSignatureClaims):      hmacsig.CodeSignatureClaims,
+		errors.New("other"):                             hmacsig.CodeSignatureMalformed,
 	} {
 		scheme := hmacsig.GitHub()
 		scheme.Open = func(*hmacsig.Message, time.Time) error { return err }
@@ -265,40 +279,23 @@ func TestRFC9421Targets(t *testing.T) {
 		r := signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
 		inject(r)
 		_, err := v.Check(r)
-		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err))
 	}
 	long := signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
 	long.RequestURI = "/" + strings.Repeat("x", 20<<10)
 	_, err := v.Check(long)
-	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err))
 }
 
 func TestMoreBodies(t *testing.T) {
 	t.Parallel()
 	s := hmacsig.Generate()
-	// The client breaks off while its body is being spooled.
-	v := custom(t, hmacsig.RFC9421(), s, func(c *hmacsig.Config) { c.SpoolAbove = 10 })
-	r := signAt(t, hmacsig.RFC9421(), s, time.Now(), strings.Repeat("x", 100))
-	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", 50)),
-		iotest.ErrReader(io.ErrUnexpectedEOF)))
-	_, err := v.Check(r)
-	require.Equal(t, hmacsig.ReasonBodyUnreadable, reasonOf(t, err))
 	// A body beyond what the pool keeps.
 	large := custom(t, hmacsig.GitHub(), s, func(c *hmacsig.Config) { c.MaxBodyBytes = 16 << 20 })
 	forged := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 9<<20)))
 	forged.Header.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("0", 64))
-	_, err = large.Check(forged)
-	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err))
-	// Reading on after a stream's end gives its end again.
-	v = custom(t, hmacsig.RFC9421(), s, func(c *hmacsig.Config) { c.DangerouslyStreamBody = true })
-	r = signAt(t, hmacsig.RFC9421(), s, time.Now(), "{}")
-	_, err = v.Check(r)
-	require.NoError(t, err)
-	_, err = io.ReadAll(r.Body)
-	require.NoError(t, err)
-	_, err = r.Body.Read(make([]byte, 1))
-	require.ErrorIs(t, err, io.EOF)
-	require.NoError(t, r.Body.Close())
+	_, err := large.Check(forged)
+	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err))
 }
 
 // Check allocates the restored body, or the refusal, and nothing else.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -22,12 +23,12 @@ func Example() {
 	verifier, err := hmacsig.New(hmacsig.Config{
 		Scheme: hmacsig.OpsMantik(),
 		Keys:   hmacsig.StaticKeys{"site-1": ring},
-		OnReject: func(w http.ResponseWriter, _ *http.Request, r *hmacsig.Rejection) {
-			if r.Reason == hmacsig.ReasonReplayed {
+		OnReject: func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
+			if r.Code == hmacsig.CodeReplayed {
 				_, _ = io.WriteString(w, `{"status":"noop"}`)
 				return
 			}
-			http.Error(w, string(r.Reason), r.Status)
+			http.Error(w, r.Code, r.Status)
 		},
 	})
 	if err != nil {
@@ -117,7 +118,7 @@ func ExampleScheme() {
 			}
 			unix, err := strconv.ParseUint(at, 10, 40)
 			if err != nil || !m.AddHex(signature) {
-				return hmacsig.ErrMalformed
+				return hmacsig.Fault(hmacsig.CodeSignatureMalformed)
 			}
 			m.Timestamp, m.Raw = int64(unix), at
 			return nil

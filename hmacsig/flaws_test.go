@@ -40,7 +40,7 @@ func TestFlawEmptySecretAccepted(t *testing.T) {
 	r.Header.Set("X-Hub-Signature-256",
 		"sha256=b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad")
 	_, err = v.Check(r)
-	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err))
 }
 
 func TestFlawTimestampAYearAheadAccepted(t *testing.T) {
@@ -50,7 +50,7 @@ func TestFlawTimestampAYearAheadAccepted(t *testing.T) {
 		v := verifier(t, scheme, s)
 		for _, ahead := range []time.Duration{scheme.MaxAhead + 2*time.Second, 365 * 24 * time.Hour} {
 			_, err := v.Check(signAt(t, scheme, s, time.Now().Add(ahead), "{}"))
-			require.Equal(t, hmacsig.ReasonNotYetValid, reasonOf(t, err), "%s %s", scheme.Name, ahead)
+			require.Equal(t, hmacsig.CodeSignatureNotYetValid, reasonOf(t, err), "%s %s", scheme.Name, ahead)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestFlawNonceBurntBeforeTheMACIsChecked(t *testing.T) {
 			}
 		}
 		_, err := v.Check(forged)
-		require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err), scheme.Name)
+		require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err), scheme.Name)
 		genuine.Body, _ = genuine.GetBody()
 		_, err = v.Check(genuine)
 		require.NoError(t, err, scheme.Name)
@@ -87,7 +87,7 @@ func TestFlawPanicOnCreatedThatIsNoNumber(t *testing.T) {
 		_, after, _ = strings.Cut(after, ";")
 		r.Header.Set("Signature-Input", before+"created="+created+";"+after)
 		_, err := v.Check(r)
-		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), created)
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), created)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestFlawBodyReadBeforeAForgeryIsRefused(t *testing.T) {
 	body := &counting{Reader: r.Body}
 	r.Body = body
 	_, err := v.Check(r)
-	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err))
 	require.Zero(t, body.n)
 }
 
@@ -129,7 +129,7 @@ func TestFlawSignedTimestampAccepted(t *testing.T) {
 				r.Header[name] = []string{strings.Replace(values[0], now, other, 1)}
 			}
 			_, err := v.Check(r)
-			require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), "%s %q", scheme.Name, other)
+			require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), "%s %q", scheme.Name, other)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func TestFlawExpiredMessageReframed(t *testing.T) {
 		v := verifier(t, scheme, s)
 		old := signAt(t, scheme, s, time.Now().Add(-time.Hour), "1795299383.{}")
 		_, err := v.Check(old)
-		require.Equal(t, hmacsig.ReasonExpired, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureExpired, reasonOf(t, err))
 
 		moved := old.Clone(t.Context())
 		moved.Header.Set("Webhook-Id",
@@ -151,7 +151,7 @@ func TestFlawExpiredMessageReframed(t *testing.T) {
 		moved.Header.Set("Webhook-Timestamp", "1795299383")
 		moved.Body = io.NopCloser(strings.NewReader("{}"))
 		_, err = v.Check(moved)
-		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err))
 
 		// The same with schemes whose timestamp comes first.
 		for _, scheme := range []hmacsig.Scheme{hmacsig.OpsMantik(), hmacsig.Stripe()} {
@@ -163,7 +163,7 @@ func TestFlawExpiredMessageReframed(t *testing.T) {
 			}
 			r.Body = io.NopCloser(strings.NewReader("{}"))
 			_, err := v.Check(r)
-			require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), scheme.Name)
+			require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), scheme.Name)
 		}
 	})
 }
@@ -196,7 +196,7 @@ func TestFlawFourSpellingsOfTheLastCharacter(t *testing.T) {
 		again := r.Clone(t.Context())
 		again.Header.Set(name, text[:at]+"\n"+text[at:])
 		_, err := v.Check(again)
-		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err))
 	}
 }
 
@@ -220,7 +220,7 @@ func TestFlawFirstOfTwoHeadersTaken(t *testing.T) {
 				r := signed.Clone(t.Context())
 				r.Header[name] = append(r.Header[name], extra)
 				_, err := v.Check(r)
-				require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), "%s %s", scheme.Name, name)
+				require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), "%s %s", scheme.Name, name)
 			}
 		}
 	}
@@ -250,7 +250,7 @@ func TestFlawTwoSignaturesTwoMessages(t *testing.T) {
 			require.NoError(t, v.Confirm(t.Context(), proof))
 			continue
 		}
-		require.Equal(t, hmacsig.ReasonReplayed, reasonOf(t, err), header)
+		require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err), header)
 	}
 }
 
@@ -271,7 +271,7 @@ func TestFlawExtremeTimestamps(t *testing.T) {
 		s := hmacsig.Generate()
 		_, err := verifier(t, scheme, s).Check(signAt(t, scheme, s, time.Now(), "{}"))
 		require.Contains(t,
-			[]hmacsig.Reason{hmacsig.ReasonExpired, hmacsig.ReasonNotYetValid}, reasonOf(t, err))
+			[]string{hmacsig.CodeSignatureExpired, hmacsig.CodeSignatureNotYetValid}, reasonOf(t, err))
 	}
 }
 
@@ -289,12 +289,12 @@ func TestFlawReplayLifeOfHalfTheWindow(t *testing.T) {
 		for left := 360; left >= 0; left -= 10 {
 			r.Body, _ = r.GetBody()
 			_, err := v.Check(r)
-			require.Equal(t, hmacsig.ReasonReplayed, reasonOf(t, err), "%d s left", left)
+			require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err), "%d s left", left)
 			time.Sleep(10 * time.Second)
 		}
 		r.Body, _ = r.GetBody()
 		_, err = v.Check(r)
-		require.Equal(t, hmacsig.ReasonExpired, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureExpired, reasonOf(t, err))
 	})
 }
 
@@ -309,8 +309,8 @@ func TestFlawNoncesScopedAcrossTenants(t *testing.T) {
 	require.NoError(t, err)
 	for _, row := range []struct {
 		keyID string
-		want  hmacsig.Reason
-	}{{"a", ""}, {"b", ""}, {"a", hmacsig.ReasonInFlight}} {
+		want  string
+	}{{"a", ""}, {"b", ""}, {"a", hmacsig.CodeInFlight}} {
 		signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{
 			Scheme: fixedNonce(scheme), KeyID: row.keyID, Secret: s,
 		})
@@ -319,22 +319,6 @@ func TestFlawNoncesScopedAcrossTenants(t *testing.T) {
 		require.NoError(t, signer.Sign(r))
 		_, err = v.Check(r)
 		require.Equal(t, row.want, reasonOf(t, err), row.keyID)
-	}
-}
-
-// Nor may two senders, each with a verifier, use up each other's nonces in the
-// store that the verifiers share.
-func TestFlawNoncesScopedAcrossSenders(t *testing.T) {
-	t.Parallel()
-	scheme, store := fixedNonce(hmacsig.StandardWebhooks()), hmacsig.NewMemoryReplay(0)
-	for _, row := range []struct {
-		realm string
-		want  hmacsig.Reason
-	}{{"a", ""}, {"b", ""}, {"", ""}, {"a", hmacsig.ReasonInFlight}, {"ab", ""}} {
-		s := hmacsig.Generate()
-		v := custom(t, scheme, s, func(c *hmacsig.Config) { c.Replay, c.Realm = store, row.realm })
-		_, err := v.Check(signAt(t, scheme, s, time.Now(), "{}"))
-		require.Equal(t, row.want, reasonOf(t, err), row.realm)
 	}
 }
 
@@ -358,8 +342,7 @@ func TestFlawContentLengthTrustedForAllocation(t *testing.T) {
 	r := signAt(t, hmacsig.GitHub(), s, time.Now(), "{}")
 	r.ContentLength = 1 << 39
 	_, err = v.Check(r)
-	require.NoError(t, err, "half a terabyte was announced, two bytes came")
-	require.Equal(t, int64(2), r.ContentLength)
+	require.Equal(t, hmacsig.CodeBodyConsumed, reasonOf(t, err), "half a terabyte was announced, two bytes came")
 }
 
 func TestFlawBodyTruncatedSilently(t *testing.T) {
@@ -371,7 +354,7 @@ func TestFlawBodyTruncatedSilently(t *testing.T) {
 			Keys: hmacsig.StaticKeys{"": rotation(t, s, hmacsig.Secret{})},
 		})
 		require.NoError(t, err)
-		for size, want := range map[int]hmacsig.Reason{100: "", 101: hmacsig.ReasonBodyTooLarge} {
+		for size, want := range map[int]string{100: "", 101: hmacsig.CodeBodyTooLarge} {
 			// The signature is over the first 100 bytes.
 			r := signAt(t, hmacsig.GitHub(), s, time.Now(), strings.Repeat("x", 100))
 			r.Body = io.NopCloser(bytes.NewReader(bytes.Repeat([]byte("x"), size)))

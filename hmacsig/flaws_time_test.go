@@ -30,11 +30,11 @@ func TestFlawSlowBodyOutlivesTheReplayEntry(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		wait time.Duration
-		want hmacsig.Reason
+		want string
 	}{
-		{0, hmacsig.ReasonReplayed},
-		{time.Minute, hmacsig.ReasonReplayed},
-		{time.Hour, hmacsig.ReasonExpired},
+		{0, hmacsig.CodeReplayed},
+		{time.Minute, hmacsig.CodeReplayed},
+		{time.Hour, hmacsig.CodeSignatureExpired},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			scheme, s := hmacsig.RFC9421(), hmacsig.Generate()

@@ -2,9 +2,13 @@ package hmacsig
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // maxKeys bounds the MACs that one request can cost.
@@ -36,33 +40,32 @@ type Keyring struct {
 
 // NewKeyring checks and copies keys. Every problem is reported at once.
 func NewKeyring(keys ...Key) (Keyring, error) {
-	var errs []error
-	bad := func(i int, reason string) {
-		errs = append(errs, &ConfigError{Field: fmt.Sprintf("Keyring[%d]", i), Reason: reason})
-	}
+	list := configerr.For(gateName)
 	if len(keys) == 0 || len(keys) > maxKeys {
-		bad(len(keys), fmt.Sprintf("want 1 to %d keys", maxKeys))
+		list.Add("Keyring", fmt.Sprint(len(keys)), sallyport.ConfigOutOfRange,
+			fmt.Sprintf("wants 1 to %d keys", maxKeys))
 	}
 	for i, k := range keys {
+		bad := func(code, fix string) { list.Add(fmt.Sprintf("Keyring[%d]", i), "", code, fix) }
 		if k.Secret.IsZero() {
-			bad(i, "has no secret")
+			bad(sallyport.ConfigRequired, "has no secret")
 		}
 		if k.Name == "" {
-			bad(i, "has no name")
+			bad(sallyport.ConfigRequired, "has no name")
 		}
 		if !k.NotBefore.IsZero() && !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
-			bad(i, "ends before it begins")
+			bad(sallyport.ConfigConflict, "ends before it begins")
 		}
 		for _, other := range keys[:i] {
 			if k.Name == other.Name {
-				bad(i, "repeats a name")
+				bad(sallyport.ConfigDuplicate, "repeats a name")
 			}
 			if k.Secret.Equal(other.Secret) {
-				bad(i, "repeats a secret")
+				bad(sallyport.ConfigDuplicate, "repeats a secret")
 			}
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := list.Err(); err != nil {
 		return Keyring{}, err
 	}
 	return Keyring{keys: append([]Key(nil), keys...)}, nil
@@ -105,14 +108,6 @@ type KeySource interface {
 	Keys(ctx context.Context, keyID string) (Keyring, error)
 }
 
-// KeySourceFunc makes a KeySource of a function.
-type KeySourceFunc func(ctx context.Context, keyID string) (Keyring, error)
-
-// Keys calls f.
-func (f KeySourceFunc) Keys(ctx context.Context, keyID string) (Keyring, error) {
-	return f(ctx, keyID)
-}
-
 // StaticKeys is a KeySource over a map from key id to keyring. The map is
 // used as it is and must not change afterwards. Schemes without a key id
 // (Stripe, GitHub, Slack, Standard Webhooks) ask for the id "".
@@ -125,4 +120,18 @@ func (s StaticKeys) Keys(_ context.Context, keyID string) (Keyring, error) {
 		return Keyring{}, ErrUnknownKey
 	}
 	return ring, nil
+}
+
+// problems refuses ids that the scheme can never ask for: every genuine message
+// of theirs would be refused.
+func (s StaticKeys) problems(list *configerr.List, scheme *Scheme) {
+	for _, id := range slices.Sorted(maps.Keys(s)) {
+		switch {
+		case scheme.KeyID == nil && id != "":
+			list.Add("Keys", id, sallyport.ConfigConflict,
+				"is never asked for: the scheme has no key ids; write StaticKeys{\"\": keys}")
+		case scheme.KeyID != nil && !scheme.KeyID(id):
+			list.Add("Keys", id, sallyport.ConfigMalformed, "is no key id of the scheme")
+		}
+	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -80,7 +81,7 @@ func TestSecretRules(t *testing.T) {
 			require.NoError(t, err, row.name)
 			continue
 		}
-		var problem *hmacsig.ConfigError
+		var problem *sallyport.ConfigError
 		require.ErrorAs(t, err, &problem, row.name)
 		require.ErrorContains(t, err, row.want, row.name)
 		require.NotContains(t, err.Error(), row.value, row.name)
@@ -91,7 +92,7 @@ func TestSecretRules(t *testing.T) {
 	_, err = hmacsig.NewWebhookSecret("whsec_" + base64.StdEncoding.EncodeToString(long[:64]))
 	require.NoError(t, err)
 	_, err = hmacsig.NewWebhookSecret("whsec_" + base64.StdEncoding.EncodeToString(long[:66]))
-	require.ErrorContains(t, err, "64 bytes")
+	require.ErrorContains(t, err, "at most 64")
 	require.False(t, hmacsig.Secret{}.Equal(hmacsig.Secret{}))
 	require.True(t, secret(t, good).Equal(secret(t, good)))
 	require.Empty(t, hmacsig.Secret{}.Reveal())
@@ -120,21 +121,21 @@ func TestKeyringWindows(t *testing.T) {
 		retiring := map[string]int{}
 		v, err := hmacsig.New(hmacsig.Config{
 			Scheme: hmacsig.OpsMantik(), Keys: hmacsig.StaticKeys{site: ring},
-			OnDecision: func(_ *http.Request, d hmacsig.Decision) {
-				if d.Rejection == nil && d.Proof.Retiring {
-					retiring[d.Proof.Key]++
+			OnEvent: func(_ context.Context, e sallyport.Event) {
+				if proof, ok := e.Detail.(hmacsig.Proof); ok && proof.Retiring {
+					retiring[proof.Key]++
 				}
 			},
 		})
 		require.NoError(t, err)
 		sent := 0
-		check := func(k hmacsig.Key) hmacsig.Reason {
+		check := func(k hmacsig.Key) string {
 			sent++
 			_, err := v.Check(signAt(t, hmacsig.OpsMantik(), k.Secret, time.Now(), fmt.Sprint(sent)))
 			return reasonOf(t, err)
 		}
 		require.Empty(t, check(old))
-		require.Equal(t, hmacsig.ReasonInvalid, check(fresh), "not yet")
+		require.Equal(t, hmacsig.CodeSignatureInvalid, check(fresh), "not yet")
 		signing, ok := ring.Signing(time.Now())
 		require.True(t, ok)
 		require.Equal(t, "old", signing.Name)
@@ -144,7 +145,7 @@ func TestKeyringWindows(t *testing.T) {
 		time.Sleep(59 * time.Minute)
 		require.Empty(t, check(old), "its last second")
 		time.Sleep(time.Second)
-		require.Equal(t, hmacsig.ReasonInvalid, check(old), "retired")
+		require.Equal(t, hmacsig.CodeSignatureInvalid, check(old), "retired")
 		require.Empty(t, check(fresh))
 		require.Equal(t, map[string]int{"old": 3}, retiring)
 	})
@@ -167,20 +168,18 @@ func TestKeyringProblems(t *testing.T) {
 func TestConfigProblems(t *testing.T) {
 	t.Parallel()
 	_, err := hmacsig.New(hmacsig.Config{
-		MaxAge: 48 * time.Hour, MaxAhead: -1, MaxBodyBytes: -1, SpoolAbove: -1,
-		Replay: hmacsig.NewMemoryReplay(0), DangerouslyAllowReplay: true, DangerouslyStreamBody: true,
+		MaxAge: 48 * time.Hour, MaxAhead: -1, MaxBodyBytes: -1,
+		Replay: memory(t, hmacsig.MemoryConfig{}), DangerouslyAllowReplay: true,
 	})
 	for _, field := range []string{
-		"Scheme", "Keys", "MaxAge", "MaxAhead", "Replay", "MaxBodyBytes", "SpoolAbove",
-		"DangerouslyStreamBody",
+		"Scheme", "Keys", "MaxAge", "MaxAhead", "Replay", "MaxBodyBytes",
 	} {
 		require.ErrorContains(t, err, "hmacsig: "+field+":")
 	}
 	// One more than the largest number would be the smallest.
 	for _, size := range []int64{1<<40 + 1, math.MaxInt64} {
-		_, err = hmacsig.New(hmacsig.Config{MaxBodyBytes: size, Realm: strings.Repeat("x", 256)})
+		_, err = hmacsig.New(hmacsig.Config{MaxBodyBytes: size})
 		require.ErrorContains(t, err, "MaxBodyBytes")
-		require.ErrorContains(t, err, "Realm")
 		_, err = hmacsig.NewSigner(hmacsig.SignerConfig{MaxBodyBytes: size})
 		require.ErrorContains(t, err, "MaxBodyBytes")
 	}
@@ -198,7 +197,7 @@ func TestZeroVerifierRefuses(t *testing.T) {
 	t.Parallel()
 	var v hmacsig.Verifier
 	_, err := v.Check(&http.Request{})
-	require.Equal(t, hmacsig.ReasonNotConfigured, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeNotConfigured, reasonOf(t, err))
 	_, ok := hmacsig.FromContext(t.Context())
 	require.False(t, ok)
 }
@@ -207,7 +206,7 @@ func TestBareRequestDoesNotPanic(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range all() {
 		_, err := verifier(t, scheme, hmacsig.Generate()).Check(&http.Request{})
-		require.Equal(t, hmacsig.ReasonMissing, reasonOf(t, err), scheme.Name)
+		require.Equal(t, hmacsig.CodeSignatureMissing, reasonOf(t, err), scheme.Name)
 	}
 }
 
@@ -217,16 +216,16 @@ func TestKeysBesideAnErrorDoNotCount(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		err  error
-		want hmacsig.Reason
+		want string
 	}{
-		{hmacsig.ErrUnknownKey, hmacsig.ReasonInvalid},
-		{fmt.Errorf("suspended: %w", hmacsig.ErrUnknownKey), hmacsig.ReasonInvalid},
-		{errors.New("down"), hmacsig.ReasonKeysUnavailable},
+		{hmacsig.ErrUnknownKey, hmacsig.CodeSignatureInvalid},
+		{fmt.Errorf("suspended: %w", hmacsig.ErrUnknownKey), hmacsig.CodeSignatureInvalid},
+		{errors.New("down"), hmacsig.CodeKeysUnavailable},
 	} {
 		s := hmacsig.Generate()
 		keys := rotation(t, s, hmacsig.Secret{})
 		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
-			c.Keys = hmacsig.KeySourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
+			c.Keys = sourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
 				return keys, row.err
 			})
 		})
@@ -242,20 +241,20 @@ func TestUnknownKeyID(t *testing.T) {
 	t.Parallel()
 	s := hmacsig.Generate()
 	down := errors.New("connection refused")
-	for err, want := range map[error]hmacsig.Reason{
-		hmacsig.ErrUnknownKey:                        hmacsig.ReasonInvalid,
-		fmt.Errorf("sql: %w", hmacsig.ErrUnknownKey): hmacsig.ReasonInvalid,
-		down: hmacsig.ReasonKeysUnavailable,
+	for err, want := range map[error]string{
+		hmacsig.ErrUnknownKey:                        hmacsig.CodeSignatureInvalid,
+		fmt.Errorf("sql: %w", hmacsig.ErrUnknownKey): hmacsig.CodeSignatureInvalid,
+		down: hmacsig.CodeKeysUnavailable,
 	} {
 		v, newErr := hmacsig.New(hmacsig.Config{
 			Scheme: hmacsig.OpsMantik(),
-			Keys: hmacsig.KeySourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
+			Keys: sourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
 				return hmacsig.Keyring{}, err
 			}),
 		})
 		require.NoError(t, newErr)
 		w := serve(v.Wrap(status(http.StatusOK)), signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
-		require.Contains(t, w.Body.String(), string(want))
+		require.Contains(t, w.Body.String(), want)
 		require.NotContains(t, w.Body.String(), "refused")
 		if errors.Is(err, down) {
 			require.Equal(t, http.StatusServiceUnavailable, w.Code)

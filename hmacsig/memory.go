@@ -3,120 +3,162 @@ package hmacsig
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"hash/maphash"
 	"sync"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 const (
-	memoryShards   = 16
 	defaultEntries = 1 << 17
-	maxEntries     = 1 << 28
+	maxEntries     = 1 << 24
 	// grace is how many seconds entries live on: a claim is decided a moment
 	// before it is made, and others may sweep in between.
 	grace = 10
-	// A slot is empty (until 0), dead (its time is over, or it was released),
-	// confirmed, or pending with its holder as its state.
-	slotConfirmed = 1
-	// released marks a dead slot: long ago, but not empty, so that probing
-	// goes on past it.
-	released = 1
+	// confirmed is the holder of an entry that is final. Holders are even.
+	confirmed = 1
+	// minSweep is the smallest map that is worth a sweep.
+	minSweep = 1024
 )
 
-// MemoryReplay is a ReplayStore for one process. It costs 32 to 96 bytes per
-// live entry and grows in steps to the cap it was made with; at the cap Claim
-// returns ErrReplayFull until entries expire. It forgets everything when the
-// process ends: after a restart a message that is still within its window is
-// accepted again. Several instances behind a balancer need a shared store.
+// MemoryConfig configures a MemoryReplay. NewMemoryReplay copies it.
+type MemoryConfig struct {
+	_ [0]func() // keyed literals only
+
+	// Entries is how many live messages the store holds, default 131,072, at
+	// most 16,777,216. An entry lives for 10 seconds more than its message: at
+	// 1,000 requests a second and a window of 360 seconds, 370,000 are live.
+	Entries int
+	// PerKeyID is how many of them may belong to one key id. Zero: as many as
+	// are free at that moment, so that one busy key id gets half of the store,
+	// two get a third each, and there is always room for one more. The key id ""
+	// of schemes without one has no share.
+	//
+	//	Entries: 400_000, PerKeyID: 100_000   permitted
+	//	Entries: 1000, PerKeyID: 2000         refused: more than all
+	PerKeyID int
+}
+
+// MemoryReplay is a ReplayStore for one process. It costs at most 100 bytes per
+// live entry. When it is full it refuses until entries expire, and drops none.
+// It forgets everything when the process ends: after a restart a message that
+// is still within its window is accepted again. Several instances behind a
+// balancer need a shared store.
+//
+// Expired entries are swept out when the map has grown by a quarter, or is
+// full, and then at most once a second. A sweep looks at every entry, about 2
+// milliseconds for the default size.
 type MemoryReplay struct {
-	seed   maphash.Seed
-	shards [memoryShards]shard
+	seed     maphash.Seed
+	limit    int
+	perKeyID int
+
+	mu      sync.Mutex
+	entries map[entryKey]entry
+	shares  map[uint32]int // live entries by tenant; nil before New
+	sweepAt int            // entries at which a sweep is due
+	soonest uint32         // before this second a sweep would find nothing
+	peak    int            // what the map has grown to
 }
 
-// shard is an open-addressing table. Expired slots are reused in place and
-// swept out when the table would otherwise grow, so that memory follows the
-// number of live entries and no timer or goroutine is needed.
-type shard struct {
-	mu    sync.Mutex
-	slots []slot // length 0 or a power of two
-	used  int    // slots that are not empty
-	limit int    // most live entries
-	sweep uint32 // before this second a sweep would find nothing
-	_     [64]byte
+// entryKey is 128 bits of a message's ID, with its key id mixed in.
+type entryKey [16]byte
+
+type entry struct {
+	until  uint32 // the last second in which it lives
+	holder uint32 // who claimed it, or confirmed
+	tenant uint32 // a hash of its key id, 0 for ""
 }
 
-// slot is 24 bytes: 128 bits that identify the message and the last second in
-// which it lives.
-type slot struct {
-	hi, lo uint64
-	until  uint32
-	state  uint32
-}
-
-// NewMemoryReplay makes a store of at most entries live messages, 131072 if
-// entries is 0. The cap is divided evenly over 16 shards, so the first refusal
-// can come a few percent early. An entry lives for 10 seconds more than its
-// message: at 1,000 requests a second and a window of 360 seconds, 370,000 are
-// live.
-func NewMemoryReplay(entries int) *MemoryReplay {
-	if entries <= 0 {
-		entries = defaultEntries
+// NewMemoryReplay makes a store. Every problem is reported at once, each a
+// *sallyport.ConfigError.
+func NewMemoryReplay(cfg MemoryConfig) (*MemoryReplay, error) {
+	list := configerr.For(gateName)
+	if cfg.Entries < 0 || cfg.Entries > maxEntries {
+		list.Add("Entries", fmt.Sprint(cfg.Entries), sallyport.ConfigOutOfRange,
+			fmt.Sprintf("is not between 0 and %d", maxEntries))
 	}
-	m := &MemoryReplay{seed: maphash.MakeSeed()}
-	for i := range m.shards {
-		m.shards[i].limit = (min(entries, maxEntries) + memoryShards - 1) / memoryShards
+	if cfg.Entries == 0 {
+		cfg.Entries = defaultEntries
 	}
-	return m
+	if cfg.PerKeyID < 0 || cfg.PerKeyID > cfg.Entries {
+		list.Add("PerKeyID", fmt.Sprint(cfg.PerKeyID), sallyport.ConfigOutOfRange,
+			"is not between 0 and Entries")
+	}
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
+	return &MemoryReplay{
+		seed:     maphash.MakeSeed(),
+		limit:    cfg.Entries,
+		perKeyID: cfg.PerKeyID,
+		entries:  make(map[entryKey]entry),
+		shares:   make(map[uint32]int),
+		sweepAt:  minSweep,
+		soonest:  ^uint32(0),
+	}, nil
 }
 
-// Claim implements ReplayStore. It never fails but by being full.
+// Claim implements ReplayStore. It never fails but on a zero MemoryReplay.
 func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, error) {
-	s, hi, lo := m.locate(e)
-	now := clampSecond(e.At.Unix())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	free, found := s.find(hi, lo, now)
-	if found {
-		if s.slots[free].state == slotConfirmed {
-			return Replayed, nil
-		}
-		return InFlight, nil
+	if m == nil || m.shares == nil {
+		return 0, errNoStore
 	}
-	if free < 0 || s.slots[free].until == 0 {
-		// A new slot: it must fit the table and the cap.
-		if !s.reserve(now) {
-			return 0, ErrReplayFull
+	key, tenant := m.locate(e)
+	now := clampSecond(e.At.Unix())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, found := m.entries[key]
+	switch {
+	case found && old.until >= now && old.holder == confirmed:
+		return Replayed, nil
+	case found && old.until >= now:
+		return InFlight, nil
+	case !found:
+		if state := m.reserve(tenant, now); state != Claimed {
+			return state, nil
 		}
-		free, _ = s.find(hi, lo, now)
-		if s.slots[free].until == 0 {
-			s.used++
-		}
+		m.shares[tenant]++
 	}
 	until := clampSecond(e.Until.Unix() - 1 + grace)
-	s.slots[free] = slot{hi: hi, lo: lo, until: until, state: holder(e)}
-	s.sweep = min(s.sweep, until)
+	m.entries[key] = entry{until: until, holder: holder(e), tenant: tenant}
+	m.soonest = min(m.soonest, until)
 	return Claimed, nil
 }
 
 // Confirm implements ReplayStore.
 func (m *MemoryReplay) Confirm(_ context.Context, e ReplayEntry) error {
-	m.settle(e, func(_ *shard, at *slot) { at.state = slotConfirmed })
-	return nil
+	return m.settle(e, func(key entryKey, held entry) {
+		held.holder = confirmed
+		m.entries[key] = held
+	})
 }
 
 // Release implements ReplayStore.
 func (m *MemoryReplay) Release(_ context.Context, e ReplayEntry) error {
-	m.settle(e, func(s *shard, at *slot) { at.until, s.sweep = released, 0 })
+	return m.settle(e, m.remove)
+}
+
+func (m *MemoryReplay) settle(e ReplayEntry, apply func(entryKey, entry)) error {
+	if m == nil || m.shares == nil {
+		return errNoStore
+	}
+	key, _ := m.locate(e)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// A claim whose time has just run out may still be settled: no clock.
+	if held, found := m.entries[key]; found && held.holder == holder(e) {
+		apply(key, held)
+	}
 	return nil
 }
 
-func (m *MemoryReplay) settle(e ReplayEntry, apply func(*shard, *slot)) {
-	s, hi, lo := m.locate(e)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// A claim whose time has just run out may still be settled: no clock.
-	at, found := s.find(hi, lo, released+1)
-	if found && s.slots[at].state == holder(e) {
-		apply(s, &s.slots[at])
+func (m *MemoryReplay) remove(key entryKey, e entry) {
+	delete(m.entries, key)
+	if m.shares[e.tenant]--; m.shares[e.tenant] == 0 {
+		delete(m.shares, e.tenant)
 	}
 }
 
@@ -129,83 +171,67 @@ func holder(e ReplayEntry) uint32 {
 // locate folds an entry into 128 bits: those of its ID, which is a MAC or a
 // hash already, with the key id mixed in under a seed that nobody outside
 // knows.
-func (m *MemoryReplay) locate(e ReplayEntry) (s *shard, hi, lo uint64) {
-	hi, lo = binary.BigEndian.Uint64(e.ID[:8]), binary.BigEndian.Uint64(e.ID[8:16])
-	lo ^= maphash.String(m.seed, e.KeyID)
-	return &m.shards[hi%memoryShards], hi, lo
+func (m *MemoryReplay) locate(e ReplayEntry) (key entryKey, tenant uint32) {
+	copy(key[:], e.ID[:])
+	if e.KeyID == "" {
+		return key, 0
+	}
+	hash := maphash.String(m.seed, e.KeyID)
+	binary.LittleEndian.PutUint64(key[:], binary.LittleEndian.Uint64(key[:])^hash)
+	return key, max(uint32(hash), 1) // #nosec G115 -- the low bits
 }
 
-// find returns the slot of a live key, or the first slot that it may take:
-// dead or empty. -1: the table has not been made yet.
-func (s *shard) find(hi, lo uint64, now uint32) (at int, found bool) {
-	if len(s.slots) == 0 {
-		return -1, false
+// reserve makes room for one more entry. Claimed means that there is.
+func (m *MemoryReplay) reserve(tenant, now uint32) ClaimState {
+	if len(m.entries) >= m.sweepAt {
+		m.sweep(now)
 	}
-	mask := uint64(len(s.slots) - 1) // #nosec G115 -- not empty
-	at = -1
-	for i := lo & mask; ; i = (i + 1) & mask {
-		e := &s.slots[i]
-		dead := e.until < now
-		if !dead && e.lo == lo && e.hi == hi {
-			return int(i), true // #nosec G115 -- below len(slots)
-		}
-		if dead && at < 0 {
-			at = int(i) // #nosec G115 -- below len(slots)
-		}
-		if e.until == 0 {
-			return at, false
-		}
+	state := m.room(tenant)
+	if state != Claimed && now > m.soonest {
+		m.sweep(now)
+		state = m.room(tenant)
 	}
+	return state
 }
 
-// reserve makes room for one more slot, sweeping dead ones out and resizing.
-// It reports false when as many live entries as allowed are there.
-func (s *shard) reserve(now uint32) bool {
-	if s.used < s.limit && s.used < len(s.slots)/4*3 {
-		return true
+func (m *MemoryReplay) room(tenant uint32) ClaimState {
+	free := m.limit - len(m.entries)
+	share := m.perKeyID
+	if share == 0 {
+		share = free
 	}
-	if s.used >= s.limit && now <= s.sweep {
-		return false
+	switch {
+	case free <= 0:
+		return StoreFull
+	case tenant != 0 && m.shares[tenant] >= share:
+		return ShareFull
 	}
-	live, soonest := 0, ^uint32(0)
-	for i := range s.slots {
-		if s.slots[i].until >= now && s.slots[i].until != 0 {
-			live++
-			soonest = min(soonest, s.slots[i].until)
-		}
-	}
-	s.sweep = soonest
-	if live >= s.limit {
-		return false
-	}
-	s.rebuild(live, now)
-	return true
+	return Claimed
 }
 
-// rebuild moves the live entries to a table of at least twice their number, so
-// that the next rebuild is that many claims away.
-func (s *shard) rebuild(live int, now uint32) {
-	size := 16
-	for size/2 <= live && size/4*3 < s.limit {
-		size *= 2
-	}
-	old := s.slots
-	s.slots, s.used = make([]slot, size), live
-	mask := uint64(size - 1) // #nosec G115 -- a power of two
-	for _, e := range old {
-		if e.until < now || e.until == 0 {
+// sweep removes what has expired. A map does not shrink by itself, so after a
+// peak the rest moves to a new one.
+func (m *MemoryReplay) sweep(now uint32) {
+	m.soonest = ^uint32(0)
+	m.peak = max(m.peak, len(m.entries))
+	for key, e := range m.entries {
+		if e.until < now {
+			m.remove(key, e)
 			continue
 		}
-		i := e.lo & mask
-		for s.slots[i].until != 0 {
-			i = (i + 1) & mask
-		}
-		s.slots[i] = e
+		m.soonest = min(m.soonest, e.until)
 	}
+	if live := len(m.entries); live < m.peak/4 {
+		smaller := make(map[entryKey]entry, live)
+		for key, e := range m.entries {
+			smaller[key] = e
+		}
+		m.entries, m.peak = smaller, live
+	}
+	m.sweepAt = max(len(m.entries)/4*5, minSweep)
 }
 
-// clampSecond fits Unix seconds into 32 bits, which last until 2106. Two keeps
-// clear of empty and released.
+// clampSecond fits Unix seconds into 32 bits, which last until 2106.
 func clampSecond(unix int64) uint32 {
-	return uint32(min(max(unix, 2), int64(^uint32(0)))) // #nosec G115 -- clamped
+	return uint32(min(max(unix, 0), int64(^uint32(0)))) // #nosec G115 -- clamped
 }

@@ -22,6 +22,7 @@ func OpsMantik() Scheme {
 		Name:     "opsmantik",
 		MaxAge:   300 * time.Second,
 		MaxAhead: 60 * time.Second,
+		KeyID:    isSiteID,
 		Read:     readOpsMantik,
 		Base:     baseStamped,
 		Write: func(r *http.Request, m *Message, mac []byte) {
@@ -32,6 +33,9 @@ func OpsMantik() Scheme {
 	}
 }
 
+// isSiteID reports whether a text can be a site's id.
+func isSiteID(text string) bool { return isToken(text, 64) }
+
 func readOpsMantik(r *http.Request, m *Message) error {
 	site, err := SingleHeader(r.Header, "X-Ops-Site-Id")
 	if err != nil {
@@ -41,8 +45,8 @@ func readOpsMantik(r *http.Request, m *Message) error {
 	if err != nil {
 		return err
 	}
-	if !isToken(site, 64) || !m.AddHex(sig) {
-		return ErrMalformed
+	if !isSiteID(site) || !m.AddHex(sig) {
+		return malformed
 	}
 	m.KeyID = site
 	return nil

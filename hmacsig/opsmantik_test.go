@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -75,14 +76,14 @@ func captured(t testing.TB) *http.Request {
 	return r
 }
 
-func reasonOf(t testing.TB, err error) hmacsig.Reason {
+func reasonOf(t testing.TB, err error) string {
 	t.Helper()
 	if err == nil {
 		return ""
 	}
-	var rejection *hmacsig.Rejection
+	var rejection *sallyport.Refusal
 	require.ErrorAs(t, err, &rejection)
-	return rejection.Reason
+	return rejection.Code
 }
 
 // The real tracker's own request, at its own time.
@@ -112,12 +113,12 @@ func TestOpsMantikWindow(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		now  int64
-		want hmacsig.Reason
+		want string
 	}{
 		{"300 s old", signedAt + 300, ""},
-		{"301 s old", signedAt + 301, hmacsig.ReasonExpired},
+		{"301 s old", signedAt + 301, hmacsig.CodeSignatureExpired},
 		{"60 s ahead", signedAt - 60, ""},
-		{"61 s ahead", signedAt - 61, hmacsig.ReasonNotYetValid},
+		{"61 s ahead", signedAt - 61, hmacsig.CodeSignatureNotYetValid},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -135,41 +136,44 @@ func TestOpsMantikRefusals(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		alter func(*http.Request)
-		want  hmacsig.Reason
+		want  string
 	}{
-		{"no signature", del("X-Ops-Signature"), hmacsig.ReasonMissing},
-		{"no timestamp", del("X-Ops-Ts"), hmacsig.ReasonMissing},
-		{"no site", del("X-Ops-Site-Id"), hmacsig.ReasonMissing},
-		{"empty signature", set("X-Ops-Signature", ""), hmacsig.ReasonMissing},
+		{"no signature", del("X-Ops-Signature"), hmacsig.CodeSignatureMissing},
+		{"no timestamp", del("X-Ops-Ts"), hmacsig.CodeSignatureMissing},
+		{"no site", del("X-Ops-Site-Id"), hmacsig.CodeSignatureMissing},
+		{"empty signature", set("X-Ops-Signature", ""), hmacsig.CodeSignatureMissing},
 		{"two signatures", func(r *http.Request) {
 			r.Header.Add("X-Ops-Signature", strings.Repeat("0", 64))
-		}, hmacsig.ReasonMalformed},
+		}, hmacsig.CodeSignatureMalformed},
 		{"two sites", func(r *http.Request) {
 			r.Header.Add("X-Ops-Site-Id", site)
-		}, hmacsig.ReasonMalformed},
-		{"short signature", set("X-Ops-Signature", strings.Repeat("a", 63)), hmacsig.ReasonMalformed},
-		{"long signature", set("X-Ops-Signature", strings.Repeat("a", 66)), hmacsig.ReasonMalformed},
-		{"not hex", set("X-Ops-Signature", strings.Repeat("g", 64)), hmacsig.ReasonMalformed},
-		{"prefixed", set("X-Ops-Signature", "sha256="+strings.Repeat("a", 57)), hmacsig.ReasonMalformed},
-		{"signed timestamp", set("X-Ops-Ts", "+1795299383"), hmacsig.ReasonMalformed},
-		{"8 digits", set("X-Ops-Ts", "17952993"), hmacsig.ReasonMalformed},
-		{"13 digits", set("X-Ops-Ts", "1795299383000"), hmacsig.ReasonMalformed},
-		{"fraction", set("X-Ops-Ts", "1795299383.0"), hmacsig.ReasonMalformed},
-		{"space", set("X-Ops-Ts", "1795299383 "), hmacsig.ReasonMalformed},
-		{"exponent", set("X-Ops-Ts", "1795299e03"), hmacsig.ReasonMalformed},
-		{"leading zeros are other bytes", set("X-Ops-Ts", "001795299383"), hmacsig.ReasonInvalid},
-		{"another second", set("X-Ops-Ts", "1795299384"), hmacsig.ReasonInvalid},
-		{"unknown site", set("X-Ops-Site-Id", "fedcba9876543210"), hmacsig.ReasonInvalid},
-		{"site with a dot", set("X-Ops-Site-Id", "a.b"), hmacsig.ReasonMalformed},
-		{"site too long", set("X-Ops-Site-Id", strings.Repeat("a", 65)), hmacsig.ReasonMalformed},
-		{"huge header", set("X-Ops-Site-Id", strings.Repeat("a", 5000)), hmacsig.ReasonMalformed},
+		}, hmacsig.CodeSignatureMalformed},
+		{"short signature", set("X-Ops-Signature", strings.Repeat("a", 63)), hmacsig.CodeSignatureMalformed},
+		{"long signature", set("X-Ops-Signature", strings.Repeat("a", 66)), hmacsig.CodeSignatureMalformed},
+		{"not hex", set("X-Ops-Signature", strings.Repeat("g", 64)), hmacsig.CodeSignatureMalformed},
+		{"prefixed", set("X-Ops-Signature", "sha256="+strings.Repeat("a", 57)), hmacsig.CodeSignatureMalformed},
+		{"signed timestamp", set("X-Ops-Ts", "+1795299383"), hmacsig.CodeSignatureMalformed},
+		{"8 digits", set("X-Ops-Ts", "17952993"), hmacsig.CodeSignatureMalformed},
+		{"13 digits", set("X-Ops-Ts", "1795299383000"), hmacsig.CodeSignatureMalformed},
+		{"fraction", set("X-Ops-Ts", "1795299383.0"), hmacsig.CodeSignatureMalformed},
+		{"space", set("X-Ops-Ts", "1795299383 "), hmacsig.CodeSignatureMalformed},
+		{"exponent", set("X-Ops-Ts", "1795299e03"), hmacsig.CodeSignatureMalformed},
+		{"leading zeros are other bytes", set("X-Ops-Ts", "001795299383"), hmacsig.CodeSignatureInvalid},
+		{"another second", set("X-Ops-Ts", "1795299384"), hmacsig.CodeSignatureInvalid},
+		{"unknown site", set("X-Ops-Site-Id", "fedcba9876543210"), hmacsig.CodeSignatureInvalid},
+		{"site with a dot", set("X-Ops-Site-Id", "a.b"), hmacsig.CodeSignatureMalformed},
+		{"site too long", set("X-Ops-Site-Id", strings.Repeat("a", 65)), hmacsig.CodeSignatureMalformed},
+		{"huge header", set("X-Ops-Site-Id", strings.Repeat("a", 5000)), hmacsig.CodeSignatureMalformed},
 		{"another body", func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{}")), 2
+		}, hmacsig.CodeSignatureInvalid},
+		{"body cut by a middleware", func(r *http.Request) {
 			r.Body = io.NopCloser(strings.NewReader("{}"))
-		}, hmacsig.ReasonInvalid},
+		}, hmacsig.CodeBodyConsumed},
 		{"no body", func(r *http.Request) {
 			r.Body, r.ContentLength = http.NoBody, 0
-		}, hmacsig.ReasonInvalid},
-		{"nil body", func(r *http.Request) { r.Body = nil }, hmacsig.ReasonInvalid},
+		}, hmacsig.CodeSignatureInvalid},
+		{"nil body", func(r *http.Request) { r.Body = nil }, hmacsig.CodeSignatureInvalid},
 		{"upper case is the same", func(r *http.Request) {
 			r.Header.Set("X-Ops-Signature", strings.ToUpper(r.Header.Get("X-Ops-Signature")))
 		}, ""},

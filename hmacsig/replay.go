@@ -8,10 +8,11 @@ import (
 
 // ReplayEntry identifies one signed message and says how long it matters.
 type ReplayEntry struct {
-	// KeyID is whose message it is, so that tenants never collide.
+	// KeyID is whose message it is, so that tenants never collide, and each has
+	// a share of its own.
 	KeyID string
-	// ID is the decoded MAC that matched, or a SHA-256 of the scheme,
-	// the realm and the signed nonce: never a header's text, which has several spellings.
+	// ID is the decoded MAC that matched, or a SHA-256 of the scheme's name and
+	// the signed nonce: never a header's text, which has several spellings.
 	ID [sha256.Size]byte
 	// At is the moment of the decision, and Until the first moment at which
 	// the message can no longer be accepted.
@@ -29,6 +30,10 @@ const (
 	InFlight
 	// Replayed: it was confirmed before.
 	Replayed
+	// ShareFull: its key id has as many live entries as it may.
+	ShareFull
+	// StoreFull: the store has as many live entries as it may.
+	StoreFull
 )
 
 // ReplayStore remembers messages for as long as they could be accepted again.
@@ -43,8 +48,13 @@ const (
 // Every method is atomic and safe for concurrent use. Claim must return
 // Claimed to at most one caller until that caller releases. When it cannot
 // know whether its write happened it returns an error and must not try again
-// by itself. A store that is full returns ErrReplayFull and must never drop a
-// live entry. The package storetest checks all of this.
+// by itself. A store that is full says so and must never drop a live entry.
+// One key id must not be able to fill it for the others. The package storetest
+// checks this.
+//
+// Verifiers of several senders that sign nonces under no key id (two accounts
+// of Standard Webhooks) need a store each, or a prefix each in a shared one:
+// otherwise one sender could use up the nonces of the other.
 type ReplayStore interface {
 	// Claim takes a message until e.Until, if nobody has it. Keep entries a few
 	// seconds longer: the decision at e.At takes a moment to get here.
@@ -57,12 +67,11 @@ type ReplayStore interface {
 	Release(ctx context.Context, e ReplayEntry) error
 }
 
-// nonceSpace is what the nonces of a verifier are hashed under: scheme and
-// realm, each with its length in front, so that no two pairs with any nonce
-// give the same bytes. Both have at most 255.
-func nonceSpace(scheme, realm string) []byte {
-	space := append([]byte{byte(len(scheme))}, scheme...)    // #nosec G115 -- at most 255
-	return append(append(space, byte(len(realm))), realm...) // #nosec G115 -- at most 255
+// nonceSpace is what the nonces of a scheme are hashed under: its name, with
+// its length in front, so that no name and nonce give the same bytes as another
+// pair. A name has at most 255 bytes.
+func nonceSpace(scheme string) []byte {
+	return append([]byte{byte(len(scheme))}, scheme...) // #nosec G115 -- at most 255
 }
 
 // nonceID hashes a nonce. It returns scratch for reuse.

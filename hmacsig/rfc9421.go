@@ -38,12 +38,13 @@ const (
 // ":443", since a server behind a TLS proxy cannot tell which was the default.
 func RFC9421() Scheme {
 	return Scheme{
-		Name:     "rfc9421",
-		MaxAge:   300 * time.Second,
-		MaxAhead: 60 * time.Second,
-		Coverage: SignsDigest,
-		Read:     readRFC9421,
-		Base:     baseRFC9421,
+		Name:        "rfc9421",
+		MaxAge:      300 * time.Second,
+		MaxAhead:    60 * time.Second,
+		SignsDigest: true,
+		KeyID:       isKeyID,
+		Read:        readRFC9421,
+		Base:        baseRFC9421,
 		Write: func(r *http.Request, m *Message, mac []byte) {
 			r.Header.Set("Content-Digest", string(appendDigest(nil, m)))
 			r.Header.Set("Signature-Input", sigLabel+"="+string(appendParams(nil, m)))
@@ -51,6 +52,9 @@ func RFC9421() Scheme {
 		},
 	}
 }
+
+// isKeyID reports whether a text can stand in the keyid parameter.
+func isKeyID(text string) bool { return isToken(text, 128) }
 
 func readRFC9421(r *http.Request, m *Message) error {
 	digest, err := SingleHeader(r.Header, "Content-Digest")
@@ -67,14 +71,14 @@ func readRFC9421(r *http.Request, m *Message) error {
 	}
 	text, ok := between(sig, sigLabel+"=:", ":")
 	if !ok || !m.AddBase64(text) {
-		return ErrMalformed
+		return malformed
 	}
 	text, ok = between(digest, digestOpen, ":")
 	if !ok || !decode32(&m.Digest, strictStd, text) {
-		return ErrMalformed
+		return malformed
 	}
 	if !m.readParams(input) || !oneLine(r) {
-		return ErrMalformed
+		return malformed
 	}
 	return nil
 }
@@ -99,10 +103,10 @@ func (m *Message) readParams(input string) bool {
 		return false
 	}
 	keyID, ok := strings.CutSuffix(rest, `";tag="`+sigTag+`"`)
-	if !ok || !isToken(nonce, 128) || len(nonce) < 16 || !isToken(keyID, 128) {
+	if !ok || !isToken(nonce, 128) || len(nonce) < 16 || !isKeyID(keyID) {
 		return false
 	}
-	if m.Timestamp, ok = parseUnix(created, 9, 12); !ok {
+	if m.Timestamp, ok = ParseUnix(created); !ok {
 		return false
 	}
 	m.Nonce, m.KeyID, m.Raw = nonce, keyID, params

@@ -29,7 +29,7 @@ func TestRotationOpensNoReplay(t *testing.T) {
 			current := ring(t, old)
 			v, err := hmacsig.New(hmacsig.Config{
 				Scheme: scheme,
-				Keys: hmacsig.KeySourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
+				Keys: sourceFunc(func(context.Context, string) (hmacsig.Keyring, error) {
 					return current, nil
 				}),
 			})
@@ -48,7 +48,7 @@ func TestRotationOpensNoReplay(t *testing.T) {
 				for range 2 {
 					r.Body, _ = r.GetBody()
 					_, err = v.Check(r)
-					require.Equal(t, hmacsig.ReasonReplayed, reasonOf(t, err), scheme.Name)
+					require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err), scheme.Name)
 					time.Sleep(10 * time.Second)
 				}
 			}
@@ -75,7 +75,7 @@ func TestSecondSignatureIsMalformed(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
 		r.Header.Set("Stripe-Signature", header+","+mac)
 		_, err := verifier(t, scheme, s).Check(r)
-		want := hmacsig.ReasonMalformed
+		want := hmacsig.CodeSignatureMalformed
 		if several {
 			want = ""
 		}

@@ -3,9 +3,13 @@ package hmacsig
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // Limits on what an unauthenticated client can make a scheme look at.
@@ -18,29 +22,18 @@ const (
 // macSize is the size of an HMAC-SHA256.
 const macSize = sha256.Size
 
-// Coverage says how a scheme protects the body.
-type Coverage int
-
-const (
-	// SignsBody: the MAC is over Base followed by the body. The whole body is
-	// read, up to its limit, before a forgery can be refused.
-	SignsBody Coverage = iota
-	// SignsDigest: the MAC is over Base alone, which contains the SHA-256 of
-	// the body. A forgery is refused before one body byte is read.
-	SignsDigest
-	// SignsHead: the MAC is over Base alone and says nothing of the body,
-	// which is left as it is. For signed URLs and session tokens.
-	SignsHead
-)
-
 // Scheme says what is read from a request, what is signed, and where the
 // signature goes. The shipped ones are OpsMantik, StandardWebhooks, Stripe,
-// GitHub, Slack and RFC9421; your own takes about 30 lines (see the example).
+// GitHub, Slack and RFC9421; your own takes about 30 lines (see the examples).
 // Its functions must be safe for concurrent use and must not read the body.
+//
+// By default the MAC is over Base, the body and Tail, in this order, and the
+// whole body is read, up to its limit, before a forgery can be refused.
 type Scheme struct {
 	_ [0]func()
 
-	// Name tells schemes apart in replay keys. Required.
+	// Name tells schemes apart in replay keys and in Event.Policy. Required, at
+	// most 255 bytes.
 	Name string
 	// MaxAge is how old and MaxAhead how far in the future a timestamp may
 	// be, unless Config says otherwise. Required, up to 24 hours, unless
@@ -55,25 +48,76 @@ type Scheme struct {
 	// malformed. Without Message.Nonce such a message is known by its MAC under
 	// the first active key, so it can be replayed once when that key changes.
 	Several bool
-	// Coverage says whether the body or its digest is signed.
-	Coverage Coverage
-	// Status answers a request that fails to prove its origin. Zero: 401.
+	// SignsDigest: the MAC is over Base alone, which contains Message.Digest,
+	// the SHA-256 of the body. A forgery is refused before one byte of its body
+	// is read.
+	SignsDigest bool
+	// IgnoresBody: the MAC is over Base alone and says nothing of the body,
+	// which is left as it is. For signed URLs and session tokens.
+	IgnoresBody bool
+	// Status answers a request that fails to prove its origin, 400 to 499.
+	// Zero: 401.
 	Status int
+	// Challenge is the WWW-Authenticate of a 401 (RFC 9110 section 11.6.1).
+	// Empty: `Signature scheme="NAME"`.
+	Challenge string
 
-	// Read takes the parts out of the request's headers. It returns ErrMissing
-	// or an error that wraps ErrMalformed; nothing is authenticated yet.
+	// KeyID reports whether a text can be a key id of this scheme. Nil: it has
+	// none, and its KeySource is asked for "". New holds StaticKeys against it,
+	// and NewSigner the SignerConfig.
+	KeyID func(string) bool
+	// Read takes the parts out of the request's headers. It returns a Fault, or
+	// an error that wraps one; nothing is authenticated yet.
 	Read func(*http.Request, *Message) error
 	// Base appends what is signed ahead of the body to dst. No two different
 	// messages may give the same bytes: a part that may contain the separator
 	// must be refused in Read.
 	Base func(dst []byte, r *http.Request, m *Message) []byte
+	// Tail, if set, appends what is signed after the body. It must be of one
+	// length, or say where the body ends, so that no byte can move between the
+	// two.
+	Tail func(dst []byte, r *http.Request, m *Message) []byte
 	// Open, if set, examines what was authenticated: it runs after the MAC has
-	// been verified. It returns ErrExpired, ErrNotYetValid, ErrClaims or
-	// ErrMalformed.
+	// been verified. It returns a Fault, or an error that wraps one.
 	Open func(m *Message, now time.Time) error
 	// Write puts the signature on an outgoing request. A scheme without it
 	// can verify and not sign.
 	Write func(r *http.Request, m *Message, mac []byte)
+
+	// Done reports whether an answer of this status says that the message has
+	// had its effect. Nil: 200 to 299, and 101 of a hijacked connection.
+	Done func(status int) bool
+}
+
+// problems notes what is wrong with a scheme for verifying.
+func (s *Scheme) problems(list *configerr.List) {
+	if s.Name == "" || s.Read == nil || s.Base == nil {
+		list.Add("Scheme", s.Name, sallyport.ConfigRequired, "needs at least Name, Read and Base")
+	}
+	if len(s.Name) > 255 {
+		list.Add("Scheme.Name", s.Name, sallyport.ConfigOutOfRange, "is longer than 255 bytes")
+	}
+	if s.SignsDigest && s.IgnoresBody {
+		list.Add("Scheme.SignsDigest", "", sallyport.ConfigConflict, "contradicts IgnoresBody")
+	}
+	if s.Tail != nil && !s.signsBody() {
+		list.Add("Scheme.Tail", "", sallyport.ConfigConflict,
+			"has no body in front of it; append it in Base")
+	}
+	if s.Status != 0 && (s.Status < 400 || s.Status > 499) {
+		list.Add("Scheme.Status", strconv.Itoa(s.Status), sallyport.ConfigOutOfRange,
+			"is not a 4xx status")
+	}
+}
+
+// signsBody reports whether the body itself is under the MAC.
+func (s *Scheme) signsBody() bool { return !s.SignsDigest && !s.IgnoresBody }
+
+func (s *Scheme) done(status int) bool {
+	if s.Done != nil {
+		return s.Done(status)
+	}
+	return status >= 200 && status < 300 || status == http.StatusSwitchingProtocols
 }
 
 // Message holds the parts of one signed request.
@@ -88,10 +132,13 @@ type Message struct {
 	Nonce string
 	// Subject is whom or what the message is about, if it says so.
 	Subject string
-	// Digest is the SHA-256 of the body, in SignsDigest schemes.
+	// Digest is the SHA-256 of the body, in SignsDigest schemes: Read or Open
+	// sets the one that was signed.
 	Digest [sha256.Size]byte
-	// Expires is when the message stops being acceptable, in Unix seconds, if
-	// it says so itself. Zero: Timestamp and MaxAge decide.
+	// Expires is the first second, in Unix time, in which the message is no
+	// longer acceptable, if it says so itself; at most 24 hours from now. It is
+	// enforced beside the window. Read or Open sets it. Zero: Timestamp and
+	// MaxAge alone decide.
 	Expires int64
 	// Raw is the scheme's own: text that Read keeps for Base or Open.
 	Raw string
@@ -185,23 +232,30 @@ func decode32(dst *[32]byte, enc *base64.Encoding, text string) bool {
 }
 
 // SingleHeader returns the value of a header that must be there exactly once
-// and at most 4 KiB long. Name is in canonical form. Two values are refused,
-// because which one a program takes differs between programs.
+// and at most 4 KiB long. Two values are refused, because which one a program
+// takes differs between programs. Name may be in any case.
 func SingleHeader(h http.Header, name string) (string, error) {
-	values := h[name]
+	values, found := h[name]
+	if !found {
+		values = h[http.CanonicalHeaderKey(name)]
+	}
 	switch {
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
-		return "", ErrMissing
-	case len(values) > 1 || len(values[0]) > maxHeader:
-		return "", ErrMalformed
+		return "", fmt.Errorf("%s: %w", name, missing)
+	case len(values) > 1:
+		return "", fmt.Errorf("%s is there %d times: %w", name, len(values), malformed)
+	case len(values[0]) > maxHeader:
+		return "", fmt.Errorf("%s is longer than 4 KiB: %w", name, malformed)
 	}
 	return values[0], nil
 }
 
-// parseUnix reads a timestamp of low to high decimal digits: no sign, no
-// space, no fraction, so that one moment has one spelling.
-func parseUnix(text string, low, high int) (int64, bool) {
-	if len(text) < low || len(text) > high {
+// ParseUnix reads a timestamp in Unix seconds: 9 to 12 decimal digits, which
+// are the years 1973 to 33658, and no sign, no space, no fraction. Longer ones
+// are milliseconds. Sign the text as it was sent, and not what ParseUnix
+// returns, where leading zeros may be sent.
+func ParseUnix(text string) (unix int64, ok bool) {
+	if len(text) < 9 || len(text) > 12 {
 		return 0, false
 	}
 	var n int64
@@ -215,7 +269,7 @@ func parseUnix(text string, low, high int) (int64, bool) {
 	return n, true
 }
 
-// appendUnix is the inverse of parseUnix for timestamps without leading zeros.
+// appendUnix is the inverse of ParseUnix for timestamps without leading zeros.
 func appendUnix(dst []byte, unix int64) []byte { return strconv.AppendInt(dst, unix, 10) }
 
 // isToken reports whether text consists of 1 to limit bytes that no scheme

@@ -11,6 +11,9 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // Sizes of a secret, in bytes. 32 is the output size of SHA-256, below which
@@ -55,17 +58,23 @@ type SecretConfig struct {
 	AllowShort bool
 }
 
-// NewSecret checks and wraps a secret. The error is a *ConfigError that never
-// holds the value.
+// NewSecret checks and wraps a secret. The error is a *sallyport.ConfigError
+// that never holds the value.
 func NewSecret(cfg SecretConfig) (Secret, error) {
 	least := minSecret
 	if cfg.AllowShort {
 		least = minShortSecret
 	}
-	if problem := secretProblem(cfg.Value, least); problem != "" {
-		return Secret{}, &ConfigError{Field: "Secret", Reason: problem}
+	if code, problem := secretProblem(cfg.Value, least, maxSecret); code != "" {
+		return Secret{}, secretError(code, problem)
 	}
 	return newSecret([]byte(cfg.Value)), nil
+}
+
+func secretError(code, problem string) error {
+	list := configerr.For(gateName)
+	list.Add("Secret", "", code, problem)
+	return list.Err()
 }
 
 // NewWebhookSecret takes the Standard Webhooks form: "whsec_" and the base64
@@ -73,13 +82,10 @@ func NewSecret(cfg SecretConfig) (Secret, error) {
 func NewWebhookSecret(text string) (Secret, error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(strings.TrimPrefix(text, "whsec_"))
 	if err != nil {
-		return Secret{}, &ConfigError{Field: "Secret", Reason: "is not whsec_ and base64"}
+		return Secret{}, secretError(sallyport.ConfigMalformed, "is not whsec_ and base64")
 	}
-	if len(raw) > 64 {
-		return Secret{}, &ConfigError{Field: "Secret", Reason: "is longer than 64 bytes"}
-	}
-	if problem := secretProblem(string(raw), 24); problem != "" {
-		return Secret{}, &ConfigError{Field: "Secret", Reason: problem}
+	if code, problem := secretProblem(string(raw), 24, 64); code != "" {
+		return Secret{}, secretError(code, problem)
 	}
 	return newSecret(raw), nil
 }
@@ -127,38 +133,35 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue shows nothing of the secret.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// mac appends HMAC-SHA256(secret, base || body) to dst. A nil body is empty.
-func (k *key) mac(dst, base []byte, content *content) []byte {
-	h := k.state()
+// mac appends HMAC-SHA256(secret, base || body || tail) to dst.
+func (k *key) mac(dst, base, content, tail []byte) []byte {
+	h, _ := k.states.Get().(hash.Hash)
+	h.Reset()
 	h.Write(base)
-	content.hashInto(h)
+	h.Write(content)
+	if len(tail) > 0 {
+		h.Write(tail)
+	}
 	dst = h.Sum(dst)
 	k.states.Put(h)
 	return dst
 }
 
-// state takes a keyed, empty HMAC from the pool.
-func (k *key) state() hash.Hash {
-	h, _ := k.states.Get().(hash.Hash)
-	h.Reset()
-	return h
-}
-
 // secretProblem says what is wrong with a secret, without quoting it.
-func secretProblem(s string, least int) string {
+func secretProblem(s string, least, most int) (code, problem string) {
 	switch {
 	case s == "":
-		return "is empty"
+		return sallyport.ConfigRequired, "is empty"
 	case len(s) < least:
-		return fmt.Sprintf("has %d bytes; want at least %d", len(s), least)
-	case len(s) > maxSecret:
-		return fmt.Sprintf("has %d bytes; want at most %d", len(s), maxSecret)
+		return sallyport.ConfigInsecure, fmt.Sprintf("has %d bytes; want at least %d", len(s), least)
+	case len(s) > most:
+		return sallyport.ConfigOutOfRange, fmt.Sprintf("has %d bytes; want at most %d", len(s), most)
 	case s[len(s)-1] == 0:
-		return "ends in a NUL byte, which HMAC does not tell from padding"
+		return sallyport.ConfigInsecure, "ends in a NUL byte, which HMAC does not tell from padding"
 	case isPlaceholder(s):
-		return "is a placeholder, not a random value"
+		return sallyport.ConfigInsecure, "is a placeholder, not a random value"
 	}
-	return ""
+	return "", ""
 }
 
 // placeholders are what people leave in sample files.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -40,15 +41,18 @@ func TestFailedRequestMayBeRetried(t *testing.T) {
 	}{
 		{"accepted", status(http.StatusAccepted), http.StatusConflict},
 		{"silent success", func(http.ResponseWriter, *http.Request) {}, http.StatusConflict},
-		{"redirect", status(http.StatusSeeOther), http.StatusConflict},
+		{"redirect", status(http.StatusSeeOther), http.StatusAccepted},
+		{"not modified", status(http.StatusNotModified), http.StatusAccepted},
+		{"299", status(299), http.StatusConflict},
+		{"300", status(http.StatusMultipleChoices), http.StatusAccepted},
 		{"informational, then accepted", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusAccepted)
 		}, http.StatusConflict},
 		{"panic after the answer", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusAccepted)
-			panic(http.ErrAbortHandler)
-		}, http.StatusConflict},
+			panic(http.ErrAbortHandler) // what was written is not sent
+		}, http.StatusAccepted},
 		{"queue unavailable", status(http.StatusServiceUnavailable), http.StatusAccepted},
 		{"rate limited", status(http.StatusTooManyRequests), http.StatusAccepted},
 		{"refused", status(http.StatusUnprocessableEntity), http.StatusAccepted},
@@ -95,7 +99,7 @@ func TestConcurrentDoubleIsInFlight(t *testing.T) {
 	double := serve(h, request())
 	require.Equal(t, http.StatusServiceUnavailable, double.Code)
 	require.NotEmpty(t, double.Header().Get("Retry-After"))
-	require.Contains(t, double.Body.String(), string(hmacsig.ReasonInFlight))
+	require.Contains(t, double.Body.String(), hmacsig.CodeInFlight)
 	leave <- http.StatusInternalServerError
 	require.Equal(t, http.StatusInternalServerError, <-first)
 
@@ -148,24 +152,24 @@ func TestCheckLeavesSettlingToTheCaller(t *testing.T) {
 	proof, err := v.Check(request())
 	require.NoError(t, err)
 	_, err = v.Check(request())
-	require.Equal(t, hmacsig.ReasonInFlight, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeInFlight, reasonOf(t, err))
 	require.NoError(t, v.Release(t.Context(), proof))
 	proof, err = v.Check(request())
 	require.NoError(t, err)
 	require.NoError(t, v.Confirm(t.Context(), proof))
 	_, err = v.Check(request())
-	require.Equal(t, hmacsig.ReasonReplayed, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err))
 	require.NoError(t, v.Release(t.Context(), proof), "too late to release")
 	_, err = v.Check(request())
-	require.Equal(t, hmacsig.ReasonReplayed, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err))
 }
 
 // The contract's answer to a replay: 200 noop.
 func TestReplayAnsweredAsNoop(t *testing.T) {
 	t.Parallel()
 	v := opsmantik(t, func(cfg *hmacsig.Config) {
-		cfg.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *hmacsig.Rejection) {
-			if rej.Reason == hmacsig.ReasonReplayed {
+		cfg.OnReject = func(w http.ResponseWriter, _ *http.Request, rej *sallyport.Refusal) {
+			if rej.Code == hmacsig.CodeReplayed {
 				_, _ = io.WriteString(w, `{"status":"noop"}`)
 				return
 			}

@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // SignerConfig configures a Signer. NewSigner copies it.
@@ -17,7 +19,8 @@ type SignerConfig struct {
 
 	// Scheme says what is signed and where it goes. Required, with Write.
 	Scheme Scheme
-	// KeyID says whose key it is; "" where the scheme has none.
+	// KeyID says whose key it is: one that the scheme's verifiers accept. ""
+	// where the scheme has none.
 	KeyID string
 	// Secret signs. Required.
 	Secret Secret
@@ -26,39 +29,47 @@ type SignerConfig struct {
 	MaxBodyBytes int64
 }
 
-// Signer signs requests. It is immutable and safe for concurrent use.
+// Signer signs requests. It is immutable and safe for concurrent use. The zero
+// Signer and nil sign nothing: Sign returns an error.
 type Signer struct {
 	cfg SignerConfig
 }
 
 // NewSigner makes a Signer. Every problem is reported at once.
 func NewSigner(cfg SignerConfig) (*Signer, error) {
-	var errs []error
+	list := configerr.For(gateName)
 	if cfg.Scheme.Name == "" || cfg.Scheme.Base == nil || cfg.Scheme.Write == nil {
-		errs = append(errs, &ConfigError{
-			Field: "Scheme", Value: cfg.Scheme.Name, Reason: "needs Name, Base and Write to sign",
-		})
+		list.Add("Scheme", cfg.Scheme.Name, sallyport.ConfigRequired,
+			"needs Name, Base and Write to sign")
 	}
 	if cfg.Secret.IsZero() {
-		errs = append(errs, &ConfigError{Field: "Secret", Reason: "is required"})
+		list.Add("Secret", "", sallyport.ConfigRequired, "is what signs")
 	}
-	if len(cfg.KeyID) > maxKeyID {
-		errs = append(errs, &ConfigError{
-			Field: "KeyID", Value: cfg.KeyID[:16] + "...", Reason: "is longer than 256 bytes",
-		})
-	}
-	if cfg.MaxBodyBytes < 0 || cfg.MaxBodyBytes > maxBody {
-		errs = append(errs, &ConfigError{
-			Field: "MaxBodyBytes", Reason: "is not between 0 and 1 TiB",
-		})
-	}
-	if err := errors.Join(errs...); err != nil {
+	cfg.checkKeyID(list)
+	checkBodyLimit(list, cfg.MaxBodyBytes)
+	if err := list.Err(); err != nil {
 		return nil, err
 	}
 	if cfg.MaxBodyBytes == 0 {
 		cfg.MaxBodyBytes = defaultBody
 	}
 	return &Signer{cfg: cfg}, nil
+}
+
+// checkKeyID refuses an id that no verifier of the scheme would accept.
+func (cfg *SignerConfig) checkKeyID(list *configerr.List) {
+	shown := cfg.KeyID
+	if len(shown) > 32 {
+		shown = shown[:32] + "..."
+	}
+	switch {
+	case len(cfg.KeyID) > maxKeyID:
+		list.Add("KeyID", shown, sallyport.ConfigOutOfRange, "is longer than 256 bytes")
+	case cfg.Scheme.KeyID == nil && cfg.KeyID != "":
+		list.Add("KeyID", shown, sallyport.ConfigConflict, "is sent nowhere: the scheme has no key ids")
+	case cfg.Scheme.KeyID != nil && !cfg.Scheme.KeyID(cfg.KeyID):
+		list.Add("KeyID", shown, sallyport.ConfigMalformed, "is no key id that the scheme's verifiers accept")
+	}
 }
 
 // Sign reads r's body, signs the request as of now and sets its signature
@@ -69,7 +80,10 @@ func (s *Signer) Sign(r *http.Request) error { return s.SignAt(r, time.Now()) }
 // SignAt is Sign as of another moment: for tests, and for messages whose
 // timestamp is set elsewhere.
 func (s *Signer) SignAt(r *http.Request, at time.Time) error {
-	text, err := s.takeBody(r)
+	if s == nil || s.cfg.Secret.IsZero() {
+		return errNoSigner
+	}
+	content, err := s.takeBody(r)
 	if err != nil {
 		return err
 	}
@@ -77,13 +91,16 @@ func (s *Signer) SignAt(r *http.Request, at time.Time) error {
 		r.Header = make(http.Header)
 	}
 	m := &Message{KeyID: s.cfg.KeyID, Timestamp: at.Unix(), Nonce: newNonce()}
-	m.Digest = sha256.Sum256(text)
-	signed := &content{buf: &text, full: true}
-	if s.cfg.Scheme.Coverage != SignsBody {
-		signed = nil
+	m.Digest = sha256.Sum256(content)
+	if !s.cfg.Scheme.signsBody() {
+		content = nil
 	}
 	base := s.cfg.Scheme.Base(nil, r, m)
-	s.cfg.Scheme.Write(r, m, s.cfg.Secret.key().mac(nil, base, signed))
+	var tail []byte
+	if s.cfg.Scheme.Tail != nil {
+		tail = s.cfg.Scheme.Tail(nil, r, m)
+	}
+	s.cfg.Scheme.Write(r, m, s.cfg.Secret.key().mac(nil, base, content, tail))
 	return nil
 }
 

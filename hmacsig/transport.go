@@ -1,9 +1,13 @@
 package hmacsig
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // NewTransport returns an http.RoundTripper that signs every request before
-// base (nil: http.DefaultTransport) sends it. The caller's request is not
+// base (nil: http.DefaultTransport) sends it. With a signer that was not made by
+// NewSigner it sends nothing and returns an error. The caller's request is not
 // touched: a clone is signed, with GetBody kept. A retry or redirect that
 // comes through RoundTrip again is signed again, with a new timestamp and
 // nonce; what base resends by itself on a broken connection is the same
@@ -29,6 +33,9 @@ type transport struct {
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	signed := r.Clone(r.Context())
 	if err := t.signer.Sign(signed); err != nil {
+		if r.Body != nil && errors.Is(err, errNoSigner) { // Sign closes it otherwise
+			_ = r.Body.Close()
+		}
 		return nil, err
 	}
 	return t.base.RoundTrip(signed)

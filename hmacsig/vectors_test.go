@@ -64,9 +64,10 @@ func TestRFC4231(t *testing.T) {
 func b25() hmacsig.Scheme {
 	const params = `("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"`
 	return hmacsig.Scheme{
-		Name:     "b25",
-		MaxAge:   time.Minute,
-		Coverage: hmacsig.SignsHead,
+		Name:        "b25",
+		MaxAge:      time.Minute,
+		IgnoresBody: true,
+		KeyID:       func(id string) bool { return id == "test-shared-secret" },
 		Read: func(r *http.Request, m *hmacsig.Message) error {
 			input, err := hmacsig.SingleHeader(r.Header, "Signature-Input")
 			if err != nil {
@@ -78,7 +79,7 @@ func b25() hmacsig.Scheme {
 			}
 			sig = strings.TrimSuffix(strings.TrimPrefix(sig, "sig-b25=:"), ":")
 			if input != "sig-b25="+params || !m.AddBase64(sig) {
-				return hmacsig.ErrMalformed
+				return hmacsig.Fault(hmacsig.CodeSignatureMalformed)
 			}
 			m.KeyID, m.Timestamp = "test-shared-secret", 1618884473
 			return nil
@@ -154,9 +155,13 @@ func TestPublishedVectors(t *testing.T) {
 					r.Header.Set(row.headers[i], row.headers[i+1])
 				}
 				ring := rotation(t, row.secret, hmacsig.Secret{})
+				keyID := ""
+				if row.scheme.KeyID != nil {
+					keyID = "test-shared-secret"
+				}
 				v, err := hmacsig.New(hmacsig.Config{
 					Scheme: row.scheme,
-					Keys:   hmacsig.StaticKeys{"": ring, "test-shared-secret": ring},
+					Keys:   hmacsig.StaticKeys{keyID: ring},
 				})
 				require.NoError(t, err)
 				_, err = v.Check(r)

@@ -9,8 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/opsmantik/sallyport/internal/problem"
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/refusal"
 )
+
+// retryAfter is what a sender is told to wait where waiting may help.
+const retryAfter = 5 * time.Second
 
 // Proof is what a verified request has proved.
 type Proof struct {
@@ -35,14 +39,14 @@ type Proof struct {
 }
 
 // Verifier checks signatures. It is immutable and safe for concurrent use. The
-// zero Verifier refuses everything with ReasonNotConfigured.
+// zero Verifier and nil refuse everything with CodeNotConfigured.
 type Verifier struct {
-	cfg      Config
-	age      int64 // seconds
-	ahead    int64
-	decoys   [maxKeys]Key // nobody's: they pay for MACs that decide nothing
-	problems map[Reason]*problem.Problem
-	space    []byte // of nonces
+	cfg    Config
+	age    int64 // seconds
+	ahead  int64
+	decoys [maxKeys]Key // nobody's: they pay for MACs that decide nothing
+	table  *refusal.Table
+	space  []byte // what nonces are hashed under
 	// width is the largest number of keys that any keyring had: every refusal
 	// costs that many MACs, so that neither an unknown id nor a site that is
 	// not rotating can be told by its time.
@@ -50,7 +54,7 @@ type Verifier struct {
 }
 
 // New makes a Verifier. Every problem of the configuration is reported at
-// once, each a *ConfigError.
+// once, each a *sallyport.ConfigError.
 func New(cfg Config) (*Verifier, error) {
 	if err := cfg.problems(); err != nil {
 		return nil, err
@@ -59,15 +63,22 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Scheme.Status == 0 {
 		cfg.Scheme.Status = http.StatusUnauthorized
 	}
+	if cfg.Scheme.Challenge == "" {
+		cfg.Scheme.Challenge = `Signature scheme="` + cfg.Scheme.Name + `"`
+	}
 	if cfg.Replay == nil && !cfg.DangerouslyAllowReplay {
-		cfg.Replay = NewMemoryReplay(0)
+		replay, err := NewMemoryReplay(MemoryConfig{})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Replay = replay
 	}
 	v := &Verifier{
-		cfg:      cfg,
-		age:      int64(cfg.maxAge() / time.Second),
-		ahead:    int64(cfg.maxAhead() / time.Second),
-		problems: problems(cfg.Scheme.Status),
-		space:    nonceSpace(cfg.Scheme.Name, cfg.Realm),
+		cfg:   cfg,
+		age:   int64(cfg.maxAge() / time.Second),
+		ahead: int64(cfg.maxAhead() / time.Second),
+		table: refusal.NewTable(gateName, cfg.ProblemBase, kinds(cfg.Scheme.Status)...),
+		space: nonceSpace(cfg.Scheme.Name),
 	}
 	for i := range v.decoys {
 		v.decoys[i] = Key{Name: "decoy", Secret: Generate()}
@@ -80,12 +91,15 @@ func New(cfg Config) (*Verifier, error) {
 // refused request for the next one to overwrite; an accepted one takes its
 // body along.
 type work struct {
-	msg     Message
-	base    []byte
-	mac     []byte        // the last one made: the one that matched, if any did
-	first   [macSize]byte // MAC under the first active key
-	now     time.Time
-	content content
+	msg   Message
+	base  []byte        // what is signed ahead of the body
+	tail  []byte        // and after it
+	mac   []byte        // the last one made: the one that matched, if any did
+	first [macSize]byte // MAC under the first active key
+	spent int32         // how many MACs were made
+	now   time.Time
+	buf   *[]byte // pooled
+	full  bool    // buf holds a body
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -94,17 +108,20 @@ var works = sync.Pool{New: func() any { return new(work) }}
 const maxScratch = 16 << 10
 
 func (w *work) free() {
-	w.content.drop()
-	if cap(w.base) > maxScratch {
+	if w.buf != nil && cap(*w.buf) > maxPooled {
+		w.buf = nil
+	}
+	if cap(w.base) > maxScratch || cap(w.tail) > maxScratch {
 		return
 	}
 	w.msg.reset()
-	w.base, w.mac = w.base[:0], w.mac[:0]
+	w.base, w.tail, w.mac = w.base[:0], w.tail[:0], w.mac[:0]
+	w.spent, w.full = 0, false
 	works.Put(w)
 }
 
 // Check verifies r, claims it in the replay store and replaces r.Body by one
-// that yields the bytes that were verified. The error is a *Rejection.
+// that yields the bytes that were verified. The error is a *sallyport.Refusal.
 //
 // The caller settles the claim: Confirm when the request's effect is done,
 // Release when it failed and the sender may try again. Wrap does both.
@@ -112,86 +129,97 @@ func (v *Verifier) Check(r *http.Request) (Proof, error) {
 	w, _ := works.Get().(*work)
 	defer w.free()
 	var proof Proof
-	signer, rejection := v.verify(r, w)
-	if rejection == nil {
-		rejection = v.accept(r, w, signer, &proof)
+	signer, refused := v.verify(r, w)
+	if refused == nil {
+		refused = v.accept(r, w, signer, &proof)
 	}
-	v.report(r, &proof, rejection)
-	if rejection != nil {
-		return Proof{}, rejection
+	v.report(r, w, &proof, refused)
+	if refused != nil {
+		return Proof{}, refused
 	}
-	if !w.content.empty() {
-		held := new(body)
-		held.move(&w.content)
-		held.restore(r)
+	if w.full {
+		new(body).restore(w, r)
 	}
 	return proof, nil
 }
 
-// report calls the hook.
-func (v *Verifier) report(r *http.Request, proof *Proof, rejection *Rejection) {
-	if v.cfg.OnDecision == nil {
+// report hands the decision to the hook.
+func (v *Verifier) report(r *http.Request, w *work, proof *Proof, refused *sallyport.Refusal) {
+	if v == nil || v.cfg.OnEvent == nil {
 		return
 	}
-	d := Decision{Rejection: rejection}
-	if rejection == nil {
-		d.Proof = *proof
+	e := sallyport.Event{
+		Gate: gateName, Policy: v.cfg.Scheme.Name, Tenant: w.msg.KeyID, Request: r,
 	}
+	if refused != nil {
+		e.Code, e.Err = refused.Code, refused.Err
+		v.cfg.OnEvent(r.Context(), e)
+		return
+	}
+	e.Code, e.Allowed, e.Actor, e.Detail = CodeSignatureVerified, true, proof.Subject, *proof
 	told := false
 	defer func() {
 		if !told { // the hook panicked: no handler will settle this claim
-			_ = v.Release(context.WithoutCancel(r.Context()), d.Proof)
+			_ = v.Release(context.WithoutCancel(r.Context()), *proof)
 		}
 	}()
-	v.cfg.OnDecision(r, d)
+	v.cfg.OnEvent(r.Context(), e)
 	told = true
 }
 
 // verify is everything up to the replay store, in the order of the package
 // documentation. It returns the key that signed.
-func (v *Verifier) verify(r *http.Request, w *work) (*Key, *Rejection) {
-	if v.problems == nil {
-		return nil, &Rejection{Reason: ReasonNotConfigured, Status: http.StatusServiceUnavailable}
+func (v *Verifier) verify(r *http.Request, w *work) (*Key, *sallyport.Refusal) {
+	if v == nil || v.table == nil {
+		return nil, notConfigured.Refusal(gateName, errNoVerifier)
 	}
 	m := &w.msg
 	if err := v.cfg.Scheme.Read(r, m); err != nil {
-		return nil, v.refuse(sortReadError(err), err)
+		return nil, v.refuse(faultCode(err), err)
 	}
 	if m.count == 0 || m.count > 1 && !v.cfg.Scheme.Several || len(m.KeyID) > maxKeyID {
-		return nil, v.refuse(ReasonMalformed, ErrMalformed)
+		return nil, v.refuse(CodeSignatureMalformed, malformed)
 	}
 	ring, err := v.cfg.Keys.Keys(r.Context(), m.KeyID)
 	if err != nil {
 		// Compared as it is first: what errors.Is costs would tell.
 		if err != ErrUnknownKey && !errors.Is(err, ErrUnknownKey) {
-			return nil, v.refuse(ReasonKeysUnavailable, err)
+			return nil, v.refuse(CodeKeysUnavailable, err)
 		}
 		ring = Keyring{} // whatever came along with the error
 	}
-	if v.cfg.Scheme.Coverage == SignsBody {
-		if rejection := v.readBody(r, &w.content); rejection != nil {
-			return nil, rejection
+	if v.cfg.Scheme.signsBody() {
+		if err := w.takeBody(r, v.cfg.MaxBodyBytes); err != nil {
+			return nil, v.refuse(bodyCode(err), err)
 		}
 	}
 	w.now = time.Now()
 	w.base = v.cfg.Scheme.Base(w.base, r, m)
+	if v.cfg.Scheme.Tail != nil {
+		w.tail = v.cfg.Scheme.Tail(w.tail, r, m)
+	}
 	signer := v.match(w, ring)
 	if signer == nil {
-		return nil, v.refuse(ReasonInvalid, err)
+		return nil, v.refuse(CodeSignatureInvalid, err)
 	}
-	if rejection := v.checkTime(m, w.now); rejection != nil {
-		return nil, rejection
+	if code, err := v.checkTime(m, w.now.Unix(), w.now); code != "" {
+		return nil, v.refuse(code, err)
 	}
-	if v.cfg.Scheme.Coverage == SignsDigest {
-		if rejection := v.checkDigest(r, m, &w.content); rejection != nil {
-			return nil, rejection
+	if v.cfg.Scheme.SignsDigest {
+		if err := w.takeBody(r, v.cfg.MaxBodyBytes); err != nil {
+			return nil, v.refuse(bodyCode(err), err)
+		}
+		if !w.hasDigest(&m.Digest) {
+			return nil, v.refuse(CodeBodyDigest, nil)
 		}
 	}
 	return signer, nil
 }
 
 // accept writes down what has been proved and claims the message.
-func (v *Verifier) accept(r *http.Request, w *work, signer *Key, p *Proof) *Rejection {
+func (v *Verifier) accept(
+	r *http.Request, w *work, signer *Key, p *Proof,
+) *sallyport.Refusal {
 	v.prove(w, signer, p)
 	return v.claim(r, p)
 }
@@ -204,39 +232,38 @@ func (v *Verifier) match(w *work, ring Keyring) *Key {
 	if !known {
 		keys = v.decoys[:1]
 	}
-	signer, spent := v.try(w, keys)
-	v.widen(spent)
+	signer := v.try(w, keys)
+	v.widen(w.spent)
 	if signer != nil && known {
 		return signer
 	}
-	for ; spent < v.width.Load(); spent++ {
-		v.try(w, v.decoys[spent:spent+1])
+	for w.spent < v.width.Load() {
+		v.try(w, v.decoys[w.spent:w.spent+1])
 	}
 	return nil
 }
 
-// try returns the first active key that made one of the signatures, and how
-// many MACs that took.
-func (v *Verifier) try(w *work, keys []Key) (signer *Key, spent int32) {
-	var signed *content
-	if v.cfg.Scheme.Coverage == SignsBody {
-		signed = &w.content
+// try returns the first active key that made one of the signatures.
+func (v *Verifier) try(w *work, keys []Key) *Key {
+	var content []byte
+	if v.cfg.Scheme.signsBody() {
+		content = w.content()
 	}
 	for i := range keys {
 		k := &keys[i]
 		if !k.active(w.now) {
 			continue
 		}
-		w.mac = k.Secret.key().mac(w.mac[:0], w.base, signed)
-		if spent == 0 {
+		w.mac = k.Secret.key().mac(w.mac[:0], w.base, content, w.tail)
+		if w.spent == 0 {
 			copy(w.first[:], w.mac)
 		}
-		spent++
+		w.spent++
 		if w.msg.has(w.mac) {
-			return k, spent
+			return k
 		}
 	}
-	return nil, spent
+	return nil
 }
 
 func (v *Verifier) widen(keys int32) {
@@ -257,84 +284,42 @@ func (m *Message) has(mac []byte) bool {
 	return found == 1
 }
 
-// checkTime holds the timestamp against the window. Both bounds are added to
-// the present, which is small, so that no timestamp can overflow (time.Sub
-// saturates instead and would call the year 292277026596 recent).
-func (v *Verifier) checkTime(m *Message, now time.Time) *Rejection {
-	unix := now.Unix()
+// checkTime holds the message against the window and against the end that it
+// names itself. All bounds are added to the present, which is small, so that no
+// timestamp can overflow (time.Sub saturates instead and would call the year
+// 292277026596 recent).
+func (v *Verifier) checkTime(m *Message, unix int64, now time.Time) (code string, err error) {
 	if open := v.cfg.Scheme.Open; open != nil {
 		if err := open(m, now); err != nil {
-			return v.refuse(sortOpenError(err), err)
+			return faultCode(err), err
 		}
 	}
 	if !v.cfg.Scheme.Untimed {
-		if m.Timestamp < unix-v.age {
-			return v.refuse(ReasonExpired, nil)
+		switch {
+		case m.Timestamp < unix-v.age:
+			return CodeSignatureExpired, nil
+		case m.Timestamp > unix+v.ahead:
+			return CodeSignatureNotYetValid, nil
 		}
-		if m.Timestamp > unix+v.ahead {
-			return v.refuse(ReasonNotYetValid, nil)
-		}
 	}
-	return nil
-}
-
-// checkDigest holds the body against its signed digest, or leaves that to the
-// last Read of a body that is streamed.
-func (v *Verifier) checkDigest(r *http.Request, m *Message, held *content) *Rejection {
-	if v.cfg.DangerouslyStreamBody {
-		if r.ContentLength > v.cfg.MaxBodyBytes {
-			return v.refuse(ReasonBodyTooLarge, errBodyTooLarge)
-		}
-		held.stream(r, m.Digest, v.cfg.MaxBodyBytes)
-		return nil
-	}
-	if rejection := v.readBody(r, held); rejection != nil {
-		return rejection
-	}
-	if !held.hasDigest(m.Digest) {
-		return v.refuse(ReasonDigest, nil)
-	}
-	return nil
-}
-
-// readBody takes the whole body, up to the limit.
-func (v *Verifier) readBody(r *http.Request, held *content) *Rejection {
-	if r.ContentLength > v.cfg.MaxBodyBytes {
-		return v.refuse(ReasonBodyTooLarge, errBodyTooLarge)
-	}
-	err := held.take(r, &v.cfg)
-	if err == nil {
-		return nil
-	}
-	var outer *http.MaxBytesError // a limit further out
 	switch {
-	case errors.Is(err, errSpool):
-		return v.refuse(ReasonSpool, err)
-	case errors.Is(err, errBodyTooLarge) || errors.As(err, &outer):
-		return v.refuse(ReasonBodyTooLarge, err)
+	case m.Expires == 0:
+	case m.Expires <= unix:
+		return CodeSignatureExpired, nil
+	case m.Expires > unix+int64(maxWindow/time.Second):
+		// No record of it is kept for so long, so it could be used again.
+		return CodeSignatureClaims, errTooLong
 	}
-	return v.refuse(ReasonBodyUnreadable, err)
+	return "", nil
 }
 
-func (v *Verifier) refuse(reason Reason, cause error) *Rejection {
-	return &Rejection{Reason: reason, Status: v.problems[reason].Status(), Err: cause}
-}
-
-func sortReadError(err error) Reason {
-	if errors.Is(err, ErrMissing) {
-		return ReasonMissing
+func (v *Verifier) refuse(code string, cause error) *sallyport.Refusal {
+	refused := v.table.New(code, cause)
+	switch refused.Status {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		refused.RetryAfter = retryAfter
+	case http.StatusUnauthorized:
+		refused.Challenge = v.cfg.Scheme.Challenge
 	}
-	return ReasonMalformed
-}
-
-func sortOpenError(err error) Reason {
-	switch {
-	case errors.Is(err, ErrExpired):
-		return ReasonExpired
-	case errors.Is(err, ErrNotYetValid):
-		return ReasonNotYetValid
-	case errors.Is(err, ErrClaims):
-		return ReasonClaims
-	}
-	return ReasonMalformed
+	return refused
 }

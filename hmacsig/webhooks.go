@@ -22,7 +22,7 @@ import (
 // to both sides, as in the reference libraries. The id may not contain a ".":
 // with one, the text "a.100.200.x" is both message "a" of second 100 and
 // message "a.100" of second 200. Secrets come from NewWebhookSecret. A retry
-// by the sender keeps its id, so it is ReasonReplayed once the first one has
+// by the sender keeps its id, so it is CodeReplayed once the first one has
 // been accepted, for as long as the entry lives.
 func StandardWebhooks() Scheme {
 	return Scheme{
@@ -53,13 +53,13 @@ func readStandardWebhooks(r *http.Request, m *Message) error {
 		return err
 	}
 	if !isToken(id, maxKeyID) {
-		return ErrMalformed
+		return malformed
 	}
 	m.Nonce = id
 	for sig := range strings.SplitSeq(sigs, " ") {
 		text, ours := strings.CutPrefix(sig, "v1,")
 		if ours && !m.AddBase64(text) {
-			return ErrMalformed
+			return malformed
 		}
 	}
 	return nil
@@ -101,22 +101,22 @@ func readStripe(r *http.Request, m *Message) error {
 		name, value, found := strings.Cut(item, "=")
 		switch {
 		case !found:
-			return ErrMalformed
+			return malformed
 		case name == "v1" && !m.AddHex(value):
-			return ErrMalformed
+			return malformed
 		case name == "t":
 			var ok bool
 			if m.Raw != "" {
-				return ErrMalformed
+				return malformed
 			}
-			if m.Timestamp, ok = parseUnix(value, 9, 12); !ok {
-				return ErrMalformed
+			if m.Timestamp, ok = ParseUnix(value); !ok {
+				return malformed
 			}
 			m.Raw = value
 		}
 	}
 	if m.Raw == "" {
-		return ErrMalformed
+		return malformed
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func GitHub() Scheme {
 			}
 			sum, ok := strings.CutPrefix(text, "sha256=")
 			if !ok || !m.AddHex(sum) {
-				return ErrMalformed
+				return malformed
 			}
 			return nil
 		},
@@ -171,7 +171,7 @@ func Slack() Scheme {
 			}
 			sum, ok := strings.CutPrefix(text, "v0=")
 			if !ok || !m.AddHex(sum) {
-				return ErrMalformed
+				return malformed
 			}
 			return nil
 		},
@@ -196,9 +196,9 @@ func readStamped(r *http.Request, m *Message, stamp, sig string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	unix, ok := parseUnix(ts, 9, 12)
+	unix, ok := ParseUnix(ts)
 	if !ok {
-		return "", ErrMalformed
+		return "", malformed
 	}
 	m.Timestamp, m.Raw = unix, ts
 	return text, nil

@@ -3,8 +3,12 @@ package hmacsig
 import (
 	"context"
 	"net/http"
+	"runtime"
+	"strings"
 	"time"
 
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/refusal"
 	"github.com/opsmantik/sallyport/internal/response"
 )
 
@@ -12,14 +16,28 @@ import (
 type contextKey struct{}
 
 // exchange is everything that one verified request needs, in one allocation:
-// its context, its proof, its restored body and its response.
+// its context, its proof, its restored body, the request as the handler sees
+// it, and its response.
 type exchange struct {
 	context.Context
 	v     *Verifier
-	r     *http.Request // as it came in, for hooks
+	outer *http.Request // as it came in, for hooks
+	inner http.Request
 	proof Proof
 	body  body
 	rw    response.Writer
+	status
+}
+
+// status is what is known of the answer when its header leaves.
+type status struct {
+	code int
+	// late: the request was over by then. The client had hung up, or an
+	// http.TimeoutHandler around this gate had answered in our place.
+	late bool
+	// abandoned: an http.TimeoutHandler inside this gate answered for a handler
+	// that may still run.
+	abandoned bool
 }
 
 // Value adds the proof to the request's context.
@@ -40,76 +58,137 @@ func FromContext(ctx context.Context) (Proof, bool) {
 	return *p, true
 }
 
-// Wrap verifies requests before next sees them.
+// Wrap verifies requests before next sees them, and refuses the others.
 //
-// The claim is settled by the status that next answers with, before the
-// header leaves: below 400 the message is confirmed and can never be accepted
-// again; from 400 on, and when next panics, it is released, because what was
-// answered with an error must have had no effect and senders retry it (QStash
-// whatever is not 2xx, the tracker 429 and 5xx). A handler that has had its
-// effect must say so with a success.
+// While next runs, the message is in flight: the same one again is
+// CodeInFlight. When next has returned, the claim is settled once.
+//
+//   - Confirmed, so that the same message again is CodeReplayed: a success that
+//     left. The status is 200 to 299, or 101 of a hijacked connection; it was
+//     written, or next returned silently, while the client was there; no write
+//     has failed; and a gRPC answer ends with grpc-status 0.
+//   - Released, so that the sender's retry is handled: everything else. A
+//     redirect, an error, a panic, a client that hung up before the answer. What
+//     was not answered with a success must have had no effect.
+//   - Left in flight until its window closes: an answer by an
+//     http.TimeoutHandler inside the gate, because its handler may still run.
+//     Put http.TimeoutHandler around the gate instead.
+//
+// A Scheme may count other statuses as a success (Scheme.Done).
 func (v *Verifier) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e, rejection := v.exchange(r)
-		if rejection != nil {
-			v.reject(w, r, rejection)
+		e, refused := v.exchange(r)
+		if refused != nil {
+			v.reject(w, r, refused)
 			return
 		}
 		defer e.body.Close() //nolint:errcheck // never fails
-		inner := r.WithContext(e)
-		e.body.restore(inner)
 		if !e.proof.claimed {
-			next.ServeHTTP(w, inner)
+			next.ServeHTTP(w, &e.inner)
 			return
 		}
-		e.serve(w, inner, next)
+		e.serve(w, next)
 	})
 }
 
 // exchange is Check for Wrap: the scratch space goes back before the handler
-// runs, and nothing is allocated for a forgery.
-func (v *Verifier) exchange(r *http.Request) (*exchange, *Rejection) {
+// runs, and nothing but the Refusal is allocated for a forgery.
+func (v *Verifier) exchange(r *http.Request) (*exchange, *sallyport.Refusal) {
 	scratch, _ := works.Get().(*work)
 	defer scratch.free()
-	signer, rejection := v.verify(r, scratch)
-	if rejection != nil {
-		v.report(r, nil, rejection)
-		return nil, rejection
+	signer, refused := v.verify(r, scratch)
+	if refused != nil {
+		v.report(r, scratch, nil, refused)
+		return nil, refused
 	}
-	e := &exchange{Context: r.Context(), v: v, r: r}
-	rejection = v.accept(r, scratch, signer, &e.proof)
-	v.report(r, &e.proof, rejection)
-	if rejection != nil {
-		return nil, rejection
+	e := &exchange{Context: r.Context(), v: v, outer: r}
+	refused = v.accept(r, scratch, signer, &e.proof)
+	v.report(r, scratch, &e.proof, refused)
+	if refused != nil {
+		return nil, refused
 	}
-	e.body.move(&scratch.content)
+	// WithContext is inlined, so that its copy of the request is not a second
+	// allocation (TestAllocations).
+	e.inner = *r.WithContext(e)
+	e.body.restore(scratch, &e.inner)
 	return e, nil
 }
 
-// serve runs next and settles the claim.
-func (e *exchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	e.rw = *response.New(w, e.settle)
-	rw := &e.rw
-	// A panic skips the last line: what was not answered is released.
-	defer rw.Commit(http.StatusInternalServerError)
-	next.ServeHTTP(rw, r)
-	rw.Commit(http.StatusOK)
+// serve runs next and settles the claim when it is done.
+func (e *exchange) serve(w http.ResponseWriter, next http.Handler) {
+	e.rw.Init(w, e)
+	returned := false
+	defer func() { e.settle(returned) }()
+	next.ServeHTTP(&e.rw, &e.inner)
+	returned = true
 }
 
-// settle runs once, before the answer's header leaves. It outlives the
-// request's own cancellation: a client that hangs up must not leave its
-// message in flight. The store brings its own deadline.
-//
-// A streamed body that turned out to be another one releases the claim,
-// whatever the handler made of that: the genuine request may be on its way.
-func (e *exchange) settle(status int) {
-	act := e.v.Release
-	if status < http.StatusBadRequest && !e.body.altered() {
-		act = e.v.Confirm
+// BeforeHeader notes how the answer leaves.
+func (e *exchange) BeforeHeader(code int) {
+	e.code = code
+	e.late = e.Context.Err() != nil
+	e.abandoned = code == http.StatusServiceUnavailable && fromTimeoutHandler()
+}
+
+// settle runs once. It outlives the request's own cancellation: a client that
+// hangs up must not leave its message in flight. The store brings its own
+// deadline.
+func (e *exchange) settle(returned bool) {
+	err := errAbandoned
+	switch {
+	case e.abandoned:
+	case returned && e.done():
+		err = e.v.Confirm(detached{e}, e.proof)
+	default:
+		err = e.v.Release(detached{e}, e.proof)
 	}
-	err := act(detached{e}, e.proof)
-	if err != nil && e.v.cfg.OnSettleError != nil {
-		e.v.cfg.OnSettleError(e.r, err)
+	if err != nil && e.v.cfg.OnEvent != nil {
+		e.v.cfg.OnEvent(e.Context, sallyport.Event{
+			Gate: gateName, Code: CodeClaimNotSettled, Allowed: true, Policy: e.v.cfg.Scheme.Name,
+			Tenant: e.proof.KeyID, Actor: e.proof.Subject, Request: e.outer, Err: err, Detail: e.proof,
+		})
+	}
+}
+
+// done reports whether the answer was a success that left.
+func (e *exchange) done() bool {
+	if !e.rw.Committed() {
+		// Nothing was written: net/http will answer 200, if anybody is there.
+		e.code, e.late = http.StatusOK, e.Context.Err() != nil
+	}
+	return !e.late && !e.rw.Failed() && e.v.cfg.Scheme.done(e.code) && grpcSucceeded(e.rw.Header())
+}
+
+// grpcSucceeded reports whether an answer is no failed gRPC call. Those are
+// HTTP 200, with the outcome in the trailer grpc-status (gRPC over HTTP/2,
+// "Responses"). Servers set it under its own name when they have announced it,
+// or behind http.TrailerPrefix.
+func grpcSucceeded(h http.Header) bool {
+	for _, name := range [...]string{"Grpc-Status", http.TrailerPrefix + "Grpc-Status"} {
+		if values := h[name]; len(values) > 0 {
+			return len(values) == 1 && values[0] == "0"
+		}
+	}
+	kind := h["Content-Type"]
+	// A gRPC answer without a status was broken off. The status of gRPC-Web is
+	// in the body, where this gate does not look.
+	return len(kind) == 0 || !strings.HasPrefix(kind[0], "application/grpc") ||
+		strings.HasPrefix(kind[0], "application/grpc-web")
+}
+
+// fromTimeoutHandler reports whether http.TimeoutHandler itself is writing the
+// answer. It is asked only when the answer is 503.
+func fromTimeoutHandler() bool {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "net/http.(*timeoutHandler).ServeHTTP":
+			return true
+		case !more || strings.HasSuffix(frame.Function, "hmacsig.(*exchange).serve"):
+			return false
+		}
 	}
 }
 
@@ -120,22 +199,18 @@ func (detached) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (detached) Done() <-chan struct{}       { return nil }
 func (detached) Err() error                  { return nil }
 
-// reject renders a refusal. Retryable ones say when.
-func (v *Verifier) reject(w http.ResponseWriter, r *http.Request, rejection *Rejection) {
-	switch rejection.Status {
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "5")
-	case http.StatusRequestEntityTooLarge:
-		// As http.MaxBytesReader does: what is left of the body is not read.
+// reject renders a refusal.
+func (v *Verifier) reject(w http.ResponseWriter, r *http.Request, refused *sallyport.Refusal) {
+	if refused.Code == CodeBodyTooLarge && r.ProtoMajor == 1 {
+		// As http.MaxBytesReader does: what is left of the body is not read. On
+		// HTTP/2 the header would end the connection, and with it the requests
+		// of everybody else on it.
 		w.Header().Set("Connection", "close")
 	}
-	if v.cfg.OnReject != nil {
-		v.cfg.OnReject(w, r, rejection)
-		return
+	var table *refusal.Table
+	var onReject func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
+	if v != nil {
+		table, onReject = v.table, v.cfg.OnReject
 	}
-	if v.problems == nil {
-		notConfigured().Write(w)
-		return
-	}
-	v.problems[rejection.Reason].Write(w)
+	table.Answer(w, r, refused, onReject)
 }

@@ -4,10 +4,27 @@ import (
 	"errors"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
-var errNoKey = errors.New("ephemeral: no key is active now")
+var (
+	errNoKey  = errors.New("hmacsig/ephemeral: no key is active now")
+	errNotNew = errors.New("hmacsig/ephemeral: the signer was not made by its New function")
+)
+
+// What a credential is refused with.
+const (
+	missing     = hmacsig.Fault(hmacsig.CodeSignatureMissing)
+	malformed   = hmacsig.Fault(hmacsig.CodeSignatureMalformed)
+	expired     = hmacsig.Fault(hmacsig.CodeSignatureExpired)
+	notYetValid = hmacsig.Fault(hmacsig.CodeSignatureNotYetValid)
+	mismatch    = hmacsig.Fault(hmacsig.CodeSignatureClaims)
+)
+
+// newList collects the problems of a configuration.
+func newList() *configerr.List { return configerr.For("hmacsig/ephemeral") }
 
 // newSigner signs with the first key that is active now.
 func newSigner(scheme hmacsig.Scheme, keys hmacsig.Keyring) (*hmacsig.Signer, error) {
@@ -18,35 +35,33 @@ func newSigner(scheme hmacsig.Scheme, keys hmacsig.Keyring) (*hmacsig.Signer, er
 	return hmacsig.NewSigner(hmacsig.SignerConfig{Scheme: scheme, Secret: key.Secret})
 }
 
-func checkLifetime(d time.Duration) error {
-	if d >= time.Second && d <= maxLifetime {
-		return nil
-	}
-	return &hmacsig.ConfigError{
-		Field: "Lifetime", Value: d.String(), Reason: "is not between 1s and 24h",
+func checkLifetime(list *configerr.List, d time.Duration) {
+	if d < time.Second || d > maxLifetime {
+		list.Add("Lifetime", d.String(), sallyport.ConfigOutOfRange, "is not between 1s and 24h")
 	}
 }
 
-func checkKeys(keys hmacsig.Keyring) error {
-	if keys.Len() > 0 {
-		return nil
+func checkKeys(list *configerr.List, keys hmacsig.Keyring) {
+	if keys.Len() == 0 {
+		list.Add("Keys", "", sallyport.ConfigRequired, "are what signs and verifies")
 	}
-	return &hmacsig.ConfigError{Field: "Keys", Reason: "is required"}
 }
 
 // checkText admits only what stands unescaped in JSON, in TURN user names and
 // in query parameters alike.
-func checkText(field, text string) error {
-	if text == "" || len(text) > maxText {
-		return &hmacsig.ConfigError{Field: field, Reason: "has not 1 to 128 bytes"}
+func checkText(list *configerr.List, field, text string) {
+	switch {
+	case text == "":
+		list.Add(field, "", sallyport.ConfigRequired, "has 1 to 128 bytes")
+	case len(text) > maxText:
+		list.Add(field, "", sallyport.ConfigOutOfRange, "has more than 128 bytes")
 	}
 	for _, c := range []byte(text) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !letter && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' && c != ':' {
-			return &hmacsig.ConfigError{
-				Field: field, Value: text, Reason: "has other characters than letters, digits and _-.:",
-			}
+			list.Add(field, text, sallyport.ConfigMalformed,
+				"has other characters than letters, digits and _-.:")
+			return
 		}
 	}
-	return nil
 }

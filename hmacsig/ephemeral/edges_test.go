@@ -41,26 +41,26 @@ func TestSessionClaims(t *testing.T) {
 			`"iat":946684800,"nbf":946684800,"exp":946685100,"jti":"j"}`
 		for _, row := range []struct {
 			name, header, old, replacement string
-			want                           hmacsig.Reason
+			want                           string
 		}{
 			{"good", header, "", "", ""},
-			{"alg none", `{"alg":"none"}`, "", "", hmacsig.ReasonMalformed},
-			{"HS512", `{"alg":"HS512","typ":"JWT"}`, "", "", hmacsig.ReasonMalformed},
-			{"array aud", header, `"signaling"`, `["signaling"]`, hmacsig.ReasonMalformed},
-			{"no jti", header, `,"jti":"j"`, ``, hmacsig.ReasonMalformed},
-			{"empty jti", header, `"jti":"j"`, `"jti":""`, hmacsig.ReasonMalformed},
-			{"number as sub", header, `"sub":"u"`, `"sub":1`, hmacsig.ReasonMalformed},
-			{"two subs", header, `"sub":"u"`, `"sub":"u","sub":"v"`, hmacsig.ReasonMalformed},
-			{"empty and real sub", header, `"sub":"u"`, `"sub":"","sub":"v"`, hmacsig.ReasonMalformed},
-			{"two exps", header, `"exp":946685100`, `"exp":946685100,"exp":946685101`, hmacsig.ReasonMalformed},
-			{"zero exp", header, `"exp":946685100`, `"exp":0`, hmacsig.ReasonMalformed},
-			{"text exp", header, `946685100`, `"946685100"`, hmacsig.ReasonMalformed},
-			{"extra claim", header, `{"iss"`, `{"admin":true,"iss"`, hmacsig.ReasonMalformed},
-			{"long sub", header, `"u"`, `"` + strings.Repeat("u", 129) + `"`, hmacsig.ReasonMalformed},
-			{"not yet", header, `"nbf":946684800`, `"nbf":946684801`, hmacsig.ReasonNotYetValid},
-			{"over", header, `946685100`, `946684800`, hmacsig.ReasonExpired},
-			{"longer", header, `946685100`, `946685101`, hmacsig.ReasonClaims},
-			{"other iss", header, `"api"`, `"apI"`, hmacsig.ReasonClaims},
+			{"alg none", `{"alg":"none"}`, "", "", hmacsig.CodeSignatureMalformed},
+			{"HS512", `{"alg":"HS512","typ":"JWT"}`, "", "", hmacsig.CodeSignatureMalformed},
+			{"array aud", header, `"signaling"`, `["signaling"]`, hmacsig.CodeSignatureMalformed},
+			{"no jti", header, `,"jti":"j"`, ``, hmacsig.CodeSignatureMalformed},
+			{"empty jti", header, `"jti":"j"`, `"jti":""`, hmacsig.CodeSignatureMalformed},
+			{"number as sub", header, `"sub":"u"`, `"sub":1`, hmacsig.CodeSignatureMalformed},
+			{"two subs", header, `"sub":"u"`, `"sub":"u","sub":"v"`, hmacsig.CodeSignatureMalformed},
+			{"empty and real sub", header, `"sub":"u"`, `"sub":"","sub":"v"`, hmacsig.CodeSignatureMalformed},
+			{"two exps", header, `"exp":946685100`, `"exp":946685100,"exp":946685101`, hmacsig.CodeSignatureMalformed},
+			{"zero exp", header, `"exp":946685100`, `"exp":0`, hmacsig.CodeSignatureMalformed},
+			{"text exp", header, `946685100`, `"946685100"`, hmacsig.CodeSignatureMalformed},
+			{"extra claim", header, `{"iss"`, `{"admin":true,"iss"`, hmacsig.CodeSignatureMalformed},
+			{"long sub", header, `"u"`, `"` + strings.Repeat("u", 129) + `"`, hmacsig.CodeSignatureMalformed},
+			{"not yet", header, `"nbf":946684800`, `"nbf":946684801`, hmacsig.CodeSignatureNotYetValid},
+			{"over", header, `946685100`, `946684800`, hmacsig.CodeSignatureExpired},
+			{"longer", header, `946685100`, `946685101`, hmacsig.CodeSignatureClaims},
+			{"other iss", header, `"api"`, `"apI"`, hmacsig.CodeSignatureClaims},
 		} {
 			payload := strings.Replace(good, row.old, row.replacement, 1)
 			proof, err := join(v, token(s, row.header, payload))
@@ -71,14 +71,14 @@ func TestSessionClaims(t *testing.T) {
 		}
 		for _, text := range []string{"a.b", "a.b.c.d", "a", strings.Repeat("a", 5000)} {
 			_, err := join(v, text)
-			require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), text)
+			require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), text)
 		}
 		_, err := join(v, token(s, header, strings.Repeat(" ", 2200)+good))
-		require.Equal(t, hmacsig.ReasonMalformed, reasonOf(t, err), "longer than its buffer")
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), "longer than its buffer")
 		basic := httptest.NewRequest(http.MethodGet, "/", nil)
 		basic.SetBasicAuth("a", "b")
 		_, err = v.Check(basic)
-		require.Equal(t, hmacsig.ReasonMissing, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureMissing, reasonOf(t, err))
 	})
 }
 
@@ -91,20 +91,20 @@ func TestURLForms(t *testing.T) {
 			Scope: "a", Keys: ring(t, hmacsig.Key{Name: "current", Secret: s}),
 		})
 		nonce := strings.Repeat("n", 16)
-		for target, want := range map[string]hmacsig.Reason{
+		for target, want := range map[string]string{
 			"/?expires=946684900&nonce=" + nonce + "&scope=a":      "",
 			"/?x=1&expires=946684900&nonce=" + nonce + "&scope=a":  "",
-			"/?expires=946684900&scope=a":                          hmacsig.ReasonMalformed,
-			"/?expires=946684900&nonce=short&scope=a":              hmacsig.ReasonMalformed,
-			"/?nonce=" + nonce + "&scope=a":                        hmacsig.ReasonMalformed,
-			"/?xexpires=946684900&nonce=" + nonce + "&scope=a":     hmacsig.ReasonMalformed,
-			"/?expires=&nonce=" + nonce + "&scope=a":               hmacsig.ReasonMalformed,
-			"/?expires=0946684900&nonce=" + nonce + "&scope=a":     hmacsig.ReasonMalformed,
-			"/?expires=-1&nonce=" + nonce + "&scope=a":             hmacsig.ReasonMalformed,
-			"/?expires=99999999999999&nonce=" + nonce + "&scope=a": hmacsig.ReasonMalformed,
-			"/?expires=946684900&nonce=" + nonce + "&scope=%zz":    hmacsig.ReasonMalformed,
-			"/?expires=946684900&nonce=" + nonce + "&scope=b":      hmacsig.ReasonClaims,
-			"/" + strings.Repeat("x", 9000) + "?expires=9&scope=a": hmacsig.ReasonMalformed,
+			"/?expires=946684900&scope=a":                          hmacsig.CodeSignatureMalformed,
+			"/?expires=946684900&nonce=short&scope=a":              hmacsig.CodeSignatureMalformed,
+			"/?nonce=" + nonce + "&scope=a":                        hmacsig.CodeSignatureMalformed,
+			"/?xexpires=946684900&nonce=" + nonce + "&scope=a":     hmacsig.CodeSignatureMalformed,
+			"/?expires=&nonce=" + nonce + "&scope=a":               hmacsig.CodeSignatureMalformed,
+			"/?expires=0946684900&nonce=" + nonce + "&scope=a":     hmacsig.CodeSignatureMalformed,
+			"/?expires=-1&nonce=" + nonce + "&scope=a":             hmacsig.CodeSignatureMalformed,
+			"/?expires=99999999999999&nonce=" + nonce + "&scope=a": hmacsig.CodeSignatureMalformed,
+			"/?expires=946684900&nonce=" + nonce + "&scope=%zz":    hmacsig.CodeSignatureMalformed,
+			"/?expires=946684900&nonce=" + nonce + "&scope=b":      hmacsig.CodeSignatureClaims,
+			"/" + strings.Repeat("x", 9000) + "?expires=9&scope=a": hmacsig.CodeSignatureMalformed,
 		} {
 			mac := hmac.New(sha256.New, []byte(s.Reveal()))
 			mac.Write([]byte("GET\n" + target))
@@ -135,8 +135,9 @@ func TestNoActiveKey(t *testing.T) {
 
 func TestMoreConfigProblems(t *testing.T) {
 	t.Parallel()
-	store := hmacsig.NewMemoryReplay(0)
-	_, err := ephemeral.NewURLSigner(ephemeral.URLConfig{Scope: "a", Keys: ring(t), Replay: store})
+	store, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
+	require.NoError(t, err)
+	_, err = ephemeral.NewURLSigner(ephemeral.URLConfig{Scope: "a", Keys: ring(t), Replay: store})
 	require.ErrorContains(t, err, "SingleUse")
 	_, err = ephemeral.NewSessionVerifier(ephemeral.SessionConfig{
 		Issuer: "a", Audience: "b", Scope: "c", Keys: ring(t),

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/ephemeral"
 )
@@ -29,14 +30,14 @@ func ring(t testing.TB, keys ...hmacsig.Key) hmacsig.Keyring {
 	return r
 }
 
-func reasonOf(t testing.TB, err error) hmacsig.Reason {
+func reasonOf(t testing.TB, err error) string {
 	t.Helper()
 	if err == nil {
 		return ""
 	}
-	var rejection *hmacsig.Rejection
+	var rejection *sallyport.Refusal
 	require.ErrorAs(t, err, &rejection)
-	return rejection.Reason
+	return rejection.Code
 }
 
 func urls(t testing.TB, cfg ephemeral.URLConfig) (*ephemeral.URLSigner, *hmacsig.Verifier) {
@@ -56,7 +57,7 @@ func TestURLs(t *testing.T) {
 		signed, err := s.Sign(http.MethodGet, "https://media.test/rec/a%2Fb.ogg?part=1#frag")
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(signed, "https://media.test/rec/a%2Fb.ogg?part=1&expires="))
-		get := func(method, target string) hmacsig.Reason {
+		get := func(method, target string) string {
 			u, err := url.Parse(target)
 			require.NoError(t, err)
 			_, err = v.Check(httptest.NewRequest(method, u.RequestURI(), nil))
@@ -64,26 +65,26 @@ func TestURLs(t *testing.T) {
 		}
 		for _, row := range []struct {
 			name, method, target string
-			want                 hmacsig.Reason
+			want                 string
 		}{
 			{"as signed", "GET", signed, ""},
 			{"again, it is for ranges", "GET", signed, ""},
-			{"another method", "HEAD", signed, hmacsig.ReasonInvalid},
-			{"another path", "GET", strings.Replace(signed, "b.ogg", "c.ogg", 1), hmacsig.ReasonInvalid},
-			{"decoded path", "GET", strings.Replace(signed, "%2F", "/", 1), hmacsig.ReasonInvalid},
-			{"another query", "GET", strings.Replace(signed, "part=1", "part=2", 1), hmacsig.ReasonInvalid},
+			{"another method", "HEAD", signed, hmacsig.CodeSignatureInvalid},
+			{"another path", "GET", strings.Replace(signed, "b.ogg", "c.ogg", 1), hmacsig.CodeSignatureInvalid},
+			{"decoded path", "GET", strings.Replace(signed, "%2F", "/", 1), hmacsig.CodeSignatureInvalid},
+			{"another query", "GET", strings.Replace(signed, "part=1", "part=2", 1), hmacsig.CodeSignatureInvalid},
 			{
 				"later expiry", "GET", strings.Replace(signed, "expires=9", "expires=99", 1),
-				hmacsig.ReasonInvalid,
+				hmacsig.CodeSignatureInvalid,
 			},
-			{"scope added", "GET", strings.Replace(signed, "scope=", "scope=x", 1), hmacsig.ReasonInvalid},
-			{"parameter appended", "GET", signed + "&a=b", hmacsig.ReasonMalformed},
+			{"scope added", "GET", strings.Replace(signed, "scope=", "scope=x", 1), hmacsig.CodeSignatureInvalid},
+			{"parameter appended", "GET", signed + "&a=b", hmacsig.CodeSignatureMalformed},
 			{
 				"second signature", "GET", signed + signed[strings.Index(signed, "&sig="):],
-				hmacsig.ReasonInvalid,
+				hmacsig.CodeSignatureInvalid,
 			},
-			{"no signature", "GET", signed[:strings.Index(signed, "&sig=")], hmacsig.ReasonMissing},
-			{"plain", "GET", "/rec/a.ogg", hmacsig.ReasonMissing},
+			{"no signature", "GET", signed[:strings.Index(signed, "&sig=")], hmacsig.CodeSignatureMissing},
+			{"plain", "GET", "/rec/a.ogg", hmacsig.CodeSignatureMissing},
 		} {
 			require.Equal(t, row.want, get(row.method, row.target), row.name)
 		}
@@ -93,12 +94,12 @@ func TestURLs(t *testing.T) {
 		_, writer := urls(t, other)
 		u, _ := url.Parse(signed)
 		_, err = writer.Check(httptest.NewRequest("GET", u.RequestURI(), nil))
-		require.Equal(t, hmacsig.ReasonClaims, reasonOf(t, err), "another scope")
+		require.Equal(t, hmacsig.CodeSignatureClaims, reasonOf(t, err), "another scope")
 
 		time.Sleep(5*time.Minute - time.Second)
 		require.Empty(t, get("GET", signed), "a second left")
 		time.Sleep(time.Second)
-		require.Equal(t, hmacsig.ReasonExpired, get("GET", signed))
+		require.Equal(t, hmacsig.CodeSignatureExpired, get("GET", signed))
 	})
 }
 
@@ -131,7 +132,7 @@ func TestURLLifetimeIsCapped(t *testing.T) {
 	signed, err := long.Sign(http.MethodGet, "/")
 	require.NoError(t, err)
 	_, err = v.Check(httptest.NewRequest(http.MethodGet, signed, nil))
-	require.Equal(t, hmacsig.ReasonClaims, reasonOf(t, err))
+	require.Equal(t, hmacsig.CodeSignatureClaims, reasonOf(t, err))
 }
 
 func TestURLRotation(t *testing.T) {
@@ -212,15 +213,15 @@ func TestSessionTokens(t *testing.T) {
 		require.NotEmpty(t, proof.Nonce)
 		require.NoError(t, v.Confirm(t.Context(), proof))
 		_, err = join(v, token)
-		require.Equal(t, hmacsig.ReasonReplayed, reasonOf(t, err), "one token, one session")
+		require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err), "one token, one session")
 
 		late, err := i.Issue("user-1")
 		require.NoError(t, err)
 		time.Sleep(5 * time.Minute)
 		_, err = join(v, late)
-		require.Equal(t, hmacsig.ReasonExpired, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureExpired, reasonOf(t, err))
 		_, err = join(v, "")
-		require.Equal(t, hmacsig.ReasonMissing, reasonOf(t, err))
+		require.Equal(t, hmacsig.CodeSignatureMissing, reasonOf(t, err))
 	})
 }
 
@@ -244,13 +245,13 @@ func TestSessionTokensElsewhere(t *testing.T) {
 		token, err := i.Issue("user-1")
 		require.NoError(t, err)
 		_, err = join(v, token)
-		require.Equal(t, hmacsig.ReasonClaims, reasonOf(t, err), row.name)
+		require.Equal(t, hmacsig.CodeSignatureClaims, reasonOf(t, err), row.name)
 	}
 	i, _ := sessions(t, nil)
 	token, err := i.Issue("user-1")
 	require.NoError(t, err)
 	_, err = join(v, token)
-	require.Equal(t, hmacsig.ReasonInvalid, reasonOf(t, err), "another key")
+	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err), "another key")
 	_, err = i.Issue(`user","aud":"x`)
 	require.Error(t, err)
 }

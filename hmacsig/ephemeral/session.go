@@ -1,13 +1,14 @@
 package ephemeral
 
 import (
+	"context"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/internal/flatjws"
 )
@@ -31,9 +32,10 @@ type SessionConfig struct {
 	// DangerouslyMultipleUse lets a token open any number of sessions.
 	DangerouslyMultipleUse bool
 
-	// OnDecision and OnReject are as in hmacsig.Config.
-	OnDecision func(*http.Request, hmacsig.Decision)
-	OnReject   func(http.ResponseWriter, *http.Request, *hmacsig.Rejection)
+	// OnEvent, OnReject and ProblemBase are as in hmacsig.Config.
+	OnEvent     func(context.Context, sallyport.Event)
+	OnReject    func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
+	ProblemBase string
 }
 
 // NewSessionVerifier makes a verifier of "Authorization: Bearer" tokens. What
@@ -47,8 +49,9 @@ func NewSessionVerifier(cfg SessionConfig) (*hmacsig.Verifier, error) {
 		Keys:                   hmacsig.StaticKeys{"": cfg.Keys},
 		Replay:                 cfg.Replay,
 		DangerouslyAllowReplay: cfg.DangerouslyMultipleUse,
-		OnDecision:             cfg.OnDecision,
+		OnEvent:                cfg.OnEvent,
 		OnReject:               cfg.OnReject,
+		ProblemBase:            cfg.ProblemBase,
 	})
 }
 
@@ -68,7 +71,12 @@ func NewSessionIssuer(cfg SessionConfig) (*SessionIssuer, error) {
 // Issue makes a token for a subject (a user's id), of the characters that the
 // configuration's texts may have.
 func (s *SessionIssuer) Issue(subject string) (token string, err error) {
-	if err := checkText("subject", subject); err != nil {
+	if s == nil || s.cfg.Scope == "" {
+		return "", errNotNew
+	}
+	list := newList()
+	checkText(list, "subject", subject)
+	if err := list.Err(); err != nil {
 		return "", err
 	}
 	signer, err := newSigner(sessionScheme(&s.cfg, subject), s.cfg.Keys)
@@ -88,26 +96,26 @@ func (c *SessionConfig) check() error {
 	if c.Lifetime == 0 {
 		c.Lifetime = defaultLifetime
 	}
-	errs := []error{
-		checkText("Issuer", c.Issuer), checkText("Audience", c.Audience), checkText("Scope", c.Scope),
-		checkLifetime(c.Lifetime), checkKeys(c.Keys),
-	}
+	list := newList()
+	checkText(list, "Issuer", c.Issuer)
+	checkText(list, "Audience", c.Audience)
+	checkText(list, "Scope", c.Scope)
+	checkLifetime(list, c.Lifetime)
+	checkKeys(list, c.Keys)
 	if c.Replay != nil && c.DangerouslyMultipleUse {
-		errs = append(errs, &hmacsig.ConfigError{
-			Field: "Replay", Reason: "is set together with DangerouslyMultipleUse",
-		})
+		list.Add("Replay", "", sallyport.ConfigConflict, "is never asked with DangerouslyMultipleUse")
 	}
-	return errors.Join(errs...)
+	return list.Err()
 }
 
 // sessionScheme is a session token as an hmacsig.Scheme.
 func sessionScheme(cfg *SessionConfig, subject string) hmacsig.Scheme {
 	return hmacsig.Scheme{
-		Name:     "session-jwt",
-		MaxAge:   maxLifetime,
-		Untimed:  true, // Open checks nbf and exp
-		Coverage: hmacsig.SignsHead,
-		Read:     readSession,
+		Name:        "session-jwt",
+		MaxAge:      maxLifetime,
+		Untimed:     true, // Open checks nbf and exp
+		IgnoresBody: true,
+		Read:        readSession,
 		Base: func(dst []byte, _ *http.Request, m *hmacsig.Message) []byte {
 			if m.Raw == "" {
 				m.Raw = sessionToken(cfg, subject, m)
@@ -129,11 +137,11 @@ func readSession(r *http.Request, m *hmacsig.Message) error {
 	}
 	token, ok := strings.CutPrefix(text, bearer)
 	if !ok {
-		return hmacsig.ErrMissing
+		return missing
 	}
 	signed, sig, ok := cutLast(token, ".")
 	if !ok || strings.Count(signed, ".") != 1 || !m.AddBase64URL(sig) {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	m.Raw = signed
 	return nil
@@ -155,11 +163,11 @@ func openSession(cfg *SessionConfig, m *hmacsig.Message, now time.Time) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
 	buf := make([]byte, min(len(m.Raw), maxDecoded))
 	if !flatjws.IsHS256(buf, header) {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	raw, ok := flatjws.Decode(buf, payload)
 	if !ok {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	texts := map[string]string{"iss": "", "aud": "", "sub": "", "scope": "", "jti": ""}
 	times := map[string]int64{"iat": 0, "nbf": 0, "exp": 0}
@@ -176,16 +184,16 @@ func openSession(cfg *SessionConfig, m *hmacsig.Message, now time.Time) error {
 		return known && good && old == 0 && unix > 0
 	})
 	if !ok || seen != len(texts)+len(times) {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	switch unix, life := now.Unix(), int64(cfg.Lifetime/time.Second); {
 	case unix >= times["exp"]:
-		return hmacsig.ErrExpired
+		return expired
 	case unix < times["nbf"]:
-		return hmacsig.ErrNotYetValid
+		return notYetValid
 	case texts["iss"] != cfg.Issuer, texts["aud"] != cfg.Audience, texts["scope"] != cfg.Scope,
 		times["exp"]-times["nbf"] > life:
-		return hmacsig.ErrClaims
+		return mismatch
 	}
 	m.Subject, m.Nonce = texts["sub"], texts["jti"]
 	m.Timestamp, m.Expires = times["iat"], times["exp"]

@@ -4,10 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha1" // #nosec G505 -- the protocol's
 	"encoding/base64"
-	"errors"
 	"strconv"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -32,11 +32,12 @@ func NewTURN(secret hmacsig.Secret, lifetime time.Duration) (*TURN, error) {
 	if lifetime == 0 {
 		lifetime = defaultLifetime
 	}
-	errs := []error{checkLifetime(lifetime)}
+	list := newList()
+	checkLifetime(list, lifetime)
 	if secret.IsZero() {
-		errs = append(errs, &hmacsig.ConfigError{Field: "Secret", Reason: "is required"})
+		list.Add("Secret", "", sallyport.ConfigRequired, "is the TURN server's static-auth-secret")
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := list.Err(); err != nil {
 		return nil, err
 	}
 	return &TURN{secret: secret, lifetime: lifetime}, nil
@@ -45,7 +46,12 @@ func NewTURN(secret hmacsig.Secret, lifetime time.Duration) (*TURN, error) {
 // Credentials makes credentials for a user's id, which the TURN server shows
 // in its logs: use a pseudonym.
 func (t *TURN) Credentials(user string) (TURNCredentials, error) {
-	if err := checkText("user", user); err != nil {
+	if t == nil || t.secret.IsZero() {
+		return TURNCredentials{}, errNotNew
+	}
+	list := newList()
+	checkText(list, "user", user)
+	if err := list.Err(); err != nil {
 		return TURNCredentials{}, err
 	}
 	expires := time.Unix(time.Now().Add(t.lifetime).Unix(), 0)

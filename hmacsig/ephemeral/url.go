@@ -1,6 +1,7 @@
 package ephemeral
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -36,9 +38,10 @@ type URLConfig struct {
 	SingleUse bool
 	Replay    hmacsig.ReplayStore
 
-	// OnDecision and OnReject are as in hmacsig.Config.
-	OnDecision func(*http.Request, hmacsig.Decision)
-	OnReject   func(http.ResponseWriter, *http.Request, *hmacsig.Rejection)
+	// OnEvent, OnReject and ProblemBase are as in hmacsig.Config.
+	OnEvent     func(context.Context, sallyport.Event)
+	OnReject    func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
+	ProblemBase string
 }
 
 // NewURLVerifier makes a verifier. Every problem is reported at once.
@@ -51,8 +54,9 @@ func NewURLVerifier(cfg URLConfig) (*hmacsig.Verifier, error) {
 		Keys:                   hmacsig.StaticKeys{"": cfg.Keys},
 		Replay:                 cfg.Replay,
 		DangerouslyAllowReplay: !cfg.SingleUse,
-		OnDecision:             cfg.OnDecision,
+		OnEvent:                cfg.OnEvent,
 		OnReject:               cfg.OnReject,
+		ProblemBase:            cfg.ProblemBase,
 	})
 }
 
@@ -72,6 +76,9 @@ func NewURLSigner(cfg URLConfig) (*URLSigner, error) {
 // Sign returns target, a path or an absolute URL, with a signature for one
 // method. Its query may not use the names expires, nonce, scope and sig.
 func (s *URLSigner) Sign(method, target string) (string, error) {
+	if s == nil || s.cfg.Scope == "" {
+		return "", errNotNew
+	}
 	u, err := url.Parse(target)
 	if err != nil {
 		return "", errors.New("ephemeral: the target is not a URL")
@@ -97,22 +104,25 @@ func (c *URLConfig) check() error {
 	if c.Lifetime == 0 {
 		c.Lifetime = defaultLifetime
 	}
-	errs := []error{checkText("Scope", c.Scope), checkLifetime(c.Lifetime), checkKeys(c.Keys)}
+	list := newList()
+	checkText(list, "Scope", c.Scope)
+	checkLifetime(list, c.Lifetime)
+	checkKeys(list, c.Keys)
 	if c.Replay != nil && !c.SingleUse {
-		errs = append(errs, &hmacsig.ConfigError{Field: "Replay", Reason: "is set without SingleUse"})
+		list.Add("Replay", "", sallyport.ConfigConflict, "is never asked without SingleUse")
 	}
-	return errors.Join(errs...)
+	return list.Err()
 }
 
 // urlScheme is a signed URL as an hmacsig.Scheme.
 func urlScheme(cfg *URLConfig) hmacsig.Scheme {
 	return hmacsig.Scheme{
-		Name:     "signed-url",
-		MaxAge:   maxLifetime,
-		Untimed:  true, // Open checks the expiry
-		Coverage: hmacsig.SignsHead,
-		Status:   http.StatusForbidden,
-		Read:     readURL,
+		Name:        "signed-url",
+		MaxAge:      maxLifetime,
+		Untimed:     true, // Open checks the expiry
+		IgnoresBody: true,
+		Status:      http.StatusForbidden,
+		Read:        readURL,
 		Base: func(dst []byte, r *http.Request, m *hmacsig.Message) []byte {
 			dst = append(append(dst, r.Method...), '\n')
 			if m.Raw != "" {
@@ -127,9 +137,9 @@ func urlScheme(cfg *URLConfig) hmacsig.Scheme {
 		Open: func(m *hmacsig.Message, now time.Time) error {
 			switch left := m.Expires - now.Unix(); {
 			case left <= 0:
-				return hmacsig.ErrExpired
+				return expired
 			case left > int64(cfg.Lifetime/time.Second), m.Subject != cfg.Scope:
-				return hmacsig.ErrClaims
+				return mismatch
 			}
 			return nil
 		},
@@ -161,30 +171,30 @@ func readURL(r *http.Request, m *hmacsig.Message) error {
 	target := requestTarget(r)
 	signed, sig, ok := cutLast(target, "&sig=")
 	if !ok {
-		return hmacsig.ErrMissing
+		return missing
 	}
 	if len(target) > 8<<10 || strings.IndexByte(target, '\n') >= 0 || !m.AddBase64URL(sig) {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	rest, scope, ok := cutLast(signed, "&scope=")
 	if !ok {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	rest, nonce, ok := cutLast(rest, "&nonce=")
 	if !ok || len(nonce) < 16 || len(nonce) > 64 {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	rest, expires, ok := cutLast(rest, "expires=")
 	if !ok || !strings.HasSuffix(rest, "?") && !strings.HasSuffix(rest, "&") {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	unix, err := strconv.ParseUint(expires, 10, 40)
 	if err != nil || strings.HasPrefix(expires, "0") {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	plain, err := url.QueryUnescape(scope)
 	if err != nil {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	m.Raw, m.Nonce, m.Subject = signed, nonce, plain
 	m.Expires = int64(unix) // #nosec G115 -- 40 bits

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/hmacsigtest"
 )
@@ -23,34 +24,38 @@ func TestForge(t *testing.T) {
 			secret := hmacsig.Generate()
 			ring, err := hmacsig.NewRotation(secret, hmacsig.Secret{})
 			require.NoError(t, err)
+			keyID := ""
+			if scheme.KeyID != nil {
+				keyID = "site-1"
+			}
 			v, err := hmacsig.New(hmacsig.Config{
-				Scheme: scheme, Keys: hmacsig.StaticKeys{"": ring, "site-1": ring},
+				Scheme: scheme, Keys: hmacsig.StaticKeys{keyID: ring},
 			})
 			require.NoError(t, err)
-			f := hmacsigtest.New(t, scheme, "site-1", secret)
-			altered := hmacsig.ReasonInvalid
-			if scheme.Coverage == hmacsig.SignsDigest {
-				altered = hmacsig.ReasonDigest
+			f := hmacsigtest.New(t, scheme, keyID, secret)
+			altered := hmacsig.CodeSignatureInvalid
+			if scheme.SignsDigest {
+				altered = hmacsig.CodeBodyDigest
 			}
-			check := func(r *http.Request, want hmacsig.Reason) {
+			check := func(r *http.Request, want string) {
 				t.Helper()
 				_, err := v.Check(r)
 				if want == "" {
 					require.NoError(t, err, scheme.Name)
 					return
 				}
-				var rejection *hmacsig.Rejection
+				var rejection *sallyport.Refusal
 				require.ErrorAs(t, err, &rejection, scheme.Name)
-				require.Equal(t, want, rejection.Reason, scheme.Name)
+				require.Equal(t, want, rejection.Code, scheme.Name)
 			}
-			check(f.Unsigned("POST", "/x", body), hmacsig.ReasonMissing)
-			check(f.Expired("POST", "/x", body), hmacsig.ReasonExpired)
-			check(f.Early("POST", "/x", body), hmacsig.ReasonNotYetValid)
-			check(f.WrongKey("POST", "/x", body), hmacsig.ReasonInvalid)
+			check(f.Unsigned("POST", "/x", body), hmacsig.CodeSignatureMissing)
+			check(f.Expired("POST", "/x", body), hmacsig.CodeSignatureExpired)
+			check(f.Early("POST", "/x", body), hmacsig.CodeSignatureNotYetValid)
+			check(f.WrongKey("POST", "/x", body), hmacsig.CodeSignatureInvalid)
 			check(f.Altered("POST", "/x", body), altered)
 			first, second := f.Replay("POST", "/x", body)
 			check(first, "")
-			check(second, hmacsig.ReasonInFlight)
+			check(second, hmacsig.CodeInFlight)
 		}
 	}
 }

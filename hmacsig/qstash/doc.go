@@ -34,16 +34,16 @@
 // jti is not documented, and this package does not depend on it. The jti is
 // claimed before the handler runs and released when the handler answers 400
 // or more or panics, so a retry with the same jti is processed; it is
-// confirmed otherwise, so the same jti again is ReasonReplayed.
+// confirmed otherwise, so the same jti again is CodeReplayed.
 //
-// Answer ReasonReplayed with a 2xx from OnReject (409 makes QStash retry what
-// is already done), and leave ReasonInFlight at 503, so that a concurrent
+// Answer CodeReplayed with a 2xx from OnReject (409 makes QStash retry what
+// is already done), and leave CodeInFlight at 503, so that a concurrent
 // double is tried again once the outcome is known. A retry under a new jti is
 // a new message to this package: the handler must still recognise its content.
 //
 // # Refusals
 //
 // They are hmacsig's reasons, with 403 where hmacsig answers 401. The zero
-// Verifier answers 503 with hmacsig.ReasonNotConfigured, for a worker whose
+// Verifier answers 503 with hmacsig.CodeNotConfigured, for a worker whose
 // keys are not set.
 package qstash

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
@@ -47,26 +48,26 @@ func TestClaimEdges(t *testing.T) {
 		for _, row := range []struct {
 			name, old, replacement string
 			leeway                 time.Duration
-			want                   hmacsig.Reason
+			want                   string
 		}{
 			{"good", "", "", 0, ""},
-			{"exp now", "946684810", "946684800", 0, hmacsig.ReasonExpired},
+			{"exp now", "946684810", "946684800", 0, hmacsig.CodeSignatureExpired},
 			{"exp in a second", "946684810", "946684801", 0, ""},
 			{"exp now, leeway", "946684810", "946684800", time.Second, ""},
-			{"exp a second ago, leeway", "946684810", "946684799", time.Second, hmacsig.ReasonExpired},
+			{"exp a second ago, leeway", "946684810", "946684799", time.Second, hmacsig.CodeSignatureExpired},
 			{"nbf now", `"nbf":946684795`, `"nbf":946684800`, 0, ""},
-			{"nbf in a second", `"nbf":946684795`, `"nbf":946684801`, 0, hmacsig.ReasonNotYetValid},
+			{"nbf in a second", `"nbf":946684795`, `"nbf":946684801`, 0, hmacsig.CodeSignatureNotYetValid},
 			{"nbf in a second, leeway", `"nbf":946684795`, `"nbf":946684801`, time.Second, ""},
 			{"lives a day", "946684810", "946771195", 0, ""},
-			{"lives longer", "946684810", "946771196", 0, hmacsig.ReasonClaims},
-			{"empty jti", `"j"`, `""`, 0, hmacsig.ReasonMalformed},
-			{"long jti", `"j"`, `"` + strings.Repeat("j", 129) + `"`, 0, hmacsig.ReasonMalformed},
-			{"digest too long", empty, empty + "AAAA", 0, hmacsig.ReasonMalformed},
-			{"digest with two pads", empty, empty + "==", 0, hmacsig.ReasonMalformed},
-			{"other digest", empty, "A" + empty[1:], 0, hmacsig.ReasonDigest},
-			{"iat missing", `"iat":946684795,`, "", 0, hmacsig.ReasonMalformed},
-			{"iat as text", `"iat":946684795`, `"iat":"946684795"`, 0, hmacsig.ReasonMalformed},
-			{"too long", `{"iss"`, `{` + strings.Repeat(" ", 2100) + `"iss"`, 0, hmacsig.ReasonMalformed},
+			{"lives longer", "946684810", "946771196", 0, hmacsig.CodeSignatureClaims},
+			{"empty jti", `"j"`, `""`, 0, hmacsig.CodeSignatureMalformed},
+			{"long jti", `"j"`, `"` + strings.Repeat("j", 129) + `"`, 0, hmacsig.CodeSignatureMalformed},
+			{"digest too long", empty, empty + "AAAA", 0, hmacsig.CodeSignatureMalformed},
+			{"digest with two pads", empty, empty + "==", 0, hmacsig.CodeSignatureMalformed},
+			{"other digest", empty, "A" + empty[1:], 0, hmacsig.CodeBodyDigest},
+			{"iat missing", `"iat":946684795,`, "", 0, hmacsig.CodeSignatureMalformed},
+			{"iat as text", `"iat":946684795`, `"iat":"946684795"`, 0, hmacsig.CodeSignatureMalformed},
+			{"too long", `{"iss"`, `{` + strings.Repeat(" ", 2100) + `"iss"`, 0, hmacsig.CodeSignatureMalformed},
 		} {
 			v, err := qstash.New(qstash.Config{URL: destination, Current: current, Leeway: row.leeway})
 			require.NoError(t, err)
@@ -77,11 +78,11 @@ func TestClaimEdges(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			r.Header.Set(qstash.Header, text+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 			_, err = v.Check(r)
-			var got hmacsig.Reason
+			var got string
 			if err != nil {
-				var rejection *hmacsig.Rejection
+				var rejection *sallyport.Refusal
 				require.ErrorAs(t, err, &rejection)
-				got = rejection.Reason
+				got = rejection.Code
 			}
 			require.Equal(t, row.want, got, row.name)
 		}
@@ -122,8 +123,8 @@ func TestDestinationComesFromTheConfiguration(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "https://other.test/w", strings.NewReader("{}"))
 	require.NoError(t, signer.Sign(r))
 	_, err = v.Check(r)
-	var rejection *hmacsig.Rejection
+	var rejection *sallyport.Refusal
 	require.ErrorAs(t, err, &rejection)
-	require.Equal(t, hmacsig.ReasonClaims, rejection.Reason)
+	require.Equal(t, hmacsig.CodeSignatureClaims, rejection.Code)
 	require.Equal(t, http.StatusForbidden, rejection.Status)
 }

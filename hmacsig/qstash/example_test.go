@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
@@ -15,9 +16,10 @@ func Example() {
 	verifier, err := qstash.New(qstash.Config{
 		URL:     "https://ingest.example.test/api/sync/worker",
 		Current: current,
-		OnReject: func(w http.ResponseWriter, _ *http.Request, r *hmacsig.Rejection) {
-			if r.Reason == hmacsig.ReasonReplayed {
-				return // 200: it is done, stop delivering it
+		OnReject: func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
+			if r.Code == hmacsig.CodeReplayed {
+				w.WriteHeader(http.StatusOK) // it is done: stop delivering it
+				return
 			}
 			w.WriteHeader(r.Status)
 		},

@@ -1,16 +1,18 @@
 package qstash
 
 import (
+	"context"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/internal/flatjws"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // Header is where the token travels.
@@ -38,27 +40,26 @@ type Config struct {
 	// none.
 	Leeway time.Duration
 
-	// The rest is as in hmacsig.Config.
+	// The rest is as in hmacsig.Config. Event.Policy is "qstash".
 	Replay                 hmacsig.ReplayStore
 	DangerouslyAllowReplay bool
 	MaxBodyBytes           int64
-	OnDecision             func(*http.Request, hmacsig.Decision)
-	OnReject               func(http.ResponseWriter, *http.Request, *hmacsig.Rejection)
-	OnSettleError          func(*http.Request, error)
+	OnEvent                func(context.Context, sallyport.Event)
+	OnReject               func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
+	ProblemBase            string
 }
 
-// New makes a verifier. Every problem is reported at once, each an
-// *hmacsig.ConfigError.
+// New makes a verifier. Every problem is reported at once, each a
+// *sallyport.ConfigError.
 func New(cfg Config) (*hmacsig.Verifier, error) {
-	errs := []error{checkURL(cfg.URL)}
+	list := configerr.For("hmacsig/qstash")
+	checkURL(list, cfg.URL)
 	if cfg.Leeway < 0 || cfg.Leeway > maxLeeway {
-		errs = append(errs, &hmacsig.ConfigError{
-			Field: "Leeway", Value: cfg.Leeway.String(), Reason: "is not between 0 and 5m",
-		})
+		list.Add("Leeway", cfg.Leeway.String(), sallyport.ConfigOutOfRange, "is not between 0 and 5m")
 	}
 	ring, err := hmacsig.NewRotation(cfg.Current, cfg.Next)
-	errs = append(errs, err)
-	if err := errors.Join(errs...); err != nil {
+	list.Join(err)
+	if err := list.Err(); err != nil {
 		return nil, err
 	}
 	return hmacsig.New(hmacsig.Config{
@@ -67,9 +68,9 @@ func New(cfg Config) (*hmacsig.Verifier, error) {
 		Replay:                 cfg.Replay,
 		DangerouslyAllowReplay: cfg.DangerouslyAllowReplay,
 		MaxBodyBytes:           cfg.MaxBodyBytes,
-		OnDecision:             cfg.OnDecision,
+		OnEvent:                cfg.OnEvent,
 		OnReject:               cfg.OnReject,
-		OnSettleError:          cfg.OnSettleError,
+		ProblemBase:            cfg.ProblemBase,
 	})
 }
 
@@ -93,47 +94,54 @@ func NewSigner(cfg SignerConfig) (*hmacsig.Signer, error) {
 	if cfg.Lifetime == 0 {
 		cfg.Lifetime = lifetime
 	}
-	errs := []error{checkURL(cfg.URL)}
+	list := configerr.For("hmacsig/qstash")
+	checkURL(list, cfg.URL)
 	if cfg.Lifetime < time.Second || cfg.Lifetime > maxLifetime {
-		errs = append(errs, &hmacsig.ConfigError{
-			Field: "Lifetime", Value: cfg.Lifetime.String(), Reason: "is not between 1s and 24h",
-		})
+		list.Add("Lifetime", cfg.Lifetime.String(), sallyport.ConfigOutOfRange, "is not between 1s and 24h")
 	}
 	signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{
 		Scheme:       scheme(cfg.URL, 0, cfg.Lifetime),
 		Secret:       cfg.Secret,
 		MaxBodyBytes: cfg.MaxBodyBytes,
 	})
-	if err := errors.Join(append(errs, err)...); err != nil {
+	list.Join(err)
+	if err := list.Err(); err != nil {
 		return nil, err
 	}
 	return signer, nil
 }
 
-func checkURL(text string) error {
+func checkURL(list *configerr.List, text string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return &hmacsig.ConfigError{
-			Field: "URL", Value: text, Reason: "is not an absolute http or https URL",
-		}
+		list.Add("URL", text, sallyport.ConfigMalformed, "is not an absolute http or https URL")
+		return
 	}
 	// What the claims scanner compares must be what the signer writes.
 	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == '"' || c == '\\' }) {
-		return &hmacsig.ConfigError{Field: "URL", Value: text, Reason: "has unescaped characters"}
+		list.Add("URL", text, sallyport.ConfigMalformed, "has unescaped characters")
 	}
-	return nil
 }
+
+// What a token is refused with.
+const (
+	missing     = hmacsig.Fault(hmacsig.CodeSignatureMissing)
+	malformed   = hmacsig.Fault(hmacsig.CodeSignatureMalformed)
+	expired     = hmacsig.Fault(hmacsig.CodeSignatureExpired)
+	notYetValid = hmacsig.Fault(hmacsig.CodeSignatureNotYetValid)
+	mismatch    = hmacsig.Fault(hmacsig.CodeSignatureClaims)
+)
 
 // scheme is Upstash-Signature as an hmacsig.Scheme. The body's digest is in
 // the signed part, so a forgery is refused unread.
 func scheme(destination string, leeway, life time.Duration) hmacsig.Scheme {
 	return hmacsig.Scheme{
-		Name:     "qstash",
-		MaxAge:   maxLifetime,
-		Untimed:  true, // open checks exp and nbf
-		Coverage: hmacsig.SignsDigest,
-		Status:   http.StatusForbidden,
-		Read:     read,
+		Name:        "qstash",
+		MaxAge:      maxLifetime,
+		Untimed:     true, // open checks exp and nbf
+		SignsDigest: true,
+		Status:      http.StatusForbidden,
+		Read:        read,
 		Base: func(dst []byte, _ *http.Request, m *hmacsig.Message) []byte {
 			if m.Raw != "" {
 				return append(dst, m.Raw...)
@@ -160,11 +168,11 @@ func read(r *http.Request, m *hmacsig.Message) error {
 	}
 	token = strings.Trim(token, " \t") // optional white space, RFC 9110 section 5.5
 	if token == "" {
-		return hmacsig.ErrMissing
+		return missing
 	}
 	last := strings.LastIndexByte(token, '.')
 	if last < 0 || strings.Count(token[:last], ".") != 1 || !m.AddBase64URL(token[last+1:]) {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	m.Raw = token[:last]
 	return nil
@@ -175,23 +183,23 @@ func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Dur
 	header, payload, _ := strings.Cut(m.Raw, ".")
 	buf := make([]byte, min(len(m.Raw), maxDecoded))
 	if !flatjws.IsHS256(buf, header) {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	c, ok := decodeClaims(buf, payload)
 	if !ok || len(c.jti) == 0 || len(c.jti) > maxJTI {
-		return hmacsig.ErrMalformed
+		return malformed
 	}
 	if string(c.iss) != issuer || string(c.sub) != destination {
-		return hmacsig.ErrClaims
+		return mismatch
 	}
 	unix, slack := now.Unix(), int64(leeway/time.Second)
 	switch {
 	case unix >= c.exp+slack: // RFC 7519 section 4.1.4: on or after
-		return hmacsig.ErrExpired
+		return expired
 	case unix < c.nbf-slack:
-		return hmacsig.ErrNotYetValid
+		return notYetValid
 	case c.exp-c.nbf > int64(maxLifetime/time.Second):
-		return hmacsig.ErrClaims
+		return mismatch
 	}
 	m.Nonce, m.Timestamp, m.Digest, m.Expires = string(c.jti), c.iat, c.body, c.exp+slack
 	return nil

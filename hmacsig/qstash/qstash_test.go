@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
@@ -57,11 +58,11 @@ func TestVectors(t *testing.T) {
 				r.Header.Set(qstash.Header, row.Token)
 				proof, err := v.Check(r)
 				if !row.Accept {
-					var rejection *hmacsig.Rejection
+					var rejection *sallyport.Refusal
 					require.ErrorAs(t, err, &rejection, "why: %s", row.Why)
 					require.Equal(t, http.StatusForbidden, rejection.Status)
-					missing := rejection.Reason == hmacsig.ReasonMissing
-					require.Equal(t, row.Token == "", missing, "got %s", rejection.Reason)
+					missing := rejection.Code == hmacsig.CodeSignatureMissing
+					require.Equal(t, row.Token == "", missing, "got %s", rejection.Code)
 					return
 				}
 				require.NoError(t, err)
@@ -105,5 +106,5 @@ func TestZeroVerifierAnswers503(t *testing.T) {
 	new(hmacsig.Verifier).Wrap(http.NotFoundHandler()).
 		ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	require.Contains(t, w.Body.String(), string(hmacsig.ReasonNotConfigured))
+	require.Contains(t, w.Body.String(), hmacsig.CodeNotConfigured)
 }

@@ -11,7 +11,7 @@
 // cluster client resends after network errors, and a message whose claim was
 // sent twice is refused as in flight): when an answer does not arrive, the
 // outcome is unknown and the request is refused with
-// hmacsig.ReasonReplayUnavailable; the claim that may have been made is then
+// hmacsig.CodeReplayUnavailable; the claim that may have been made is then
 // given up by its token, so that the sender's retry is not stuck
 // behind a claim that nobody holds. If that fails as well, the message stays
 // in flight until it expires.
@@ -44,7 +44,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 const (
@@ -63,9 +65,12 @@ type Config struct {
 	// *redis.Ring. Required. Its MaxRetries must be negative: a claim that is
 	// sent twice finds its own first attempt in flight.
 	Client redis.UniversalClient
-	// Prefix of the keys, default "hmacsig:". Verifiers of one service share
-	// it, services do not. Verifiers of several senders that share it and sign
-	// no key id need an hmacsig.Config.Realm each.
+	// Prefix of the keys, default "hmacsig:". The instances of one service share
+	// it. Services do not, and neither do verifiers of several senders that sign
+	// nonces under no key id: two accounts of Standard Webhooks could use up
+	// each other's.
+	//
+	//	"shop:webhooks:acme:"   and "shop:webhooks:zeta:": two stores, one client
 	Prefix string
 	// Timeout bounds each command, default 500 ms.
 	Timeout time.Duration
@@ -81,22 +86,26 @@ type Store struct {
 	instance string // random, tells this process's claims from others'
 }
 
-var _ hmacsig.ReplayStore = (*Store)(nil)
+var (
+	_ hmacsig.ReplayStore = (*Store)(nil)
 
-// New makes a Store. Every problem is reported at once, each an
-// *hmacsig.ConfigError. It does not connect.
+	errNotNew = errors.New("hmacsig/redisreplay: the Store was not made by New")
+)
+
+// New makes a Store. Every problem is reported at once, each a
+// *sallyport.ConfigError. It does not connect.
 func New(cfg Config) (*Store, error) {
-	var errs []error
-	bad := func(wrong bool, field, reason string) {
-		if wrong {
-			errs = append(errs, &hmacsig.ConfigError{Field: field, Reason: reason})
-		}
+	list := configerr.For("hmacsig/redisreplay")
+	if problem := clientProblem(cfg.Client); problem != "" {
+		list.Add("Client", "", sallyport.ConfigInsecure, problem)
 	}
-	problem := clientProblem(cfg.Client)
-	bad(problem != "", "Client", problem)
-	bad(cfg.Timeout < 0, "Timeout", "is negative")
-	bad(cfg.ClockSkew < 0 || cfg.ClockSkew > maxSkew, "ClockSkew", "is not between 0 and 1h")
-	if err := errors.Join(errs...); err != nil {
+	if cfg.Timeout < 0 {
+		list.Add("Timeout", cfg.Timeout.String(), sallyport.ConfigOutOfRange, "is negative")
+	}
+	if cfg.ClockSkew < 0 || cfg.ClockSkew > maxSkew {
+		list.Add("ClockSkew", cfg.ClockSkew.String(), sallyport.ConfigOutOfRange, "is not between 0 and 1h")
+	}
+	if err := list.Err(); err != nil {
 		return nil, err
 	}
 	if cfg.Prefix == "" {
@@ -138,6 +147,9 @@ func clientProblem(client redis.UniversalClient) string {
 
 // Claim implements hmacsig.ReplayStore.
 func (s *Store) Claim(ctx context.Context, e hmacsig.ReplayEntry) (hmacsig.ClaimState, error) {
+	if s == nil || s.cfg.Client == nil {
+		return 0, errNotNew
+	}
 	key, token := s.key(e), s.token(e)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
@@ -171,11 +183,17 @@ return 1`)
 
 // Confirm implements hmacsig.ReplayStore.
 func (s *Store) Confirm(ctx context.Context, e hmacsig.ReplayEntry) error {
+	if s == nil || s.cfg.Client == nil {
+		return errNotNew
+	}
 	return s.settle(ctx, s.key(e), s.token(e), done)
 }
 
 // Release implements hmacsig.ReplayStore.
 func (s *Store) Release(ctx context.Context, e hmacsig.ReplayEntry) error {
+	if s == nil || s.cfg.Client == nil {
+		return errNotNew
+	}
 	return s.settle(ctx, s.key(e), s.token(e), "")
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/redisreplay"
 	"github.com/opsmantik/sallyport/hmacsig/storetest"
@@ -204,7 +205,7 @@ func TestRedisPausedAndKilled(t *testing.T) {
 					if w.Code == http.StatusAccepted {
 						return
 					}
-					if strings.Contains(w.Body.String(), string(hmacsig.ReasonReplayUnavailable)) {
+					if strings.Contains(w.Body.String(), hmacsig.CodeReplayUnavailable) {
 						count.Add(1)
 						if w.Code != http.StatusServiceUnavailable {
 							t.Errorf("got %d, want 503", w.Code)
@@ -245,10 +246,10 @@ func TestConfirmFailsAfterTheEffect(t *testing.T) {
 	require.Error(t, v.Confirm(t.Context(), proof))
 	server.Resume()
 	_, err = v.Check(request())
-	var rejection *hmacsig.Rejection
+	var rejection *sallyport.Refusal
 	require.ErrorAs(t, err, &rejection)
-	require.Contains(t, []hmacsig.Reason{
-		hmacsig.ReasonInFlight, // the confirmation did not arrive
-		hmacsig.ReasonReplayed, // it did, and its answer was lost
-	}, rejection.Reason)
+	require.Contains(t, []string{
+		hmacsig.CodeInFlight, // the confirmation did not arrive
+		hmacsig.CodeReplayed, // it did, and its answer was lost
+	}, rejection.Code)
 }

@@ -14,12 +14,14 @@ import (
 )
 
 // Writer calls a function once, just before the response header is sent.
-// Like any http.ResponseWriter it belongs to one goroutine, except for Committed: a
-// handler that http.TimeoutHandler has given up asks while the answer is written.
+// Like any http.ResponseWriter it belongs to one goroutine, except for Committed
+// and Failed: a handler that http.TimeoutHandler has given up asks while the
+// answer is written.
 type Writer struct {
 	rw        http.ResponseWriter
 	before    Before
 	committed atomic.Bool
+	failed    atomic.Bool
 }
 
 // Before is told when the header is about to leave.
@@ -49,6 +51,17 @@ func (w *Writer) Init(rw http.ResponseWriter, before Before) { w.rw, w.before = 
 // Committed reports whether the header has been sent, or is about to be.
 func (w *Writer) Committed() bool { return w.committed.Load() }
 
+// Failed reports whether writing or flushing has failed: not all of the answer
+// reached the client.
+func (w *Writer) Failed() bool { return w.failed.Load() }
+
+// note remembers an error of the wrapped writer.
+func (w *Writer) note(err error) {
+	if err != nil {
+		w.failed.Store(true)
+	}
+}
+
 // Commit runs the function if it has not run yet. Callers invoke it after the
 // handler returns, because a handler that writes nothing answers 200.
 func (w *Writer) Commit(status int) {
@@ -72,22 +85,29 @@ func (w *Writer) WriteHeader(status int) {
 // Write commits with 200 and writes.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.Commit(http.StatusOK)
-	return w.rw.Write(p)
+	n, err := w.rw.Write(p)
+	w.note(err)
+	return n, err
 }
 
 // WriteString avoids a copy where the wrapped writer can.
 func (w *Writer) WriteString(s string) (int, error) {
 	w.Commit(http.StatusOK)
-	return io.WriteString(w.rw, s)
+	n, err := io.WriteString(w.rw, s)
+	w.note(err)
+	return n, err
 }
 
 // FlushError commits with 200 and flushes. http.ResponseController finds it.
 // Where the wrapped writer cannot flush nothing is sent, so nothing commits.
 func (w *Writer) FlushError() error {
-	if canFlush(w.rw) {
-		w.Commit(http.StatusOK)
+	if !canFlush(w.rw) {
+		return http.NewResponseController(w.rw).Flush()
 	}
-	return http.NewResponseController(w.rw).Flush()
+	w.Commit(http.StatusOK)
+	err := http.NewResponseController(w.rw).Flush()
+	w.note(err)
+	return err
 }
 
 // canFlush follows Unwrap as http.ResponseController does. It looks through
@@ -137,6 +157,7 @@ func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 		}
 	}
 	rest, err := io.Copy(w.rw, src)
+	w.note(err)
 	return first + rest, err
 }
 

@@ -24,7 +24,7 @@ func newCalls(cfg Config, replay hmacsig.ReplayStore) (*hmacsig.Verifier, error)
 		Keys:         keys,
 		Replay:       replay,
 		MaxBodyBytes: event.MaxCallBody,
-		OnDecision:   signatureEvents("call-event", cfg),
+		OnEvent:      cfg.OnEvent,
 		OnReject:     rejectCall,
 	})
 }
@@ -43,36 +43,22 @@ func oneSpelling(scheme hmacsig.Scheme) hmacsig.Scheme {
 }
 
 // rejectCall speaks the codes of the wire contract.
-func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.Rejection) {
-	switch rejection.Reason {
-	case hmacsig.ReasonReplayed:
+func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *sallyport.Refusal) {
+	switch rejection.Code {
+	case hmacsig.CodeReplayed:
 		reply.JSON(w, http.StatusOK, map[string]any{"status": "noop"})
-	case hmacsig.ReasonMissing, hmacsig.ReasonMalformed:
+	case hmacsig.CodeSignatureMissing, hmacsig.CodeSignatureMalformed:
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_REQUIRED", "Signature required")
-	case hmacsig.ReasonExpired, hmacsig.ReasonNotYetValid:
+	case hmacsig.CodeSignatureExpired, hmacsig.CodeSignatureNotYetValid:
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_TIMESTAMP_INVALID",
 			"Signed too long ago, or ahead")
-	case hmacsig.ReasonInvalid, hmacsig.ReasonClaims, hmacsig.ReasonDigest:
+	case hmacsig.CodeSignatureInvalid, hmacsig.CodeSignatureClaims, hmacsig.CodeBodyDigest:
 		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_INVALID", "Signature invalid")
-	case hmacsig.ReasonBodyTooLarge:
+	case hmacsig.CodeBodyTooLarge:
 		reply.TooLarge(w)
-	case hmacsig.ReasonBodyUnreadable:
+	case hmacsig.CodeBodyIncomplete, hmacsig.CodeBodyUnreadable:
 		reply.Incomplete(w)
 	default:
 		reply.Unavailable(w, "SIGNATURE_VERIFIER_UNAVAILABLE", "Signatures cannot be verified now")
-	}
-}
-
-// signatureEvents reports what a verifier decided. Policy says which of the two
-// verifiers it is and, where one matched, which of the two keys.
-func signatureEvents(policy string, cfg Config) func(*http.Request, hmacsig.Decision) {
-	return func(r *http.Request, d hmacsig.Decision) {
-		e := sallyport.Event{Gate: "hmacsig", Policy: policy, Request: r}
-		if d.Rejection != nil {
-			e.Code = string(d.Rejection.Reason)
-		} else {
-			e.Allowed, e.Code, e.Tenant = true, "key_"+d.Proof.Key, d.Proof.KeyID
-		}
-		cfg.OnEvent(r.Context(), e)
 	}
 }

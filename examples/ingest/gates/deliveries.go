@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/hmacsig"
@@ -20,26 +21,25 @@ func newDeliveries(cfg Config, replay hmacsig.ReplayStore) (*hmacsig.Verifier, e
 	return qstash.New(qstash.Config{
 		URL: s.WorkerURL, Current: current, Next: next, Leeway: 5 * time.Second,
 		Replay: replay, MaxBodyBytes: delivery.MaxBody,
-		OnDecision: signatureEvents("qstash", cfg),
-		OnReject:   rejectDelivery,
+		OnEvent: cfg.OnEvent, OnReject: rejectDelivery,
 	})
 }
 
-func rejectDelivery(w http.ResponseWriter, _ *http.Request, rejection *hmacsig.Rejection) {
-	switch rejection.Reason {
-	case hmacsig.ReasonReplayed:
+func rejectDelivery(w http.ResponseWriter, _ *http.Request, rejection *sallyport.Refusal) {
+	switch rejection.Code {
+	case hmacsig.CodeReplayed:
 		// Done already: a success, or the queue would send it for ever.
 		reply.JSON(w, http.StatusOK, map[string]any{"ok": true, "status": "noop"})
-	case hmacsig.ReasonMissing:
+	case hmacsig.CodeSignatureMissing:
 		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_MISSING", "Signature required")
-	case hmacsig.ReasonNotConfigured:
+	case hmacsig.CodeNotConfigured:
 		reply.Unavailable(w, "QSTASH_KEYS_MISSING", "The worker has no keys")
-	case hmacsig.ReasonBodyTooLarge:
+	case hmacsig.CodeBodyTooLarge:
 		reply.TooLarge(w)
-	case hmacsig.ReasonBodyUnreadable:
+	case hmacsig.CodeBodyIncomplete, hmacsig.CodeBodyUnreadable:
 		reply.Incomplete(w)
-	case hmacsig.ReasonInFlight, hmacsig.ReasonReplayFull, hmacsig.ReasonReplayUnavailable,
-		hmacsig.ReasonKeysUnavailable:
+	case hmacsig.CodeInFlight, hmacsig.CodeReplayShareFull, hmacsig.CodeReplayStoreFull,
+		hmacsig.CodeReplayUnavailable, hmacsig.CodeKeysUnavailable, hmacsig.CodeBodyConsumed:
 		reply.Unavailable(w, "QSTASH_VERIFIER_UNAVAILABLE", "Deliver again later")
 	default:
 		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_INVALID", "Signature invalid")

@@ -28,7 +28,7 @@ type stores struct {
 func (g *Gates) openStores() (stores, error) {
 	s := g.cfg.Settings
 	if s.RedisURL == "" {
-		return stores{calls: hmacsig.NewMemoryReplay(0), deliveries: hmacsig.NewMemoryReplay(0)}, nil
+		return memoryStores()
 	}
 	// All instances share the signing key, so they derive the same secret, and
 	// Redis holds neither.
@@ -58,6 +58,16 @@ func (g *Gates) openStores() (stores, error) {
 	g.closers = append(g.closers, client.Close)
 	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
 	return stores{limits: limits, calls: replay, deliveries: replay}, err
+}
+
+func memoryStores() (stores, error) {
+	// Of calls, no site may hold more than is free, whatever the others do.
+	calls, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
+	if err != nil {
+		return stores{}, err
+	}
+	deliveries, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
+	return stores{calls: calls, deliveries: deliveries}, err
 }
 
 // replayClient never sends a command twice: a claim whose answer was lost would

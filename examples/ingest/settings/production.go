@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
@@ -87,8 +88,8 @@ func (s *Settings) signingKeys(v *values) {
 // checkSecret asks the package that will use the secret.
 func checkSecret(v *values, name, value string) {
 	_, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: value, AllowShort: true})
-	if problem, ok := errors.AsType[*hmacsig.ConfigError](err); ok {
-		v.problem(name, "%s", problem.Reason)
+	if problem, ok := errors.AsType[*sallyport.ConfigError](err); ok {
+		v.problem(name, "%s", problem.Fix)
 	}
 }
 

@@ -72,9 +72,16 @@ func (d *delivery) again() *http.Request {
 	return d.r
 }
 
+func keyID(scheme hmacsig.Scheme) string {
+	if scheme.KeyID == nil {
+		return ""
+	}
+	return "site"
+}
+
 func signer(scheme hmacsig.Scheme, s hmacsig.Secret) *hmacsig.Signer {
 	return must(hmacsig.NewSigner(hmacsig.SignerConfig{
-		Scheme: scheme, KeyID: "site", Secret: s, MaxBodyBytes: 2 << 20,
+		Scheme: scheme, KeyID: keyID(scheme), Secret: s, MaxBodyBytes: 2 << 20,
 	}))
 }
 
@@ -86,14 +93,14 @@ func (d *discard) WriteHeader(int)             {}
 
 var errNotAccepted = errors.New("not accepted")
 
-// wrap is our whole middleware. The handler answers 503, which releases the
+// wrap is our whole middleware. The handler answers 500, which releases the
 // claim, so that the same request is accepted every time; a release costs what
 // a confirmation costs.
 func wrap(v *hmacsig.Verifier, d *delivery) op {
 	accepted := false
 	h := v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		accepted = true
-		w.WriteHeader(http.StatusServiceUnavailable)
+		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	w := &discard{header: http.Header{}}
 	return func() error {
@@ -110,7 +117,7 @@ func ours(scheme hmacsig.Scheme, s hmacsig.Secret, size int) op {
 	ring := must(hmacsig.NewRotation(s, hmacsig.Secret{}))
 	v := must(hmacsig.New(hmacsig.Config{
 		Scheme:       scheme,
-		Keys:         hmacsig.StaticKeys{"site": ring, "": ring},
+		Keys:         hmacsig.StaticKeys{keyID(scheme): ring},
 		MaxBodyBytes: 2 << 20,
 	}))
 	return wrap(v, newDelivery(signer(scheme, s), size))
