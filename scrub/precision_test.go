@@ -164,7 +164,7 @@ func TestEdges(t *testing.T) {
 		{"<password>hunter2</password>", "<password>[secret]</password>"},
 		{"password->hunter2", "password->[secret]"},
 		{"password := \"x\"", "password := \"[secret]\""},
-		{`"password": {"old":"a"}`, `"password": {"old":"a"}`},
+		{`"password": {"old":"a"}`, `"password": "[secret]"`},
 		{"Authorization:[]string{\"Bearer x1\", \"y\"}", "Authorization:[]string{\"[token]\"}"},
 		{"Cookie: a=b;c=d; e=f\r\nHost: x", "Cookie: [token]\r\nHost: x"},
 		{`"cvv":123,"x":1`, `"cvv":"[secret]","x":1`},

@@ -72,45 +72,6 @@ func schemeGap(s string, i int) int {
 	return i
 }
 
-// credential reports whether text is not a word of prose: it has a digit and
-// eight characters, or mixes case inside, or is longer than words are.
-func credential(text string) bool {
-	text = trimPunct(text)
-	digits, uppers, lowers, others, dots := 0, 0, 0, 0, 0
-	for i := range len(text) {
-		switch c := text[i]; {
-		case digit.has(c):
-			digits++
-		case c >= 'A' && c <= 'Z':
-			if i > 0 {
-				uppers++
-			}
-		case c >= 'a' && c <= 'z':
-			lowers++
-		default:
-			others++
-			if c == '.' {
-				dots++
-			}
-		}
-	}
-	n := len(text)
-	switch {
-	case n < 6:
-		return false
-	case digits > 0 && n >= 8, uppers > 0 && lowers > 0 && n >= 8, dots == 2 && n >= 8:
-		return true
-	}
-	return n >= 20 && others < n/4
-}
-
-func trimPunct(s string) string {
-	for len(s) > 0 && !alnum.has(s[len(s)-1]) && s[len(s)-1] != '=' {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
 // basicCredentials reports whether text is base64 of "user:password" (RFC
 // 7617 section 2).
 //

@@ -28,7 +28,7 @@ func (e *Engine) compile() {
 		e.compileTokens()
 	}
 	for i := range e.heads {
-		if e.on(e.heads[i].det) {
+		if e.on(e.heads[i].det) && e.byWord[e.heads[i].word][0] == i {
 			f.literal(entry{text: e.heads[i].word, fold: true, kind: kindKey, arg: i}, byteSet{})
 		}
 	}

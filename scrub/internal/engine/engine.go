@@ -63,6 +63,7 @@ type Engine struct {
 	names   []string
 	enabled [Builtin]bool
 	heads   []head
+	byWord  map[string][]int // indexes into heads
 	custom  []Custom
 	allow   map[string]bool
 	label   func(dst []byte, det int, value string) []byte
@@ -73,18 +74,11 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		enabled: cfg.Enabled, custom: cfg.Custom, allow: cfg.Allow, label: cfg.Label,
 		names: append([]string{}, Names[:]...),
-		heads: append([]head{}, heads[:]...),
 	}
 	for _, c := range cfg.Custom {
 		e.names = append(e.names, c.Name)
 	}
-	for _, words := range cfg.Keys {
-		h := head{word: words[len(words)-1], rule: ruleAny, det: Secret}
-		if len(words) > 1 {
-			h.after = " " + words[len(words)-2] + " "
-		}
-		e.heads = append(e.heads, h)
-	}
+	e.useNames(cfg.Keys)
 	e.compile()
 	return e
 }
@@ -127,8 +121,8 @@ func (e *Engine) Below(key, text string, counts *Counts) string {
 // Denies reports whether text must not stand below key, and which detector
 // says so.
 func (e *Engine) Denies(key, text string) (det int, denied bool) {
-	h := e.deniedKey(key)
-	if h == nil || !deniedValue(h.rule, text) || e.isReplacement(text) {
+	h := e.judge(key)
+	if h == nil || !e.on(h.det) || text == "" || e.isReplacement(text) || !h.denies(text, place{}) {
 		return 0, false
 	}
 	return h.det, true

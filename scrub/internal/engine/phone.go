@@ -1,6 +1,5 @@
 package engine
 
-import "strings"
 
 // Telephone numbers, as people write them: international with + or 00 and
 // 8 to 15 digits (ITU-T E.164), North American 3-3-4, national with a trunk 0
@@ -178,30 +177,6 @@ func (c *cluster) goesOn(k int) bool {
 	return k+1 < c.ng && k > 0 && c.g[k+1].sep == c.g[k].sep && c.g[k].sep != ' '
 }
 
-// words is a set of lower-case words.
-type words map[string]struct{}
-
-func wordsOf(list string) words {
-	set := make(words)
-	for w := range strings.FieldsSeq(list) {
-		set[w] = struct{}{}
-	}
-	return set
-}
-
-// has reports whether word is in the set, whatever its case.
-func (set words) has(word string) bool {
-	var buf [16]byte
-	if len(word) > len(buf) {
-		return false
-	}
-	for i := range len(word) {
-		buf[i] = lower(word[i])
-	}
-	_, ok := set[string(buf[:len(word)])]
-	return ok
-}
-
 var (
 	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp" +
 		" sms dial call" +
@@ -308,3 +283,30 @@ func (c *cluster) ssn(s string) (int, bool) {
 	serial := c.d[5] + c.d[6] + c.d[7] + c.d[8]
 	return c.g[k].end, area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
+
+type wordSpan struct{ start, end int }
+
+// wordBefore returns the word of a key that ends before i, across at most one
+// of _ - . or a blank; camelCase humps are words.
+func wordBefore(s string, i int) wordSpan {
+	end := i
+	if end > 0 && keyJoin.has(s[end-1]) {
+		end--
+	}
+	start := end
+	for start > 0 && alnum.has(s[start-1]) && end-start < maxKeyBytes {
+		start--
+		if s[start] >= 'A' && s[start] <= 'Z' && start > 0 && !(s[start-1] >= 'A' && s[start-1] <= 'Z') {
+			break
+		}
+	}
+	return wordSpan{start, end}
+}
+
+// camel reports whether a hump starts at i.
+func camel(s string, i int) bool {
+	return i > 0 && s[i] >= 'A' && s[i] <= 'Z' && !(s[i-1] >= 'A' && s[i-1] <= 'Z')
+}
+
+var keyJoin = bytesOf("_-. ")
+

@@ -103,7 +103,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindURL:
 		return sc.userinfo(i)
 	case kindKey:
-		return sc.key(&sc.e.heads[e.arg], i)
+		return sc.key(e.text, i)
 	case kindIBAN:
 		return sc.iban(i)
 	case kindColon:

@@ -1,0 +1,473 @@
+package engine
+
+import "strings"
+
+// A denied name and its value in running text. The grammar, in which [] may be
+// left out and every character may be encoded:
+//
+//	name ["] [] or )] [type] operator [opening] value
+//	operator = : = := ::= :::= ?= .= += => -> == || >         password := x
+//	type     = identifier, before = and a quote               var token string = "x"
+//	opening  = " ' ` [ { b" Some("                            map[Cookie:[x]]
+//
+// and the forms in which the name is a value itself:
+//
+//	"name", "value" in brackets                               ["x-api-key", "v"]
+//	{"name": "password", "value": "x"}
+//	<add key="password" value="x"/>
+//	--password x, PASSWORD 'x', password is x
+
+const maxValueBytes = 512 // that are looked at to judge a value
+
+// value is the value of a name in running text.
+type value struct {
+	start, end int
+	until
+	place
+	settled bool   // is a replacement already
+	wrap    string // quotes to put around the replacement
+}
+
+// key examines the word at i, which is the head of a denied name, and returns
+// where to go on. If the name around it is not denied, or has no value, no
+// other word of the name can be the head.
+func (sc *scanner) key(word string, i int) int {
+	s := sc.src
+	start, end := nameAround(s, i, i+len(word))
+	if start > 0 && s[start-1] == '[' {
+		if end := sc.e.replacementEnd(s, start-1); end > 0 {
+			return end // [token:...] is no name
+		}
+	}
+	v, ok := sc.findValue(start, end)
+	if !ok {
+		return end
+	}
+	h := sc.e.judge(s[start:end])
+	if h == nil && start > 0 && s[start-1] == ' ' {
+		more, _ := nameAround(s, start-1, start-1) // card number: x
+		if h = sc.e.judge(s[more:end]); h != nil && h.after == "" {
+			h = nil
+		}
+		if h != nil {
+			start = more
+			v.alone = v.alone || lineStart(s, start, sc.off == 0)
+		}
+	}
+	if h == nil || !sc.e.on(h.det) {
+		return end
+	}
+	if sp, ok := sc.valueSpan(h, &v); ok {
+		sc.until = v.until
+		return sc.foundRun(sp, swallowValue)
+	}
+	return end
+}
+
+// valueSpan returns what must go of the value of a denied name.
+func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
+	s := sc.src
+	v.header = h.rule == ruleHeader || h.rule == ruleCookies
+	v.bare = v.quote == 0 && v.wrap == "" && !v.bracket && !v.brace
+	sc.measure(v)
+	text := s[v.start:v.end]
+	if text == "" || v.settled || holdsKey(s, v.start, v.end) || v.bare && nextField(v, s) {
+		return span{}, false // a private key goes on over many lines
+	}
+	if v.alone {
+		end := skipBlanks(s, v.end)
+		v.alone = end >= len(s) || s[end] == '\n' || s[end] == '\r'
+	}
+	if !h.denies(text, v.place) {
+		return span{}, false
+	}
+	return span{start: v.start, end: v.end, det: h.det, quote: v.wrap}, true
+}
+
+// nextField reports whether the value is missing and the next field stands in
+// its place: {Password: Name:bob}, password= user=bob.
+func nextField(v *value, s string) bool {
+	if v.alone || v.header || v.start < 2 || s[v.start-1] != ' ' {
+		return false
+	}
+	i := v.start
+	for i < v.end && (alnum.has(s[i]) || s[i] == '_') {
+		i++
+	}
+	if i == v.start || i == v.end || !letter.has(s[v.start]) {
+		return false
+	}
+	return s[i] == ':' && v.loose || s[i] == '=' && s[v.start-2] == '='
+}
+
+// nameAround returns the bounds of the name that holds s[i:end].
+func nameAround(s string, i, end int) (int, int) {
+	start := i
+	for start > 0 && i-start < maxKeyBytes && nameByte.has(s[start-1]) {
+		start--
+	}
+	for start < i && !wordByte.has(s[start]) {
+		start++
+	}
+	if start > 0 && start < i && s[start-1] == '\\' && escapeLetter.has(s[start]) {
+		start++ // \npassword=x
+	}
+	limit := min(len(s), end+maxKeyBytes)
+	for end < limit && nameByte.has(s[end]) {
+		end++
+	}
+	for end > i && strings.IndexByte("-.:", s[end-1]) >= 0 {
+		end-- // password->x, password.=x
+	}
+	return start, end
+}
+
+var nameByte = alnum.or(bytesOf("_-."))
+
+// findValue finds the value that belongs to the name s[start:end].
+func (sc *scanner) findValue(start, end int) (value, bool) {
+	var v value
+	s := sc.src
+	i, quoted := skipQuote(s, end)
+	if i < len(s) && (s[i] == ']' || s[i] == ')') {
+		i++
+	}
+	i = skipBlanks(s, i)
+	if i >= len(s) {
+		return v, false
+	}
+	next, colon := operator(s, i)
+	switch {
+	case next > 0:
+		v.loose = colon && !quoted
+		if t := annotated(s, next); colon && t > 0 {
+			next, v.loose = t, false
+		}
+	case start > 0 && s[start-1] == '<' && !quoted:
+		if next = element(s, i); next == 0 {
+			return v, false
+		}
+	case quoted:
+		if next = sc.named(start, i); next == 0 {
+			return v, false
+		}
+	case s[i] == '\'' && i > end && foldAt(s, end-8, "password"):
+		next, v.prose = i, true // ALTER USER app PASSWORD 'x'
+	case i > end && hasAt(s, start-2, "--"):
+		next, v.flag = i, true
+	case i > end && hasAt(s, i, "is ") || i > end && hasAt(s, i, "was "):
+		next, v.prose = i+3, true
+	default:
+		if next = annotated(s, i); next == 0 {
+			if i == end {
+				return v, false
+			}
+			if next = sc.named(start, i); next == 0 {
+				return v, false
+			}
+		}
+	}
+	v.alone = lineStart(s, start, sc.off == 0)
+	body := skipBlanks(s, next)
+	if !quoted {
+		body = blockScalar(s, body)
+	}
+	v.loose = v.loose && body > next
+	return v, sc.open(&v, body, quoted)
+}
+
+// operator returns where the operator at i ends, or 0, and whether it is a
+// colon alone.
+func operator(s string, i int) (next int, colon bool) {
+	r, w := unit(s, i)
+	if w > 1 {
+		if r == '=' || r == ':' {
+			return i + w, r == ':'
+		}
+		return 0, false
+	}
+	j := i
+	for j < len(s) && j-i < 3 && strings.IndexByte(":?.+|", s[j]) >= 0 {
+		j++
+	}
+	switch {
+	case hasAt(s, j, "==="):
+		return j + 3, false
+	case hasAt(s, j, "=>"), hasAt(s, j, "=="), j == i && hasAt(s, i, "->"):
+		return j + 2, false
+	case hasAt(s, j, "="):
+		return j + 1, false
+	case j == i+1 && s[i] == ':':
+		return j, true
+	case j == i+2 && s[i] == '|' && s[i+1] == '|':
+		return j, false
+	}
+	return 0, false
+}
+
+// annotated returns where the value starts of a declaration whose type stands
+// at i, or 0: var token string = "x", token: &str = "x".
+func annotated(s string, i int) int {
+	j := skipBlanks(s, i)
+	from := j
+	for j < len(s) && j-from < 32 && (nameByte.has(s[j]) || strings.IndexByte("*&[]<>?", s[j]) >= 0) {
+		j++
+	}
+	k := skipBlanks(s, j)
+	if j == from || k >= len(s) || s[k] != '=' {
+		return 0
+	}
+	k = skipBlanks(s, k+1)
+	if _, quoted := skipQuote(s, k); !quoted {
+		return 0
+	}
+	return k
+}
+
+// element returns where the text starts of the XML element whose name ends at
+// i, or 0. A text on a line of its own must be followed by the closing tag.
+func element(s string, i int) int {
+	for n := 0; n < 2*maxKeyBytes && i < len(s) && s[i] != '>'; n++ {
+		if s[i] == '<' || s[i] == '/' || s[i] == '\n' {
+			return 0
+		}
+		i++
+	}
+	if i >= len(s) || s[i] != '>' {
+		return 0
+	}
+	i++
+	j := skipSpace(s, i)
+	if strings.IndexByte(s[i:j], '\n') < 0 {
+		return i
+	}
+	end := j
+	for end < len(s) && end-j < maxValueBytes && s[end] != '<' && s[end] != '\n' {
+		end++
+	}
+	if hasAt(s, skipSpace(s, end), "</") {
+		return j
+	}
+	return 0
+}
+
+// blockScalar returns where the text starts of a YAML block scalar at i.
+func blockScalar(s string, i int) int {
+	j := i
+	if j >= len(s) || s[j] != '|' && s[j] != '>' {
+		return i
+	}
+	if j++; j < len(s) && (s[j] == '-' || s[j] == '+') {
+		j++
+	}
+	if hasAt(s, j, "\n ") {
+		return skipSpace(s, j)
+	}
+	return i
+}
+
+func skipSpace(s string, i int) int {
+	for n := 0; n < maxKeyBytes && i < len(s) && strings.IndexByte(" \t\r\n", s[i]) >= 0; n++ {
+		i++
+	}
+	return i
+}
+
+// named returns where the value is said whose name is the text from start to
+// i, as in {"name":"password","value":"x"}, <add key="password" value="x"/>,
+// ["password","x"] and a part of a multipart form; or 0.
+func (sc *scanner) named(start, i int) int {
+	s := sc.src
+	if next := formPart(s, start, i); next > 0 {
+		return next
+	}
+	j := i
+	for n := 0; n < maxKeyBytes && j < len(s) && strings.IndexByte(" \t\r\n,;{}<>/\"'\\-", s[j]) >= 0; n++ {
+		j++
+	}
+	if foldAt(s, j, "name>") || foldAt(s, j, "key>") { // </name><value>
+		j = skipSpace(s, j+strings.IndexByte(s[j:], '>')+1)
+		j += len(s[j:min(len(s), j+1)]) - len(strings.TrimPrefix(s[j:min(len(s), j+1)], "<"))
+	}
+	if foldAt(s, j, "value") {
+		k, _ := skipQuote(s, j+len("value"))
+		k = skipBlanks(s, k)
+		if next, _ := operator(s, k); k < len(s) && next > 0 {
+			return skipBlanks(s, next)
+		} else if hasAt(s, k, ">") {
+			return k + 1
+		}
+	}
+	return pair(s, start, i)
+}
+
+// pair returns where the second of two texts in brackets starts, or 0, if the
+// text from start to i is the first of them.
+func pair(s string, start, i int) int {
+	before := start - 1
+	for before > 0 && (s[before] == '\\' || s[before] == ' ') || before > 0 && isQuote(s[before]) {
+		before--
+	}
+	if before < 0 || s[before] != '[' && s[before] != '(' || !hasAt(s, i, ",") {
+		return 0
+	}
+	j := skipBlanks(s, i+1)
+	if _, quoted := skipQuote(s, j); !quoted {
+		return 0
+	}
+	return j
+}
+
+func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
+
+// formPart returns where the body starts of the part of a multipart form that
+// the quoted name at start names (RFC 7578 section 4.2), or 0. The line ends
+// may be escaped.
+func formPart(s string, start, i int) int {
+	if !foldAt(s, start-len(`name="`), `name="`) && !foldAt(s, start-len(`name=\"`), `name=\"`) {
+		return 0
+	}
+	lines := 0
+	for n := 0; n < 4 && i < len(s); n++ {
+		r, w := unit(s, i)
+		if r != '\n' && r != '\r' {
+			break
+		}
+		lines++
+		i += w
+	}
+	if lines < 2 || i >= len(s) {
+		return 0
+	}
+	return i
+}
+
+// open reads what encloses the value at i and reports whether there is one.
+func (sc *scanner) open(v *value, i int, quotedName bool) bool {
+	s := sc.src
+	if i < len(s) && s[i] == '{' && (quotedName || v.loose) {
+		return sc.openTree(v, i)
+	}
+	for i < len(s) && s[i] == '[' && v.start == 0 && sc.e.replacementEnd(s, i) == 0 {
+		i, v.bracket, v.start = i+1, true, i+1
+		if hasAt(s, i, "]string{") {
+			i, v.bracket, v.brace = i+len("]string{"), false, true
+		}
+	}
+	i = skipBlanks(s, i)
+	v.start = i
+	if i >= len(s) {
+		return false
+	}
+	if q := wrapped(s, i); q > 0 && !v.bracket && !v.brace {
+		i, v.start = q, q
+	}
+	j, quoted := skipQuote(s, i)
+	switch {
+	case quoted && (v.bracket || v.brace):
+		v.wrap = s[i:j]
+	case quoted && s[i] == '%':
+		v.quote, v.start = '%', j
+	case quoted:
+		v.quote, v.slashes, v.start = s[j-1], j-1-i, j
+	default:
+		v.wrap = jsonQuote(s, i)
+	}
+	return v.start < len(s)
+}
+
+// openTree takes an object whole, if it closes within what is looked at.
+func (sc *scanner) openTree(v *value, i int) bool {
+	s := sc.src
+	depth, inside := 0, false
+	for j := i; j < min(len(s), i+2*maxValueBytes); j++ {
+		switch c := s[j]; {
+		case c == '"' && (j == 0 || s[j-1] != '\\'):
+			inside = !inside
+		case inside:
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				v.start, v.tree, v.wrap = i, j+1, jsonQuote(s, i)
+				return j > i+1
+			}
+		}
+	}
+	return false
+}
+
+// wrapped returns where the quote is of a string with something in front of
+// it, or 0: Some("x") of Rust, b'x' of Python, N'x' of SQL.
+func wrapped(s string, i int) int {
+	j := i
+	for j < len(s) && j-i < 16 && letter.has(s[j]) {
+		j++
+	}
+	if j == i || j >= len(s) {
+		return 0
+	}
+	if s[j] == '(' {
+		j++
+	} else if j > i+1 || strings.IndexByte("bBuUrNE", s[i]) < 0 {
+		return 0
+	}
+	if _, quoted := skipQuote(s, j); !quoted {
+		return 0
+	}
+	return j
+}
+
+// measure finds the end of the value, as far as it is looked at.
+func (sc *scanner) measure(v *value) {
+	inner := v.start
+	if v.bracket || v.brace {
+		inner, _ = skipQuote(sc.src, inner)
+	}
+	end := sc.e.replacementEnd(sc.src, inner)
+	if end > 0 && inner > v.start {
+		end, _ = skipQuote(sc.src, end)
+	}
+	v.end, _ = v.stop(sc.src, max(v.start, end), min(len(sc.src), v.start+maxValueBytes))
+	v.settled = end > 0 && v.end == end
+}
+
+func lineStart(s string, i int, first bool) bool {
+	for n := 0; i > 0 && n < 16; n++ {
+		switch s[i-1] {
+		case '\n':
+			return true
+		case ' ', '\t', '"', '\'', '-':
+			i--
+		default:
+			return false
+		}
+	}
+	return i == 0 && first
+}
+
+func skipBlanks(s string, i int) int {
+	for n := 0; n < 8 && i < len(s); n++ {
+		r, w := unit(s, i)
+		if r != ' ' && r != '\t' {
+			break
+		}
+		i += w
+	}
+	return i
+}
+
+// skipQuote passes over an optional quote with its backslashes.
+func skipQuote(s string, i int) (int, bool) {
+	j := i
+	for j < len(s) && s[j] == '\\' && j-i < 16 {
+		j++
+	}
+	if j < len(s) && isQuote(s[j]) {
+		return j + 1, true
+	}
+	if hasAt(s, i, "%22") || hasAt(s, i, "%27") {
+		return i + 3, true
+	}
+	return i, false
+}
