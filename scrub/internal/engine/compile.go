@@ -64,7 +64,13 @@ func byteRange(from, to byte) string {
 func (e *Engine) compileTokens() {
 	f := &e.filter
 	for i := range vendors {
-		f.literal(entry{text: vendors[i].prefix, kind: kindVendor, arg: i}, *vendors[i].body)
+		var body byteSet
+		if vendors[i].body != nil {
+			body = *vendors[i].body
+		}
+		vendors[i].each(func(mark string) {
+			f.literal(entry{text: mark, kind: kindVendor, arg: i}, body)
+		})
 	}
 	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
 	f.literal(entry{text: "BEGIN", kind: kindPEM}, byteSet{})

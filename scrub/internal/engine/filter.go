@@ -89,11 +89,13 @@ func (f *filter) class(k kind, a, b, c byteSet) {
 }
 
 // literal adds a literal to the bucket in which it causes the fewest false
-// candidates. After one of two bytes comes one of next.
+// candidates. After one of less than three bytes comes one of next.
 func (f *filter) literal(e entry, next byteSet) {
 	e.leading()
 	var sets [3]byteSet
-	sets[2] = next
+	for i := range sets {
+		sets[i] = next
+	}
 	for i := range min(len(e.text), len(sets)) {
 		sets[i] = bytesOf(e.text[i : i+1])
 		if e.fold && letter.has(e.text[i]) {

@@ -1,6 +1,5 @@
 package engine
 
-
 // Telephone numbers, as people write them: international with + or 00 and
 // 8 to 15 digits (ITU-T E.164), North American 3-3-4, national with a trunk 0
 // and 9 to 11 digits in groups, an area code in parentheses. Digits without
@@ -309,4 +308,3 @@ func camel(s string, i int) bool {
 }
 
 var keyJoin = bytesOf("_-. ")
-

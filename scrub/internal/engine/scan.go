@@ -91,7 +91,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindUnit:
 		return sc.encoded(i)
 	case kindVendor:
-		return sc.vendorToken(&vendors[e.arg], i)
+		return sc.vendorToken(&vendors[e.arg], e.text, i)
 	case kindCustom:
 		return sc.custom(e.arg, i)
 	case kindScheme:

@@ -114,4 +114,3 @@ func plainEscape(s string, i int) bool {
 }
 
 var valueEnd = bytesOf(" \t,;&|<>\"'`)]}")
-
