@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -124,29 +125,91 @@ func base64Value(c byte) byte {
 
 // userinfo examines "://": the user and password of a URL (RFC 3986 section
 // 3.2.1). A user name alone, as in ssh://git@host, is no secret.
+//
+// Drivers print passwords as they were given, with / ? # and @ in them. What
+// has a colon before the first slash, and no number between them, is no host
+// with its port: there the last @ before a blank ends the password.
 func (sc *scanner) userinfo(i int) int {
 	s, start := sc.src, i+3
-	colon := 0
-	for j := start; j < len(s) && j-start < 512; j++ {
-		switch c := s[j]; {
-		case c == ':' && colon == 0:
+	colon, limit := 0, min(len(s), start+512)
+	j := start
+	for j < limit && !authorityEnd.has(s[j]) && s[j] != '@' {
+		if s[j] == ':' && colon == 0 {
 			colon = j
-		case c == '@':
-			if colon == 0 || j == colon+1 && colon == start {
-				return i
-			}
-			for k := j + 1; k < len(s) && k-start < 512 && !authorityEnd.has(s[k]); k++ {
-				if s[k] == '@' {
-					j = k // an unescaped @ in the password
-				}
-			}
-			return sc.found(span{start: start, end: j, det: Token})
-		case authorityEnd.has(c):
-			return i
+		}
+		j++
+	}
+	if colon == 0 || j == limit || j == colon+1 && (colon == start || s[j] != '@') {
+		return i
+	}
+	if s[j] != '@' && (number(s[colon+1:j]) || strings.IndexByte("/?#", s[j]) < 0) {
+		return i
+	}
+	at := 0
+	for ; j < limit && !urlEnd.has(s[j]); j++ {
+		switch {
+		case s[j] == '@':
+			at = j
+		case at > 0 && authorityEnd.has(s[j]):
+			return sc.found(span{start: start, end: at, det: Token})
 		}
 	}
-	return i
+	if at == 0 {
+		return i
+	}
+	return sc.found(span{start: start, end: at, det: Token})
 }
 
-// authorityEnd ends the authority of a URL in running text.
-var authorityEnd = bytesOf(" \t\r\n\"'`<>/?#\\,;()[]{}|")
+var (
+	// authorityEnd ends the authority of a URL in running text, urlEnd the URL.
+	authorityEnd = bytesOf(" \t\r\n\"'`<>/?#\\,;()[]{}|")
+	urlEnd       = bytesOf(" \t\r\n\"'`<>")
+)
+
+// mysqlUser examines "@tcp(" and "@unix(": the user and password before the
+// address of a MySQL data source, user:password@tcp(host:3306)/name.
+func (sc *scanner) mysqlUser(i int) int {
+	s := sc.src
+	start, colon := i, false
+	for start > 0 && i-start < 256 && !urlEnd.has(s[start-1]) && s[start-1] != '=' {
+		start--
+		colon = colon || s[start] == ':'
+	}
+	if !colon {
+		return i
+	}
+	return sc.found(span{start: start, end: i, det: Token})
+}
+
+// curlUser examines "-u " and "--user", whose value is user:password on the
+// command line of curl.
+func (sc *scanner) curlUser(i int) int {
+	s := sc.src
+	for n := 0; n < 4 && i < len(s) && (s[i] == ' ' || s[i] == '='); n++ {
+		i++
+	}
+	start, end, quote := i, i, byte(0)
+	for ; end < len(s) && end-i < maxValueBytes && s[end] != '\n'; end++ {
+		switch c := s[end]; {
+		case quote == 0 && (c == ' ' || c == '\r'):
+			goto word
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote:
+			quote = 0
+		}
+	}
+word:
+	if end > start+1 && isQuote(s[start]) && s[end-1] == s[start] &&
+		strings.Count(s[start:end], s[start:start+1]) == 2 {
+		start, end = start+1, end-1
+	}
+	user, password, found := strings.Cut(s[start:end], ":")
+	password = strings.TrimLeft(password, `"'`)
+	if !found || len(user)+len(password) < 6 || strings.HasPrefix(password, "//") ||
+		password != "" && (strings.IndexByte("$[<", password[0]) >= 0 || placeholder(password)) ||
+		!strings.Contains(s[max(0, start-256):start], "curl") {
+		return i
+	}
+	return sc.found(span{start: start, end: end, det: Token})
+}

@@ -74,7 +74,12 @@ func (e *Engine) compileTokens() {
 	}
 	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})
 	f.literal(entry{text: "BEGIN", kind: kindPEM}, byteSet{})
+	f.literal(entry{text: ".ey", kind: kindJWTDot}, byteSet{})
 	f.literal(entry{text: "://", kind: kindURL}, byteSet{})
+	f.literal(entry{text: "@tcp(", kind: kindDSN}, byteSet{})
+	f.literal(entry{text: "@unix(", kind: kindDSN}, byteSet{})
+	f.literal(entry{text: "-u ", kind: kindCurl}, byteSet{})
+	f.literal(entry{text: "--user", kind: kindCurl}, byteSet{})
 	for _, name := range [...]string{"bearer", "basic", "dpop"} {
 		f.literal(entry{text: name, fold: true, kind: kindScheme}, byteSet{})
 	}

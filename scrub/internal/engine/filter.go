@@ -13,6 +13,9 @@ const (
 	kindJWT                // eyJ...
 	kindPEM                // -----BEGIN
 	kindURL                // ://user:password@
+	kindDSN                // user:password@tcp(
+	kindCurl               // curl -u user:password
+	kindJWTDot             // .ey, between the header and the payload of a JWT
 	kindKey                // a word of a denied key
 	kindIBAN               // two letters and a digit
 	kindColon              // an IPv6 address

@@ -13,7 +13,7 @@ var deniedNames = [...]head{
 	{word: "date", after: " birth ", rule: ruleAny},
 	{word: "number", after: " card account passport routing security cc license ssn ", rule: ruleAny},
 	{word: "code", after: " security verification recovery backup otp pin mfa ", rule: ruleAny},
-	{word: "secret token apikey credential credentials privatekey secretkey accesskey", rule: ruleText},
+	{word: "secret token apikey credential credentials creds cred privatekey secretkey accesskey", rule: ruleText},
 	{word: "csrf xsrf dsn", rule: ruleText},
 	{word: "key", after: keyKinds, rule: ruleText},
 	{word: "keys", after: " api access secret private signing encryption ", rule: ruleText},

@@ -102,6 +102,12 @@ func (sc *scanner) examine(e *entry, i int) int {
 		return sc.pem(i)
 	case kindURL:
 		return sc.userinfo(i)
+	case kindDSN:
+		return sc.mysqlUser(i)
+	case kindCurl:
+		return max(i, sc.curlUser(i+len(e.text)))
+	case kindJWTDot:
+		return sc.jwtBefore(i)
 	case kindKey:
 		return sc.key(e.text, i)
 	case kindIBAN:

@@ -131,6 +131,21 @@ func (sc *scanner) jwt(i int) int {
 	return sc.foundRun(span{start: i, end: end, det: Token}, swallowToken)
 }
 
+// jwtBefore examines the dot between the two first parts of a JWT whose
+// header does not begin with eyJ: with a line break after the brace, or made
+// up for a test. Both parts begin like the base64 of a brace.
+func (sc *scanner) jwtBefore(dot int) int {
+	s, start := sc.src, dot
+	for start > 0 && dot-start < lookbehind/2 && wordChar.has(s[start-1]) {
+		start--
+	}
+	end := tokenPart(s, dot+1)
+	if dot-start < 16 || !hasAt(s, start, "ey") || end-dot < 16 || !hasAt(s, end, ".") {
+		return dot
+	}
+	return sc.foundRun(span{start: start, end: end, det: Token}, swallowToken)
+}
+
 // tokenPart returns the end of the run of token characters at i, looking at
 // most a quarter of lookahead far.
 func tokenPart(s string, i int) int {
