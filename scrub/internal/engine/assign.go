@@ -210,7 +210,10 @@ func operator(s string, i int) (next int, colon bool) {
 func annotated(s string, i int) int {
 	j := skipBlanks(s, i)
 	from := j
-	for j < len(s) && j-from < 32 && (nameByte.has(s[j]) || strings.IndexByte("*&[]<>?", s[j]) >= 0) {
+	for j < len(s) && j-from < 32 && strings.IndexByte("*&[]", s[j]) >= 0 {
+		j++
+	}
+	for j < len(s) && j-from < 32 && nameByte.has(s[j]) {
 		j++
 	}
 	k := skipBlanks(s, j)

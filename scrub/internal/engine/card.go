@@ -3,9 +3,28 @@ package engine
 import "strings"
 
 // A payment card number: 12 to 19 digits of a known issuer with a valid
-// Luhn check digit (ISO/IEC 7812-1), in one piece or in groups held together
-// by one kind of separator. Luhn alone accepts every tenth number; with the
-// issuer's range and length, 13-digit millisecond timestamps never pass.
+// Luhn check digit (ISO/IEC 7812-1), in one piece or as cards are printed.
+// Luhn alone accepts every tenth number; with the issuer's range and length,
+// 13-digit millisecond timestamps never pass.
+
+// cardTemplates are the groups in which cards are printed, the longest first. A
+// decimal point stands alone, so that dots between more groups are none.
+var cardTemplates = [...]template{
+	{"4-4-4-4-3", cardSeps},
+	{"4-4-4-4-2", cardSeps},
+	{"4-4-4-4-1", cardSeps},
+	{"4-4-4-4", cardSeps},
+	{"4-6-5", cardSeps},
+	{"4-6-4", cardSeps},
+	{"4-4-4-3", cardSeps},
+	{"4-4-4-2", cardSeps},
+	{"4-4-4-1", cardSeps},
+	{"4-4-4", cardSeps},
+	{"6-13", " "},
+	{"8-8", " -"},
+}
+
+const cardSeps = " -._\t"
 
 // card returns the end of the card that starts with the first group.
 func (c *cluster) card(s string) (end int, ok bool) {
@@ -15,21 +34,79 @@ func (c *cluster) card(s string) (end int, ok bool) {
 	if end, ok := c.floatCard(s); ok {
 		return end, true
 	}
-	best := 0
 	before, international := c.afterPlus(s)
-	for k := range c.ng {
-		n := c.g[k].first + c.g[k].n
-		if international && before+n <= 15 {
+	plus := func(n int) bool { return international && before+n <= 15 }
+	for i := range cardTemplates {
+		k := c.match(&cardTemplates[i])
+		if k < 0 {
 			continue
 		}
-		if n > 19 || k > 0 && c.g[k].sep != c.g[1].sep {
-			break
-		}
-		if n >= 12 && c.grouped(k) && isCard(c.d[:n]) {
-			best = c.g[k].end
+		n := c.size(k)
+		// In a column of numbers four groups may still be a card, two not.
+		if isCard(c.d[:n]) && !plus(n) && (!c.inRow || k >= 2) && !(k < 3 && c.goesOn(k)) {
+			return c.g[k].end, true
 		}
 	}
-	return best, best > 0
+	if k := c.singles(); k > 0 && isCard(c.d[:c.size(k)]) && !plus(c.size(k)) {
+		return c.g[k].end, true
+	}
+	n := c.g[0].n
+	if n < 12 || n > 19 || !luhn(c.d[:n]) || plus(n) || !c.named(s) && (!issued(c.d[:n]) || c.looksLikeID(s)) {
+		return 0, false
+	}
+	return c.g[0].end, true
+}
+
+// looksLikeID reports whether a number in one piece is an identifier, of which
+// every tenth passes Luhn.
+func (c *cluster) looksLikeID(s string) bool {
+	return c.decimal(s, 0) || c.measured(s, 0) || c.numberedName(s) ||
+		labelled(s, c.start, idWords) && c.ends(s, 0)
+}
+
+// named reports whether the line says shortly before that a card follows. Then
+// Luhn is enough.
+func (c *cluster) named(s string) bool { return cardNear(s[max(0, c.start-cardReach):c.start]) }
+
+// numberedName reports whether the number ends a name, as in blk_5701964561533648583
+// and part-5701964561533648583.
+func (c *cluster) numberedName(s string) bool {
+	i := c.start
+	for i > 0 && (s[i-1] == '-' || s[i-1] == '_') {
+		i--
+	}
+	return i < c.start && i > 0 && alnum.has(s[i-1]) && c.g[0].n >= 17 && c.ends(s, 0)
+}
+
+const cardReach = 32
+
+// cardNear reports whether the line of text says that a card follows.
+func cardNear(text string) bool {
+	text = text[strings.LastIndexByte(text, '\n')+1:]
+	var words [maxKeyWords]string
+	for _, w := range words[:splitBack(text, &words)] {
+		if cardWords.has(w) {
+			return true
+		}
+	}
+	return false
+}
+
+var cardWords = wordsOf("card cards pan cc creditcard cardnumber credit debit visa mastercard amex" +
+	" maestro payment paid charge charged kredi kart karte carte tarjeta tarjetas")
+
+// singles returns the last group of a number written digit by digit, or 0.
+func (c *cluster) singles() int {
+	k := c.ng - 1
+	if c.inRow || k < 11 || k > 18 || !c.uniform(0, k, " -") {
+		return 0
+	}
+	for _, g := range c.g[:k+1] {
+		if g.n != 1 {
+			return 0
+		}
+	}
+	return k
 }
 
 // afterPlus reports whether the cluster is, or goes on in, a number with a
@@ -63,77 +140,6 @@ func (c *cluster) cloudAccount(s string) bool {
 	}
 	return hasAt(s, c.g[0].end, ".dkr.") || hasAt(s, c.start-1, ":") &&
 		strings.Contains(s[max(0, c.start-maxKeyBytes):c.start], "arn:aws")
-}
-
-// grouped reports whether the groups up to the k-th look like one number:
-// one group, single digits or pairs, or groups of at least three digits
-// before the last. Inside a longer row of numbers only the groupings that
-// issuers print are accepted.
-func (c *cluster) grouped(k int) bool {
-	if k == 0 {
-		return !c.inRow || c.g[0].n >= 12
-	}
-	if c.g[1].sep == sepMixed || c.g[1].sep == ',' {
-		return false
-	}
-	if c.inRow {
-		return c.printed(k)
-	}
-	if k == 1 && !c.halves() {
-		return false
-	}
-	first := c.g[0].n
-	if first <= 2 {
-		for _, g := range c.g[1:k] {
-			if g.n != first {
-				return false
-			}
-		}
-		return c.g[k].n <= first
-	}
-	if first == 3 && c.g[1].n > 4 {
-		return false // 112-5551234-7654321 is the number of an order
-	}
-	for _, g := range c.g[:k] {
-		if g.n < 3 {
-			return false
-		}
-	}
-	return true
-}
-
-// halves reports whether two groups are a way in which cards are written.
-// Others are two numbers next to each other: a count and a timestamp in
-// milliseconds, the ends of a byte range.
-func (c *cluster) halves() bool {
-	first, second := c.g[0].n, c.g[1].n
-	switch first + second {
-	case 16:
-		return first%2 == 0 && first >= 4 && second >= 4
-	case 19:
-		return first == 6 || first == 16
-	case 14, 15, 17, 18:
-		return first == 4 && second <= 12 || first == 8
-	}
-	return first >= 4 && first%4 == 0 && first <= 12
-}
-
-// printed accepts 4-4-4-4 and 4-6-5 (American Express), 4-6-4 (Diners Club). In
-// a column of numbers any other grouping joins neighbours by chance, and one in
-// ten of them passes Luhn.
-func (c *cluster) printed(k int) bool {
-	switch n := c.g[k].first + c.g[k].n; {
-	case c.g[0].n != 4:
-		return false
-	case k == 2:
-		return c.g[1].n == 6 && (n == 15 || n == 14)
-	}
-	for _, g := range c.g[:k] {
-		if g.n != 4 {
-			return false
-		}
-	}
-	return k >= 2 && c.g[k].n <= 4
 }
 
 // floatCard recognises a card that became a float64: 4.111222233334444e+15.
@@ -230,7 +236,7 @@ var issuers = [...]struct {
 	{380000, 399999, lengths(14, 16, 17, 18, 19)},             // Diners Club
 	{601100, 601199, lengths(16, 17, 18, 19)},                 // Discover
 	{644000, 659999, lengths(16, 17, 18, 19)},                 // Discover
-	{352800, 358999, lengths(16, 17, 18, 19)},                 // JCB
+	{350000, 359999, lengths(16, 17, 18, 19)},                 // JCB, and what generators give it
 	{180000, 180099, lengths(15)},                             // JCB
 	{213100, 213199, lengths(15)},                             // JCB
 	{620000, 629999, lengths(16, 17, 18, 19)},                 // UnionPay

@@ -137,3 +137,5 @@ func addressEnd(s string, i int) (int, bool) {
 	}
 	return i, true
 }
+
+var versionWords = wordsOf("version ver section sec build release rev chapter oid firmware")

@@ -1,49 +1,285 @@
 package engine
 
-// Telephone numbers, as people write them: international with + or 00 and
-// 8 to 15 digits (ITU-T E.164), North American 3-3-4, national with a trunk 0
-// and 9 to 11 digits in groups, an area code in parentheses. Digits without
-// any of that are a telephone number only after a word such as "phone".
+import "strings"
+
+// Telephone numbers, as people write them. How much a number must prove depends
+// on how it is written:
+//
+//   - After + or 00 it has a calling code.
+//   - With a trunk zero its groups must be those of a country that prints its
+//     numbers so, and its beginning one of that country.
+//   - North American 3-3-4 needs hyphens, dots or an area code in parentheses.
+//   - Anything else needs a word such as phone before or after it.
+//
+// The tables in phonedata.go say what there is.
 
 // phone returns the number that starts with the first group, with its sign.
 // named says that the whole text is known to be a telephone number.
 func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
 	start = c.start
-	if c.fraction(s) || c.hexBlob(s) || start > 1 && s[start-1] == ':' && digit.has(s[start-2]) {
-		return 0, 0, false // also not after 12:34:
-	}
-	if start > 2 && (s[start-1] == '+' || s[start-1] == '-') && lower(s[start-2]) == 'e' &&
-		digit.has(s[start-3]) {
-		return 0, 0, false // the exponent of 1.7e+09
+	if start > 1 && (s[start-1] == ':' && digit.has(s[start-2]) || exponent(s, start)) {
+		return 0, 0, false // after 12:34:, and in 1.7e+09
 	}
 	sign, at := signBefore(s, start)
+	k := -1
 	switch {
 	case sign == '+':
-		if k := c.upTo(15); c.d[0] != 0 && c.size(k) >= 8 {
-			return at, c.g[k].end, true
+		if k = c.international(0); k >= 0 {
+			start = at
 		}
+	case c.d[0] == 0 && c.d[1] == 0 && c.g[0].n > 2:
+		k = c.dialled()
+	case start > 0 && (alnum.has(s[start-1]) || s[start-1] == '_') && !escapedBefore(s, start):
 		return 0, 0, false
-	case c.inRow:
-		k, ok := c.national()
-		return start, c.g[k].end, ok && k >= 2 && c.size(k) >= 10 && c.g[k].sep == ' '
-	case sign == '(' && c.ng >= 2 && (c.g[1].sep == ')' || c.g[1].sep == sepMixed):
-		if k := c.upTo(12); c.g[0].n >= 2 && c.g[0].n <= 5 && c.size(k) >= 9 {
-			return at, c.g[k].end, true
+	case glued(s, start) && !phoneLabel(s, start):
+		return 0, 0, false
+	default:
+		k = c.national(s, sign == '(')
+		if k >= 0 && sign == '(' {
+			start = at
 		}
 	}
-	if k, ok := c.northAmerican(); ok {
-		return start, c.g[k].end, true
+	if k < 0 && sign != '+' {
+		if k = c.plain(); k >= 0 && !named && !c.called(s, k) {
+			k = -1
+		}
+		if k >= 0 && sign == '(' && c.ng > 1 && k > 0 {
+			start = at
+		}
 	}
-	if k, ok := c.national(); ok && !hexLetter(s, c.g[k].end) {
-		return start, c.g[k].end, true
+	if k < 0 || c.vetoed(s, k) {
+		return 0, 0, false
 	}
-	if c.trunk(s) {
-		return start, c.g[0].end, true
+	end = c.extension(s, k)
+	if end < len(s) && letter.has(s[end]) {
+		return 0, 0, false // a unit, or a hardware address: 0242.4030.94be
 	}
-	if k := c.upTo(15); c.size(k) >= 7 && (named || phoneLabel(s, start)) {
-		return start, c.g[k].end, true
+	return start, end, true
+}
+
+// glued reports whether the number goes on a name: dsl-082-083-227, v_0711.
+func glued(s string, i int) bool {
+	return i > 1 && strings.IndexByte("-_.", s[i-1]) >= 0 && alnum.has(s[i-2])
+}
+
+func exponent(s string, i int) bool {
+	return i > 2 && (s[i-1] == '+' || s[i-1] == '-') && lower(s[i-2]) == 'e' && digit.has(s[i-3])
+}
+
+// international returns the last group of the number whose calling code begins
+// with the digit at from, or -1.
+func (c *cluster) international(from int) int {
+	for k := c.upTo(15 + from); k >= 0; k-- {
+		n := c.size(k)
+		if n-from < 8 || c.d[from] == 0 {
+			return -1
+		}
+		if coded(c.d[from:n]) && !c.goesOn(k) {
+			return k
+		}
 	}
-	return 0, 0, false
+	return -1
+}
+
+// dialled is international for numbers with 00 in front: the calling code must
+// end with the first group.
+func (c *cluster) dialled() int {
+	code := 0
+	for _, v := range c.d[2:min(c.g[0].n, 5)] {
+		code = code*10 + int(v)
+	}
+	if c.ng < 2 || c.g[0].n > 5 || !phonePlans().codes[code] || c.g[1].sep == '.' && c.ng < 4 {
+		return -1
+	}
+	return c.international(2)
+}
+
+// coded reports whether d is a calling code and a number. In North America,
+// whose code is short, the number must be one that there is. The trunk zero of
+// +44 (0)20 does not count.
+func coded(d []byte) bool {
+	code := 0
+	for i := 0; i < 3; i++ {
+		code = code*10 + int(d[i])
+		if code == 1 {
+			return phonePlans().has(planCode, code, d[1:])
+		}
+		if phonePlans().codes[code] {
+			return true
+		}
+	}
+	return false
+}
+
+// national returns the last group of a number without calling code that is
+// printed as its country prints it, or -1.
+func (c *cluster) national(s string, inParens bool) int {
+	area := inParens && c.ng > 1 && (c.g[1].sep == ')' || c.g[1].sep == sepMixed)
+	if k := c.northAmerican(area); k >= 0 {
+		return k
+	}
+	if c.d[0] != 0 || c.d[1] == 0 && c.g[0].n > 1 {
+		return -1
+	}
+	if c.ng == 1 || c.g[0].n >= 10 {
+		if n := c.g[0].n; n >= 10 && n <= 12 && c.alone(s) && !c.counting() &&
+			phonePlans().has(planMobile, 0, c.d[1:n]) {
+			return 0
+		}
+		return -1
+	}
+	return c.trunk(area)
+}
+
+// counting reports whether the digits are 0123456789.
+func (c *cluster) counting() bool {
+	return c.d[1] == 1 && c.d[2] == 2 && c.d[3] == 3 && c.d[4] == 4
+}
+
+// northAmerican accepts 3-3-4 under the rules of the numbering plan: neither the
+// area nor the exchange begins with 0 or 1.
+func (c *cluster) northAmerican(area bool) int {
+	k := 0
+	if c.g[0].n == 1 && c.d[0] == 1 {
+		k = 1
+	}
+	if c.ng < k+3 || c.g[k].n != 3 || c.g[k+1].n != 3 || c.g[k+2].n != 4 || c.inRow ||
+		c.d[c.g[k].first] < 2 || c.d[c.g[k+1].first] < 2 || c.goesOn(k+2) {
+		return -1
+	}
+	if last := c.g[k+2].sep; area && k == 0 && (last == '-' || last == ' ' || last == '.') {
+		return k + 2
+	}
+	if c.uniform(k, k+2, "-.") || k == 1 && c.uniform(0, 3, " ") ||
+		k == 1 && c.g[1].sep == sepMixed && c.g[3].sep == '-' {
+		return k + 2
+	}
+	return -1
+}
+
+// trunk returns the last group of a number with a trunk zero, or -1. The zero
+// may stand alone: 0 532 123 45 67.
+func (c *cluster) trunk(area bool) int {
+	sizes, n, first := [8]byte{}, 0, 0
+	if c.g[0].n == 1 {
+		first = 1
+	}
+	best := -1
+	for k := first; k < c.ng && n < len(sizes); k++ {
+		size := c.g[k].n
+		if k == first {
+			size += first
+		}
+		sizes[n] = byte(size)
+		n++
+		total := c.size(k)
+		if n < 2 || total < 9 || total < 10 && n != 3 || size < 2 {
+			continue
+		}
+		if total > 12 || !c.separated(first, k, area, n) {
+			break
+		}
+		if !c.goesOn(k) && phonePlans().printed(sizes[:n], c.d[1:total]) {
+			best = k
+		}
+	}
+	return best
+}
+
+// separated reports whether the groups up to the k-th are held together like a
+// telephone number: by one separator, the first one aside. Dots are for four
+// groups and more, because times and versions have them.
+func (c *cluster) separated(first, k int, area bool, n int) bool {
+	seps := " -"
+	if n > 3 {
+		seps = " -."
+	}
+	if !area && !c.inRow && c.uniform(first, k, seps) {
+		return true
+	}
+	if c.inRow {
+		return n > 2 && c.uniform(first, k, " ")
+	}
+	one := c.g[first+1].sep
+	return (area || one == '-' || one == ' ') && (k == first+1 && area || c.uniform(first+1, k, " -"))
+}
+
+// plain returns the last group of what may be a number when a word says so: 7
+// to 15 digits, in groups that are no decimal number and no list.
+func (c *cluster) plain() int {
+	k := c.upTo(15)
+	if c.size(k) < 7 || k == 1 && c.g[1].sep == '.' && c.g[1].start == c.g[0].end+1 {
+		return -1
+	}
+	for i, g := range c.g[1 : k+1] {
+		if g.n < 2 && g.sep != '(' && c.g[i].n > 1 {
+			return -1 // 66.0.3359.158
+		}
+	}
+	return k
+}
+
+// upTo returns the last group so that at most limit digits are taken, over
+// the separators that telephone numbers have.
+func (c *cluster) upTo(limit int) int {
+	k := 0
+	for k+1 < c.ng && c.size(k+1) <= limit {
+		switch c.g[k+1].sep {
+		case ' ', '-', '.', '(', ')', '/', sepMixed:
+			k++
+			continue
+		}
+		break
+	}
+	return k
+}
+
+func (c *cluster) size(k int) int { return c.g[k].first + c.g[k].n }
+
+// alone reports whether the first group stands like a word of its own.
+func (c *cluster) alone(s string) bool {
+	free := func(r rune) bool { return r >= 0x80 || !alnum.has(byte(r)) && !glue.has(byte(r)) }
+	if c.ng > 2 || c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' {
+		return false
+	}
+	if c.start > 0 {
+		if r, _ := unitBefore(s, c.start); !free(r) {
+			return false
+		}
+	}
+	end := c.g[0].end
+	if end < len(s) {
+		if r, _ := unit(s, end); !free(r) && r != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+var glue = bytesOf("-_./#@$%+*&")
+
+// extension returns the end of the number with its extension: x123, ext. 123.
+func (c *cluster) extension(s string, k int) int {
+	end := c.g[k].end
+	i := end
+	if i < len(s) && s[i] == ' ' {
+		i++
+	}
+	switch {
+	case foldAt(s, i, "ext"):
+		i += len("ext")
+	case hasAt(s, i, "x"):
+		i++
+	default:
+		return end
+	}
+	for n := 0; n < 2 && i < len(s) && (s[i] == '.' || s[i] == ' '); n++ {
+		i++
+	}
+	if stop := digitsEnd(s[:min(len(s), i+7)], i); stop > i && stop-i < 7 {
+		return stop
+	}
+	return end
 }
 
 // signBefore returns the + or ( that stands before i and where it starts.
@@ -64,158 +300,56 @@ func signBefore(s string, i int) (rune, int) {
 // sum reports whether the + before i joins two terms, as in 1e+15 and x+1.
 func sum(s string, i int) bool { return i >= 2 && alnum.has(s[i-2]) && !escapedBefore(s, i-1) }
 
-// upTo returns the last group so that at most limit digits are taken, over
-// the separators that telephone numbers have.
-func (c *cluster) upTo(limit int) int {
-	k := 0
-	for k+1 < c.ng && c.size(k+1) <= limit {
-		switch c.g[k+1].sep {
-		case ' ', '-', '.', '(', ')', sepMixed:
-			k++
-			continue
-		}
-		break
+// called reports whether a word before or after the number says that it is one
+// of a telephone.
+func (c *cluster) called(s string, k int) bool {
+	if phoneLabel(s, c.start) {
+		return true
 	}
-	return k
-}
-
-func (c *cluster) size(k int) int { return c.g[k].first + c.g[k].n }
-
-// northAmerican accepts 3-3-4 under the rules of the numbering plan: neither the
-// area nor the exchange begins with 0 or 1. Commas and slashes do not separate
-// here, because lists of small numbers and fractions have them.
-func (c *cluster) northAmerican() (int, bool) {
-	k := 0
-	if c.g[0].n == 1 && c.d[0] == 1 {
-		k = 1
-	}
-	if c.ng < k+3 || c.g[k].n != 3 || c.g[k+1].n != 3 || c.g[k+2].n != 4 {
-		return 0, false
-	}
-	if c.d[c.g[k].first] < 2 || c.d[c.g[k+1].first] < 2 {
-		return 0, false
-	}
-	last := c.g[k+2].sep
-	if last != '-' && last != '.' && last != ' ' || c.g[k+1].sep == ',' || c.g[k+1].sep == '/' {
-		return 0, false
-	}
-	return k + 2, !c.goesOn(k + 2)
-}
-
-// national accepts a trunk zero, groups of at least two digits and one kind
-// of separator after the first.
-func (c *cluster) national() (int, bool) {
-	if c.ng == 5 && c.d[0] == 0 && c.d[1] > 1 && c.g[0].n == 1 && c.g[1].n == 3 && c.g[2].n == 3 &&
-		c.g[3].n == 2 && c.g[4].n == 2 {
-		return 4, true // 0 532 123 45 67
-	}
-	if c.ng < 2 || c.d[0] != 0 || c.g[0].n < 2 || c.g[0].n > 5 && c.d[1] != 0 {
-		return 0, false
-	}
-	k := 1
-	for k+1 < c.ng && c.g[k+1].sep == c.g[min(2, k+1)].sep && c.size(k+1) <= 16 &&
-		(c.g[k+1].sep == ' ' || c.g[k+1].sep == '-' || c.g[k+1].sep == '.') {
-		k++
-	}
-	for i := 1; i <= k; i++ {
-		sep := c.g[i].sep
-		odd := sep == '\t' || sep == ',' || sep == '_' || i > 1 && sep != ' ' && sep != '-' && sep != '.'
-		if c.g[i].n < 2 || odd {
-			return 0, false
+	end := c.g[k].end
+	rest := s[end:min(len(s), end+12)]
+	if len(rest) > 2 && (rest[0] == '-' || rest[0] == ' ' && (rest[1] == '(' || letter.has(rest[1]))) {
+		word := strings.TrimLeft(rest, " -(")
+		for n := range len(word) + 1 {
+			if n == len(word) || !letter.has(word[n]) {
+				return lineWords.has(word[:n])
+			}
 		}
 	}
-	total := c.size(k)
-	if k == 1 && c.g[0].n == 5 && c.g[1].n == 4 && c.g[1].sep == '-' {
-		return 0, false // 04086-1582 is a US postal code with its extension
-	}
-	if c.d[1] == 0 {
-		return k, total >= 10 && total <= 16 && c.d[2] != 0 && c.g[0].n <= 5 && !c.goesOn(k)
-	}
-	longest := 11
-	if c.d[1] == 1 && c.d[2] >= 5 && c.d[2] <= 7 {
-		longest = 12 // German mobile numbers
-	}
-	return k, (total >= 10 || total == 9 && k == 1) && total <= longest && !c.goesOn(k)
+	return k > 0 && saidToCall(s, c.start)
 }
 
-// trunk accepts 10 or 11 digits in one piece with a trunk zero, standing
-// alone like a word. 0123456789 is a row of digits.
-func (c *cluster) trunk(s string) bool {
-	n, end := c.g[0].n, c.g[0].end
-	if c.ng > 2 || c.ng > 1 && c.g[1].sep != ' ' && c.g[1].sep != ',' || n < 10 || n > 11 ||
-		c.d[0] != 0 || c.d[1] == 0 ||
-		c.d[1] == 1 && c.d[2] == 2 && c.d[3] == 3 {
+// lineWords follow a number: 21 253 109-Office, 5551234 (fax).
+var lineWords = wordsOf("office fax mobile cell home phone tel")
+
+// saidToCall reports whether the sentence before i tells to call: have them
+// call me at, send messages to.
+func saidToCall(s string, i int) bool {
+	text := s[max(0, i-maxKeyBytes/2):i]
+	text = text[strings.LastIndexByte(text, '\n')+1:]
+	var words [maxKeyWords]string
+	n := splitBack(text, &words)
+	if n < 2 || !prepositions.has(words[0]) {
 		return false
 	}
-	alone := func(r rune) bool {
-		return r >= 0x80 || !alnum.has(byte(r)) && !glue.has(byte(r))
-	}
-	if c.start > 0 {
-		if r, _ := unitBefore(s, c.start); !alone(r) {
-			return false
-		}
-	}
-	if end < len(s) {
-		if r, _ := unit(s, end); !alone(r) && r != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-var glue = bytesOf("-_./#@$%+*&")
-
-// hexLetter reports whether a hexadecimal letter goes on at i: 0242.4030.94be
-// is a hardware address.
-func hexLetter(s string, i int) bool {
-	return i < len(s) && hexDigit.has(s[i]) && !digit.has(s[i])
-}
-
-// goesOn reports whether more digits follow the k-th group in the same way.
-func (c *cluster) goesOn(k int) bool {
-	return k+1 < c.ng && k > 0 && c.g[k+1].sep == c.g[k].sep && c.g[k].sep != ' '
-}
-
-var (
-	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp" +
-		" sms dial call" +
-		" telefoon telefonnummer rufnummer mobiltelefon puhelin celular movil" +
-		" called calling caller callee telefon telefono telefonu telefone handy cep mobil phonenumber")
-	ssnWords   = wordsOf("ssn social security itin")
-	labelTails = wordsOf("number numbers no nr num numero nummer primary home work office" +
-		" e164 1 2 is")
-	versionWords = wordsOf("version ver section sec build release rev chapter oid firmware")
-)
-
-// labelled reports whether one of the words of the name right before i is in
-// list: "phone": ", mobile_no=, call .
-func labelled(s string, i int, list words) bool {
-	for n := 0; i > 0 && n < 6; n++ {
-		if letter.has(s[i-1]) {
-			break
-		}
-		if s[i-1] == ']' {
-			return false // [phone] is a replacement, or an index
-		}
-		i--
-	}
-	for range 3 {
-		w := wordBefore(s, i)
-		if w.start == w.end {
-			return false
-		}
-		if list.has(s[w.start:w.end]) {
+	for _, w := range words[1:min(n, 5)] {
+		if callWords.has(w) {
 			return true
-		}
-		if !labelTails.has(s[w.start:w.end]) {
-			return false
-		}
-		if i = w.start; i > 0 && s[i-1] == ' ' {
-			return false
 		}
 	}
 	return false
 }
+
+var (
+	prepositions = wordsOf("at on to under by")
+	callWords    = wordsOf("call calls calling called reach ring dial text texts message messages sms" +
+		" answer answering contact phone")
+	phoneWords = wordsOf("phone tel telephone mobile cell cellphone cellular fax gsm msisdn whatsapp" +
+		" sms dial call desk landline hotline" +
+		" telefoon telefonnummer rufnummer mobiltelefon puhelin celular movil" +
+		" called calling caller callee telefon telefono telefonu telefone handy cep mobil phonenumber")
+	ssnWords = wordsOf("ssn social security itin")
+)
 
 // phoneLabel reports whether what stands right before i says that a telephone
 // number follows.
@@ -225,7 +359,7 @@ func phoneLabel(s string, i int) bool {
 	}
 	for n := 0; i > 0 && n < 8; n++ {
 		r, w := unitBefore(s, i)
-		if r != ' ' && r != ':' && r != '=' && r != '"' && r != '.' {
+		if r != ' ' && r != ':' && r != '=' && r != '"' && r != '.' && r != '(' {
 			break
 		}
 		i -= w
@@ -260,51 +394,28 @@ func byLastByte(labels ...string) (by [256][]string) {
 }
 
 // ssn recognises a US social security number by its rules: no area 000, 666
-// or 9xx, no group 00, no serial 0000. It has dashes, or its name before it.
+// or 9xx, no group 00, no serial 0000. It has hyphens, or its name before it.
 func (c *cluster) ssn(s string) (int, bool) {
-	k := 2
-	dashed := c.ng > 2 && c.g[0].n == 3 && c.g[1].n == 2 && c.g[2].n == 4 && c.g[1].sep == c.g[2].sep
-	switch {
-	case c.inRow || c.fraction(s) || c.start > 1 && s[c.start-1] == '-' && alnum.has(s[c.start-2]):
-		return 0, false
-	case dashed && c.g[1].sep == '-' && !c.goesOn(2):
-	case dashed && c.g[1].sep == ' ' && labelled(s, c.start, ssnWords):
-	case c.g[0].n == 9 && labelled(s, c.start, ssnWords):
-		k = 0
-	default:
+	if c.inRow || c.start > 1 && s[c.start-1] == '-' && alnum.has(s[c.start-2]) {
 		return 0, false
 	}
-	if end := c.g[k].end; end < len(s) && letter.has(s[end]) {
+	k := c.match(&template{"3-2-4", "-"})
+	if k < 0 {
+		if k = c.match(&template{"3-2-4", " "}); k < 0 {
+			k = c.match(&template{"9", ""})
+		}
+		if k < 0 || !labelled(s, c.start, ssnWords) {
+			return 0, false
+		}
+	} else if c.goesOn(k) {
+		return 0, false
+	}
+	end := c.g[k].end
+	if c.fraction(s) || end < len(s) && letter.has(s[end]) {
 		return 0, false
 	}
 	area := int(c.d[0])*100 + int(c.d[1])*10 + int(c.d[2])
 	group := c.d[3] + c.d[4]
 	serial := c.d[5] + c.d[6] + c.d[7] + c.d[8]
-	return c.g[k].end, area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
+	return end, area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
-
-type wordSpan struct{ start, end int }
-
-// wordBefore returns the word of a key that ends before i, across at most one
-// of _ - . or a blank; camelCase humps are words.
-func wordBefore(s string, i int) wordSpan {
-	end := i
-	if end > 0 && keyJoin.has(s[end-1]) {
-		end--
-	}
-	start := end
-	for start > 0 && alnum.has(s[start-1]) && end-start < maxKeyBytes {
-		start--
-		if s[start] >= 'A' && s[start] <= 'Z' && start > 0 && !(s[start-1] >= 'A' && s[start-1] <= 'Z') {
-			break
-		}
-	}
-	return wordSpan{start, end}
-}
-
-// camel reports whether a hump starts at i.
-func camel(s string, i int) bool {
-	return i > 0 && s[i] >= 'A' && s[i] <= 'Z' && !(s[i-1] >= 'A' && s[i-1] <= 'Z')
-}
-
-var keyJoin = bytesOf("_-. ")

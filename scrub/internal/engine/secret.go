@@ -21,13 +21,14 @@ type place struct {
 
 // denies reports whether text must not stand below the name.
 func (h *head) denies(text string, p place) bool {
+	text = strings.Trim(text, "\"'`\\")
 	if empty(text) || placeholder(text) {
 		return false
 	}
 	tree := !p.bare && (text[0] == '{' || text[0] == '[')
 	switch h.rule {
 	case ruleText:
-		if shortNumber(text) || isPath(text) {
+		if shortNumber(text) || isPath(text) || isAddress(text) {
 			return false
 		}
 	case ruleOpaque:
@@ -50,13 +51,15 @@ func (h *head) deniesBare(text string, p place) bool {
 	switch {
 	case inert.has(text), p.flag && text[0] == '-':
 		return false
-	case h.rule == ruleHeader || h.rule == ruleCookies:
+	case h.rule == ruleHeader:
+	case h.rule == ruleCookies:
+		return strings.Contains(text, "=")
 	case h.rule != ruleAny && isCode(text), strings.HasSuffix(text, "("):
 		return false
 	case h.word == "pwd" && isPath(text): // the working directory of a shell
 		return false
 	}
-	return !p.loose || !letters(text) || p.alone
+	return !p.loose || !letters(text) && text[len(text)-1] != ':' || p.alone
 }
 
 // empty reports whether text says that there is no value.
@@ -126,11 +129,19 @@ func opaque(text string) bool {
 		return false
 	case strings.Trim(text, digitChars+".:_-+") == "":
 		return len(text) > 24
-	case strings.HasPrefix(text, "0x"), strings.HasPrefix(text, "S-1-"):
+	case isAddress(text), strings.HasPrefix(text, "S-1-"), strings.Contains(text, "://"):
 		return false
 	}
-	return true
+	digits, _ := mix(text)
+	return digits > 0 || len(text) >= 20
 }
+
+// isAddress reports whether text is a number of at most 64 bits, as in 0x14ede63a5a7003a.
+func isAddress(text string) bool {
+	return strings.HasPrefix(text, "0x") && len(text) <= 18 && !strings.ContainsFunc(text[2:], notHex)
+}
+
+func notHex(r rune) bool { return r >= utf8.RuneSelf || !hexDigit.has(byte(r)) }
 
 // isPath reports whether text is the name of a file, in which no part looks
 // like random characters.
