@@ -17,7 +17,7 @@ func (c *cluster) ipv4(s string) (int, bool) {
 		for _, v := range c.d[g.first : g.first+g.n] {
 			b[k] = b[k]*10 + int(v)
 		}
-		if b[k] > 255 {
+		if b[k] > 255 || g.n > 1 && c.d[g.first] == 0 {
 			return 0, false
 		}
 	}
@@ -36,7 +36,7 @@ func versioned(s string, i int) bool {
 		return false
 	}
 	switch c := s[i-1]; {
-	case c == '.' || lower(c) == 'v':
+	case c == '.' || c == '~' || c == '_' || letter.has(c) && !escapedBefore(s, i):
 		return true
 	case c == '-' && i > 1 && letter.has(s[i-2]):
 		// /opt/app-1.2.3.4 is a release; few of them reach ten, and
@@ -127,7 +127,7 @@ func addressEnd(s string, i int) (int, bool) {
 		}
 		i = next
 	}
-	full := groups == 8 && !double
+	full := groups == 8 && !double && (longest > 1 || digits < 8)
 	short := double && groups >= 2 && groups < 8 && longest >= 3 && digits > 0
 	if !full && !short || i < len(s) && wordChar.has(s[i]) && s[i] != '-' {
 		return 0, false
