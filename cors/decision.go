@@ -73,19 +73,20 @@ func (p *policy) withOrigin(r *http.Request, s string, preflight bool) (code, te
 	if p.listed.lists(s) {
 		return CodeOriginListed, ""
 	}
-	var extra originSet
-	if p.Tenant != nil {
-		tenant = p.Tenant(r)
-		extra = p.tenants[tenant]
+	if p.Tenant == nil {
+		return p.unlisted(r, s, nil, preflight), ""
 	}
+	tenant = p.Tenant(r)
+	extra := p.tenants[tenant]
 	if extra.lists(s) {
 		return CodeOriginListed, tenant
 	}
-	return p.unlisted(r, s, extra, preflight), tenant
+	return p.unlisted(r, s, &extra, preflight), tenant
 }
 
-// unlisted decides on an origin that no list has word for word.
-func (p *policy) unlisted(r *http.Request, s string, extra originSet, preflight bool) string {
+// unlisted decides on an origin that no list has word for word. Extra is the
+// list of the tenant, or nil.
+func (p *policy) unlisted(r *http.Request, s string, extra *originSet, preflight bool) string {
 	sameOrigin := fetchSite(r.Header) == "same-origin"
 	if s == "null" {
 		switch {
@@ -103,7 +104,7 @@ func (p *policy) unlisted(r *http.Request, s string, extra originSet, preflight 
 	switch {
 	case !ok:
 		return CodeOriginMalformed
-	case p.listed.matches(o) || extra.matches(o):
+	case p.listed.matches(o) || extra != nil && extra.matches(o):
 		return CodeOriginListed
 	case sameOrigin:
 		return CodeSameOrigin

@@ -44,8 +44,10 @@
 // against DNS rebinding on plain HTTP (check Host for that). Methods and headers
 // are compared at the preflight only, as the protocol has it: routes still say
 // which methods they serve. A handler that calls Header().Set("Vary", ...)
-// removes what the gate added; use Add. Private network access is left out:
-// browsers have withdrawn it.
+// removes what the gate added; use Add. An upstream behind a reverse proxy that
+// sets CORS headers of its own adds a second Access-Control-Allow-Origin, and
+// browsers then refuse both; delete them in ModifyResponse. Private network
+// access is left out: browsers have withdrawn it.
 //
 // # Place among the gates
 //

@@ -96,6 +96,36 @@ func ExampleGate_Wrap_exemption() {
 	// /login/callback 200
 }
 
+// A router that knows only the method of a route answers its preflight itself,
+// with 405, and the page's PUT never comes. Wrap the router, or the whole path.
+func ExampleGate_Wrap_incorrect() {
+	gate, err := cors.New(cors.Config{
+		Origins:    []string{"https://app.example.com"},
+		OwnOrigins: []string{"https://api.example.com"},
+		Methods:    []string{"PUT"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	inside := http.NewServeMux()
+	inside.Handle("PUT /orders", gate.Wrap(ok)) // Incorrect: an OPTIONS does not get here.
+	router := http.NewServeMux()
+	router.Handle("PUT /orders", ok)
+
+	for _, handler := range []http.Handler{inside, gate.Wrap(router)} {
+		preflight := httptest.NewRequest("OPTIONS", "/orders", nil)
+		preflight.Header.Set("Origin", "https://app.example.com")
+		preflight.Header.Set("Access-Control-Request-Method", "PUT")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, preflight)
+		fmt.Printf("%d, allowed %q\n", w.Code, w.Header().Get("Access-Control-Allow-Methods"))
+	}
+	// Output:
+	// 405, allowed ""
+	// 204, allowed "PUT"
+}
+
 // A server that learns the tenant from the body asks twice: the gate in front
 // by the platform's list, and then for the tenant.
 func ExampleGate_CheckTenant() {

@@ -126,7 +126,7 @@ func methodAdvice(method string) string {
 		return "methods are case-sensitive: the page has to ask for " + strconv.Quote(upper) +
 			", which Config.Methods can list"
 	}
-	return "add it there if pages may use it"
+	return "add the method there if pages may use it"
 }
 
 func headerAdvice(name string) string {
@@ -134,7 +134,7 @@ func headerAdvice(name string) string {
 	case checkRequestHeader(name) != "" || name != strings.ToLower(name):
 		return "browsers do not ask like this; look for a client that does"
 	case name == "content-type":
-		return "add it there: a page cannot send JSON without it"
+		return "add the name there: a page cannot send JSON without it"
 	}
-	return "add it there if pages may send it"
+	return "add the name there if pages may send it"
 }

@@ -346,7 +346,7 @@ func TestExplain(t *testing.T) {
 		{newPreflight(app, strings.Repeat(",", 999)), []string{"preflight_malformed", `,,,"`}},
 		{
 			newRequest("OPTIONS", "Origin", app, "Access-Control-Request-Method", "BREW"),
-			[]string{"Config.Methods", `got "BREW"`, "add it there"},
+			[]string{"Config.Methods", `got "BREW"`, "add the method there"},
 		},
 	} {
 		text := check(gate, test.request).Explain()
