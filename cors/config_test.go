@@ -46,6 +46,7 @@ func TestNewOriginProblems(t *testing.T) {
 		"http://[::2]":                    "use https",
 		"https://":                        "is not an origin",
 		"https://a~b.example.com":         "is not an origin",
+		"https://a!b.example.com":         "is not an origin",
 		"https://app..example.com":        "is not an origin",
 		"https://app.example.com:0443":    "is not an origin",
 		"https://[app.example.com]":       "is not an origin",
@@ -244,6 +245,18 @@ func TestNewFieldProblems(t *testing.T) {
 			require.Nil(t, gate)
 		})
 	}
+}
+
+// TestNothingConfigured: whose pages may call, and where is this server?
+func TestNothingConfigured(t *testing.T) {
+	t.Parallel()
+	_, err := cors.New(cors.Config{})
+	problems := problemsOf(t, err)
+	require.Len(t, problems, 2)
+	require.Equal(t, "Origins", problems[0].Field)
+	require.Equal(t, "OwnOrigins", problems[1].Field)
+	require.Equal(t, sallyport.ConfigRequired, problems[0].Code)
+	require.Equal(t, sallyport.ConfigRequired, problems[1].Code)
 }
 
 // TestNewAllProblems: an operator fixes a configuration in one go.

@@ -56,7 +56,7 @@ func (p *policy) begin(r *http.Request, d *Decision) {
 		d.Code = p.withoutOrigin(r)
 		d.Allowed = d.Code == CodeNoOrigin
 		// Public data says so to everybody: caches keep one answer for all.
-		d.share = d.Allowed && p.listed.any
+		d.share = p.listed.any
 	case 1:
 		d.origin, d.detail = origins[0], origins[0]
 	default:

@@ -155,6 +155,18 @@ func TestExplainAdvisesOn(t *testing.T) {
 	}
 }
 
+// TestExplainQuotesWhatDecided: of several lines or methods, the one at fault.
+func TestExplainQuotesWhatDecided(t *testing.T) {
+	t.Parallel()
+	gate := newGate(t, cors.Config{Origins: []string{app}, Methods: []string{"PUT"}})
+	twice := newPreflight(app, "")
+	twice.Header.Add("Access-Control-Request-Method", "PATCH")
+	require.Contains(t, check(gate, twice).Explain(), `got "PATCH"`)
+	require.Contains(t, check(gate, newPreflight(app, strings.Repeat(",", 17))).Explain(), `got ",`)
+	long := newPreflight(app, strings.Repeat(" ", 300))
+	require.Contains(t, check(gate, long).Explain(), `got "  `)
+}
+
 // TestExplainAdvisesOnTenants: the second question has its own list.
 func TestExplainAdvisesOnTenants(t *testing.T) {
 	t.Parallel()
@@ -192,7 +204,9 @@ func TestDebugOnLoopback(t *testing.T) {
 		{"another machine", "192.0.2.1:5000", "localhost:8080", nil, false},
 		{"a public name", "127.0.0.1:5000", "api.example.com", nil, false},
 		{"a name bound to loopback", "127.0.0.1:5000", "localhost.evil.test:8080", nil, false},
+		{"no port", "127.0.0.1:5000", "localhost:99999", nil, false},
 		{"no host", "127.0.0.1:5000", "", nil, false},
+		{"no name", "127.0.0.1:5000", "a b.localhost:8080", nil, false},
 		{"no peer", "", "localhost:8080", nil, false},
 		{"a Unix socket", "@", "localhost:8080", nil, false},
 		{"a proxy here, X-Forwarded-For", "127.0.0.1:5000", "localhost:8080",
@@ -211,6 +225,8 @@ func TestDebugOnLoopback(t *testing.T) {
 			r.RemoteAddr, r.Host = row.peer, row.host
 			silent := serve(newGate(t, cfg).Wrap(teapot), r)
 			require.NotContains(t, silent.Body.String(), "Config.Origins")
+			_, err := newGate(t, cfg).Check(r)
+			require.Nil(t, requireRefused(t, err, cors.CodeOriginNotListed, 403).Members)
 
 			debug := cfg
 			debug.DebugOnLoopback = true

@@ -157,8 +157,8 @@ func (p *policy) reject(w http.ResponseWriter, r *http.Request, d *Decision) {
 // by name. A proxy that runs here makes every peer local; the public name in
 // Host, or the headers that it adds, tell.
 func isLocal(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // or the zero address, which is nowhere
+	if !peer.Addr().Unmap().IsLoopback() {
 		return false
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via"} {

@@ -117,6 +117,15 @@ func TestOuterVaryIsKept(t *testing.T) {
 	}
 }
 
+// TestOuterVaryIsAlone: public data adds nothing to what an outer handler names.
+func TestOuterVaryIsAlone(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Accept-Encoding")
+	newGate(t, cors.Config{Origins: []string{"*"}}).Wrap(teapot).ServeHTTP(w, newRequest("GET"))
+	require.Equal(t, []string{"Accept-Encoding"}, w.Header()["Vary"])
+}
+
 // TestResponsesShareNoMemory poisons every header value of every response,
 // from inside and from outside, and expects the next response to be clean.
 func TestResponsesShareNoMemory(t *testing.T) {

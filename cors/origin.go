@@ -22,18 +22,18 @@ type origin struct{ scheme, host, port, authority string }
 // "https://evil.test#.example.com" ends in a listed suffix.
 func parseOrigin(s string) (o origin, ok bool) {
 	if len(s) > maxOriginLen {
-		return o, false
+		return origin{}, false
 	}
 	o.scheme, o.authority, ok = strings.Cut(s, "://")
 	if !ok || !isScheme(o.scheme) {
-		return o, false
+		return origin{}, false
 	}
 	o.host = o.authority
 	from := strings.LastIndexByte(o.authority, ']') + 1 // colons in [::1] are no port
 	if i := strings.IndexByte(o.authority[from:], ':'); i >= 0 {
 		o.host, o.port = o.authority[:from+i], o.authority[from+i+1:]
 		if !isDecimal(o.port, 65535) || o.port == defaultPort(o.scheme) {
-			return o, false
+			return origin{}, false
 		}
 	}
 	if o.host == "." { // the host of Electron apps: app://.
@@ -156,7 +156,7 @@ func isIPv6(s string) bool {
 func countGroups(s string) (n int) {
 	for s != "" {
 		group, rest, more := strings.Cut(s, ":")
-		if !isGroup(group) || more && rest == "" || n == 8 {
+		if !isGroup(group) || more && rest == "" {
 			return 9
 		}
 		s = rest
@@ -185,8 +185,8 @@ func isCanonical(host string) bool {
 	if host[0] != '[' {
 		return true
 	}
-	address, err := netip.ParseAddr(host[1 : len(host)-1])
-	return err == nil && !address.Is4In6() && "["+address.String()+"]" == host
+	address, _ := netip.ParseAddr(host[1 : len(host)-1])
+	return "["+address.String()+"]" == host
 }
 
 // isLoopback follows https://w3c.github.io/webappsec-secure-contexts/#localhost,
@@ -201,17 +201,17 @@ func isLoopback(host string) bool {
 
 // isDecimal accepts 0 to limit without leading zeros.
 func isDecimal(s string, limit int) bool {
-	if s == "" || len(s) > 5 || s[0] == '0' && s != "0" {
+	if s == "" || s[0] == '0' && s != "0" {
 		return false
 	}
 	n := 0
 	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return false
-		}
 		n = n*10 + int(s[i]-'0')
+		if !isDigit(s[i]) || n > limit {
+			return false // before n can overflow
+		}
 	}
-	return n <= limit
+	return true
 }
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }

@@ -82,9 +82,9 @@ func (set *originSet) walk(o origin) bool {
 func (set *originSet) add(entry string) (o origin, f flaw) {
 	o, ok := parseEntry(entry)
 	if !ok {
-		return o, diagnose(entry)
+		return origin{}, diagnose(entry)
 	}
-	isNew := true
+	var isNew bool
 	rest, isPattern := strings.CutPrefix(o.host, "*")
 	switch {
 	case o.port == "*":
@@ -97,7 +97,7 @@ func (set *originSet) add(entry string) (o origin, f flaw) {
 	}
 	set.hasPatterns = set.hasPatterns || isPattern || o.port == "*"
 	if !isNew {
-		return o, flaw{sallyport.ConfigDuplicate, "is listed twice"}
+		return origin{}, flaw{sallyport.ConfigDuplicate, "is listed twice"}
 	}
 	return o, flaw{}
 }
@@ -110,16 +110,16 @@ func parseEntry(entry string) (o origin, ok bool) {
 	bare, anyPort := strings.CutSuffix(entry, ":*")
 	isPattern := strings.Contains(bare, wildcard)
 	if isPattern {
-		o, ok = parseOrigin(strings.Replace(bare, wildcard, "://x.", 1))
+		o, ok = parseOrigin(strings.ReplaceAll(bare, wildcard, "://x."))
 	} else {
 		o, ok = parseOrigin(bare)
 	}
 	if !ok || !isCanonical(o.host) || anyPort && o.port != "" {
-		return o, false
+		return origin{}, false
 	}
 	if isPattern {
 		if o.host == "x." { // "https://*." has no domain below which to match
-			return o, false
+			return origin{}, false
 		}
 		o.authority = bare[len(o.scheme)+len("://"):]
 		o.host = o.authority[:len(o.host)]
@@ -127,7 +127,7 @@ func parseEntry(entry string) (o origin, ok bool) {
 	if anyPort {
 		o.port, o.authority = "*", o.authority+":*"
 		if !isLoopback(o.host) {
-			return o, false
+			return origin{}, false
 		}
 	}
 	return o, !isPattern && !anyPort || o.scheme == "https" || o.scheme == "http"
