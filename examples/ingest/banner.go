@@ -36,8 +36,8 @@ Send an event:
   curl -i '%s/api/sync' -H 'Content-Type: text/plain' -d '{"s":"%s","u":"%s/demo","ec":"interaction","ea":"view","el":"","consent_scopes":["analytics"]}'
 
 Sign in, then send the code that an authenticator shows for the TOTP secret:
-  curl -i -c jar '%s/auth/login' -d '{"email":"%s","password":"PASSWORD"}'
-  curl -i -c jar -b jar '%s/auth/totp' -d '{"code":"CODE"}'
+  curl -i -c jar '%s/auth/login' -H 'Content-Type: application/json' -d '{"email":"%s","password":"PASSWORD"}'
+  curl -i -c jar -b jar '%s/auth/totp' -H 'Content-Type: application/json' -d '{"code":"CODE"}'
   curl -b jar '%s/api/sites/%s/events'
 
 Stop with Ctrl-C.

@@ -4,11 +4,12 @@
 package calls
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 
-	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/tenancy"
@@ -17,7 +18,7 @@ import (
 // listLimit bounds a list.
 const listLimit = 500
 
-// The permissions. Which role holds which is in Roles.
+// The permissions. Which role holds which is in package gates.
 type (
 	// View is to see calls and events.
 	View struct{}
@@ -46,47 +47,51 @@ func (Undo) Permission() string { return "calls:undo" }
 // Permission names the permission.
 func (ViewAudit) Permission() string { return "audit:view" }
 
-// Roles is the permission table: nothing is inherited. Who administers needs a
-// second factor, which is what a row without a level says.
-func Roles() map[tenancy.Role]tenancy.Rights {
-	manager := []string{
-		View{}.Permission(), Seal{}.Permission(), Junk{}.Permission(), Undo{}.Permission(),
-	}
-	admin := append([]string{ViewAudit{}.Permission()}, manager...)
-	return map[tenancy.Role]tenancy.Rights{
-		"superadmin": {Permissions: admin},
-		"admin":      {Permissions: admin},
-		"manager":    {Permissions: manager, Level: sallyport.AAL1},
-		"rep":        {Permissions: []string{View{}.Permission()}, Level: sallyport.AAL1},
-	}
-}
-
 // Calls holds the handlers.
 type Calls struct {
 	Store interface {
 		store.Calls
 		store.Events
+		VerifyAudit(context.Context) (audit.Head, error)
 	}
 	Log *slog.Logger
 }
 
 // List answers GET /api/sites/{site_id}/calls.
 func (c *Calls) List(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
-	rows, err := c.Store.Calls(r.Context(), g.Site(), listLimit)
+	rows, err := c.Store.Calls(r.Context(), g.Scope(), listLimit)
 	c.list(w, r, "calls", rows, err)
 }
 
 // Events answers GET /api/sites/{site_id}/events.
 func (c *Calls) Events(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
-	rows, err := c.Store.Events(r.Context(), g.Site(), listLimit)
+	rows, err := c.Store.Events(r.Context(), g.Scope(), listLimit)
 	c.list(w, r, "events", rows, err)
 }
 
 // Audit answers GET /api/audit?site_id=...: the site's part of the log, as it
 // was recorded.
 func (c *Calls) Audit(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewAudit]) {
-	rows, err := c.Store.AuditOf(r.Context(), g.Site(), listLimit)
+	rows, err := c.Store.AuditOf(r.Context(), g.Scope(), listLimit)
 	c.list(w, r, "entries", rows, err)
+}
+
+// Verify answers POST /api/audit/verify?site_id=...: the log is checked against
+// its head, and the tables against the log, as at every start.
+func (c *Calls) Verify(w http.ResponseWriter, r *http.Request, _ tenancy.Grant[ViewAudit]) {
+	head, err := c.Store.VerifyAudit(r.Context())
+	if errors.Is(err, audit.ErrTampered) {
+		c.Log.ErrorContext(r.Context(), "audit log or tables were tampered with", "error", err)
+		reply.JSON(w, http.StatusOK, map[string]any{"ok": false})
+		return
+	}
+	if err != nil {
+		c.unavailable(w, r, err)
+		return
+	}
+	reply.JSON(w, http.StatusOK, map[string]any{
+		"ok": true, "entries": head.Size(), "root": head.Tree().Hash.String(),
+	})
 }
 
 func (c *Calls) list(w http.ResponseWriter, r *http.Request, name string, rows any, err error) {
@@ -99,24 +104,24 @@ func (c *Calls) list(w http.ResponseWriter, r *http.Request, name string, rows a
 
 // Seal answers POST /api/calls/{id}/seal.
 func (c *Calls) Seal(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Seal]) {
-	c.act(w, r, store.Act{Name: "seal", Site: g.Site(), Actor: g.User()})
+	c.act(w, r, g.Scope(), "seal")
 }
 
 // Junk answers POST /api/calls/{id}/junk.
 func (c *Calls) Junk(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Junk]) {
-	c.act(w, r, store.Act{Name: "junk", Site: g.Site(), Actor: g.User()})
+	c.act(w, r, g.Scope(), "junk")
 }
 
 // Undo answers POST /api/calls/{id}/undo.
 func (c *Calls) Undo(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Undo]) {
-	c.act(w, r, store.Act{Name: "undo", Site: g.Site(), Actor: g.User()})
+	c.act(w, r, g.Scope(), "undo")
 }
 
 // act does one thing to one call. The site is the grant's, so a call of
 // another site is not found, whatever its id.
-func (c *Calls) act(w http.ResponseWriter, r *http.Request, act store.Act) {
-	act.Call = r.PathValue("id")
-	status, err := c.Store.Act(r.Context(), act)
+func (c *Calls) act(w http.ResponseWriter, r *http.Request, scope tenancy.Scope, name string) {
+	act := store.Act{Name: name, Call: r.PathValue("id")}
+	status, err := c.Store.Act(r.Context(), scope, act)
 	switch {
 	case errors.Is(err, store.ErrNoCall):
 		reply.Problem(w, http.StatusNotFound, "not_found", "There is nothing here")

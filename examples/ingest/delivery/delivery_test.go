@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -20,6 +22,8 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
@@ -73,7 +77,7 @@ func TestDeliveriesReachTheStore(t *testing.T) {
 	enqueue(t, db, 700) // more than one batch
 	dispatch(t, db, &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)})
 	requireDrained(t, db)
-	rows, err := db.Events(t.Context(), site, 5000)
+	rows, err := db.Events(t.Context(), storetest.Scope(t, "admin", site), 5000)
 	require.NoError(t, err)
 	require.Len(t, rows, 700)
 }
@@ -101,7 +105,7 @@ func TestFailedDeliveriesAreRepeatedUntilStored(t *testing.T) {
 				worker.ServeHTTP(w, r)
 			}))
 			requireDrained(t, db)
-			rows, err := db.Events(t.Context(), site, 10)
+			rows, err := db.Events(t.Context(), storetest.Scope(t, "admin", site), 10)
 			require.NoError(t, err)
 			require.Len(t, rows, 3)
 		})
@@ -126,7 +130,7 @@ func TestStoredTwiceIsStoredOnce(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 	}))
 	requireDrained(t, db)
-	rows, err := db.Events(t.Context(), site, 10)
+	rows, err := db.Events(t.Context(), storetest.Scope(t, "admin", site), 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 5)
 }
@@ -155,7 +159,7 @@ func TestOneBadItemDoesNotHoldUpTheOthers(t *testing.T) {
 		dead, err := db.Dead(t.Context())
 		return err == nil && dead == 1 && db.Waiting() == 1
 	}, time.Minute, 5*time.Millisecond, "the bad item becomes a dead letter")
-	rows, err := db.Events(t.Context(), site, 10)
+	rows, err := db.Events(t.Context(), storetest.Scope(t, "admin", site), 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 3)
 }
@@ -195,3 +199,133 @@ func TestWorkerRefuses(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+// What may pass is never given up, and kills nothing: not even a batch that
+// happens to hold one item.
+func TestPassingFailuresMakeNoDeadLetters(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{500, 502, 503, 504, 507, 408, 429} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			enqueue(t, db, 1)
+			worker := &delivery.Worker{Events: db, Log: slog.New(slog.DiscardHandler)}
+			var calls atomic.Int32
+			dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if calls.Add(1) <= 3 {
+					w.WriteHeader(status)
+					return
+				}
+				worker.ServeHTTP(w, r)
+			}))
+			requireDrained(t, db)
+			dead, err := db.Dead(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, dead)
+			require.EqualValues(t, 4, calls.Load())
+		})
+	}
+}
+
+// Every other 4xx is the worker's word that trying again will not help.
+func TestRefusalsMakeDeadLetters(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 403, 413, 415, 422} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			enqueue(t, db, 1)
+			var calls atomic.Int32
+			dispatch(t, db, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				calls.Add(1)
+				w.WriteHeader(status)
+			}))
+			require.Eventually(t, func() bool {
+				dead, err := db.Dead(t.Context())
+				return err == nil && dead == 1
+			}, time.Minute, 5*time.Millisecond)
+			require.EqualValues(t, 2, calls.Load(), "once in a batch, and once alone")
+		})
+	}
+}
+
+// An item at which the worker fails with every try delays itself and no other.
+func TestAnItemThatBreaksTheWorkerDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := &memoryQueue{}
+		for i := range 40 {
+			queue.items = append(queue.items, store.Item{Seq: int64(i), Payload: fmt.Appendf(nil, `{"n":%d}`, i)})
+		}
+		worker := func(r *http.Request) *http.Response {
+			body, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			w := httptest.NewRecorder()
+			if strings.Contains(string(body), `{"n":7}`) {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			return w.Result()
+		}
+		signer, err := qstash.NewSigner(qstash.SignerConfig{URL: "http://worker.test", Secret: hmacsig.Generate()})
+		require.NoError(t, err)
+		d := delivery.New(delivery.Dispatcher{
+			Queue: queue, URL: "http://worker.test", Signer: signer, Log: slog.New(slog.DiscardHandler),
+			Client: &http.Client{Transport: roundTrip(worker)},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { d.Run(ctx); close(done) }()
+		time.Sleep(3 * time.Minute)
+		stop()
+		<-done
+		require.Len(t, queue.items, 1)
+		require.EqualValues(t, 7, queue.items[0].Seq)
+		require.Zero(t, queue.refused)
+	})
+}
+
+type roundTrip func(*http.Request) *http.Response
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+// memoryQueue is a queue without a file, for time that a test moves.
+type memoryQueue struct {
+	store.Queue
+	items   []store.Item
+	due     map[int64]time.Time
+	refused int
+}
+
+func (q *memoryQueue) pick(lone bool, limit int) (items []store.Item, err error) {
+	for _, item := range q.items {
+		due, postponed := q.due[item.Seq]
+		item.Lone = postponed
+		if len(items) < limit && postponed == lone && !due.After(time.Now()) {
+			items = append(items, item)
+		}
+	}
+	return items, nil
+}
+
+func (q *memoryQueue) Next(_ context.Context, limit, _ int) ([]store.Item, error) {
+	return q.pick(false, limit)
+}
+
+func (q *memoryQueue) NextLone(context.Context) ([]store.Item, error) { return q.pick(true, 1) }
+
+func (q *memoryQueue) Delivered(_ context.Context, items []store.Item) error {
+	q.items = slices.DeleteFunc(q.items, func(i store.Item) bool {
+		return slices.ContainsFunc(items, func(o store.Item) bool { return o.Seq == i.Seq })
+	})
+	return nil
+}
+
+func (q *memoryQueue) Refused(context.Context, []store.Item) error { q.refused++; return nil }
+
+func (q *memoryQueue) Postpone(_ context.Context, item store.Item, due time.Time) error {
+	if q.due == nil {
+		q.due = map[int64]time.Time{}
+	}
+	q.due[item.Seq] = due
+	return nil
+}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/account"
-	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/sessions"
@@ -17,7 +16,7 @@ import (
 // newAccess is the gate of everything that belongs to one site. The site comes
 // from the path, the query or the stored call; where two name it, they agree.
 func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
-	roles := rolesBySite(cfg.Settings)
+	members := rolesBySite(cfg.Settings)
 	return tenancy.New(tenancy.Config{
 		Identify: newIdentify(cfg.Settings, current),
 		Sources: []tenancy.Source{
@@ -25,13 +24,13 @@ func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) { return siteOfCall(cfg, r) }),
 		},
 		Member: func(_ context.Context, user, site string) (tenancy.Role, error) {
-			role, ok := roles[user][site]
+			role, ok := members[user][site]
 			if !ok {
 				return "", tenancy.ErrNotMember
 			}
 			return role, nil
 		},
-		Roles:   calls.Roles(),
+		Roles:   roles(),
 		OnEvent: cfg.OnEvent,
 	})
 }
@@ -62,7 +61,7 @@ func newIdentify(
 	s *settings.Settings, current *account.Sessions,
 ) func(*http.Request) (sallyport.Principal, error) {
 	enrolled := map[string]bool{} // and not asked by the gate itself
-	table := calls.Roles()
+	table := roles()
 	for _, user := range s.Users {
 		asked := table[tenancy.Role(user.Role)].Level != sallyport.AAL1
 		enrolled[user.ID] = user.TOTPSecret != "" && !asked

@@ -31,7 +31,8 @@ type Config struct {
 
 // Gates is every gate of the server.
 type Gates struct {
-	Origin     *cors.Gate
+	Origin     *cors.Gate // customers' pages: events
+	Own        *cors.Gate // the server's own pages: everything else
 	Address    *ratelimit.ClientAddr
 	Limits     *Limits
 	Calls      *hmacsig.Verifier // signatures of call events
@@ -39,6 +40,8 @@ type Gates struct {
 	Sessions   *account.Sessions
 	Logins     *ratelimit.LoginGuard
 	Access     *tenancy.Gate
+
+	crossOrigin *http.CrossOriginProtection
 
 	cfg     Config
 	closers []func() error
@@ -60,6 +63,8 @@ func (g *Gates) open() (err error) {
 	}
 	for _, gate := range []func() error{
 		func() error { g.Origin, err = newOrigin(g.cfg); return err },
+		func() error { g.Own, err = newOwn(g.cfg); return err },
+		func() error { g.crossOrigin, err = newCrossOrigin(g.cfg); return err },
 		func() error { g.Address, err = newAddress(g.cfg); return err },
 		func() error { g.Limits, err = newLimits(g.cfg, memory.limits); return err },
 		func() error { g.Calls, err = newCalls(g.cfg, memory.calls); return err },

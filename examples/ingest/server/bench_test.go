@@ -3,7 +3,6 @@ package server_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -33,13 +32,6 @@ func unlimitedWith(b *testing.B, durability sqlite.Durability) *rig {
 	return runWith(b, s, durability)
 }
 
-var labels atomic.Int64
-
-// body is an event that was never sent before.
-func body() string {
-	return view(`"el":""`, fmt.Sprintf(`"el":"event-%d"`, labels.Add(1)))
-}
-
 // clients sends n events over the network from 64 clients and returns how long
 // that took.
 func clients(b *testing.B, client *http.Client, r *rig, n int) time.Duration {
@@ -51,7 +43,7 @@ func clients(b *testing.B, client *http.Client, r *rig, n int) time.Duration {
 	for range 64 {
 		wg.Go(func() {
 			for left.Add(-1) >= 0 {
-				req, _ := http.NewRequest(http.MethodPost, r.URL+"/api/sync", strings.NewReader(body()))
+				req, _ := http.NewRequest(http.MethodPost, r.URL+"/api/sync", strings.NewReader(unique()))
 				req.Header.Set("Origin", originA)
 				res, err := client.Do(req)
 				if err != nil {
@@ -130,7 +122,7 @@ func serve(b *testing.B, h http.Handler, n int) {
 		wg.Go(func() {
 			for left.Add(-1) >= 0 {
 				w := httptest.NewRecorder()
-				r := httptest.NewRequest(http.MethodPost, "/api/sync", bytes.NewReader([]byte(body())))
+				r := httptest.NewRequest(http.MethodPost, "/api/sync", bytes.NewReader([]byte(unique())))
 				r.Header.Set("Origin", originA)
 				h.ServeHTTP(w, r)
 				if w.Code != http.StatusAccepted {

@@ -7,12 +7,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,8 +133,17 @@ func (a answer) Code() string {
 	return problem.Code
 }
 
-// do sends one request; headers are name, value, name, value.
+// do sends one request; headers are name, value, name, value. A sign-in is JSON.
 func (r *rig) do(method, path, body string, headers ...string) answer {
+	r.t.Helper()
+	if body != "" && strings.HasPrefix(path, "/auth/") {
+		headers = append([]string{"Content-Type", "application/json"}, headers...)
+	}
+	return r.doPlain(method, path, body, headers...)
+}
+
+// doPlain sends nothing but what it is told to.
+func (r *rig) doPlain(method, path, body string, headers ...string) answer {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), method, r.URL+path, strings.NewReader(body))
 	require.NoError(r.t, err)
@@ -174,6 +185,15 @@ func view(change ...string) string {
 		`"sm":"2026-11-01","ec":"interaction","ea":"view","el":"","ev":null,"r":"","meta":{},"consent_scopes":["analytics"]}`
 	return strings.NewReplacer(change...).Replace(body)
 }
+
+var labels atomic.Int64
+
+// unique is an event that was never sent before.
+func unique() string {
+	return view(`"el":""`, fmt.Sprintf(`"el":"event-%d"`, labels.Add(1)))
+}
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
 
 // call is the body of one valid call event.
 func call(eventID string) string {

@@ -20,66 +20,67 @@ import (
 )
 
 // routes says which handler stands behind which gates. The order is that of
-// docs/ordering.md.
+// docs/ordering.md. There are two trust domains: customers' pages may post
+// events, and only the server's own pages may act for who is signed in.
 func (srv *Server) routes() (http.Handler, error) {
 	g, log, db := srv.gates, srv.cfg.Log, srv.cfg.Store
 	var err error
 	if srv.intake, err = srv.newIntake(); err != nil {
 		return nil, err
 	}
-	people, err := srv.newAccounts()
+	accounts, err := srv.newAccounts()
 	if err != nil {
 		return nil, err
 	}
 	in, admin := srv.intake, &calls.Calls{Store: db, Log: log}
+	dead := &delivery.DeadLetters{Letters: db, Wake: srv.dispatcher.Wake, Log: log}
+
+	events := newTable(g.Origin.Wrap)
+	events.handle("POST /api/sync", http.HandlerFunc(in.Sync), g.Address.Wrap, g.Limits.Wrap)
+	events.handle("POST /api/call-event/v2", http.HandlerFunc(in.Call),
+		g.Address.Wrap, g.Limits.Wrap, g.Calls.Wrap)
+	events.handle("OPTIONS /api/sync", http.HandlerFunc(options), g.Address.Wrap, g.Limits.Wrap)
+	events.handle("OPTIONS /api/call-event/v2", http.HandlerFunc(options), g.Address.Wrap, g.Limits.Wrap)
+
+	people := newTable(g.People, g.Address.Wrap, g.Limits.Wrap)
+	people.handle("POST /auth/login", http.HandlerFunc(accounts.Login), g.Sessions.Load)
+	people.handle("POST /auth/totp", http.HandlerFunc(accounts.TOTP), g.Sessions.Wrap)
+	people.handle("POST /auth/logout", http.HandlerFunc(accounts.Logout), g.Sessions.Load)
+	people.handle("GET /auth/sessions", http.HandlerFunc(accounts.List), g.Sessions.Wrap)
+	people.handle("DELETE /auth/sessions/{id}", http.HandlerFunc(accounts.End), g.Sessions.Wrap)
+
+	var broken []error
+	granted := func(pattern string) func(http.Handler, error) {
+		return func(h http.Handler, err error) {
+			broken = append(broken, err)
+			people.handle(pattern, h, g.Sessions.Load)
+		}
+	}
+	granted("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
+	granted("GET /api/sites/{site_id}/events")(tenancy.Route(g.Access, admin.Events))
+	granted("GET /api/audit")(tenancy.Route(g.Access, admin.Audit))
+	granted("POST /api/audit/verify")(tenancy.Route(g.Access, admin.Verify))
+	granted("POST /api/calls/{id}/seal")(tenancy.Route(g.Access, admin.Seal))
+	granted("POST /api/calls/{id}/junk")(tenancy.Route(g.Access, admin.Junk))
+	granted("POST /api/calls/{id}/undo")(tenancy.Route(g.Access, admin.Undo))
+	granted("GET /api/queue/dead")(tenancy.Route(g.Access, dead.List))
+	granted("POST /api/queue/dead/replay")(tenancy.Route(g.Access, dead.Replay))
+
+	// No browser has business here. The queue's deliveries come in bursts from one
+	// address, and are refused by their signature before a byte of the body is read.
+	machines := newTable(g.Own.Wrap)
+	machines.handle("POST /api/sync/worker", &delivery.Worker{Events: db, Log: log}, g.Deliveries.Wrap)
+	srv.metrics.WatchQueue(db)
+	machines.handle("GET /metrics", srv.metrics.Handler(notFound))
+	machines.handle("GET /healthz", http.HandlerFunc(healthz))
+	machines.handle("GET /readyz", http.HandlerFunc(srv.readyz))
 
 	mux := http.NewServeMux()
-	handle := func(pattern string, h http.Handler, more ...gates.Gate) {
-		front := []gates.Gate{g.Address.Wrap, g.Limits.Wrap}
-		mux.Handle(pattern, gates.Behind(h, append(front, more...)...))
-	}
-	public := func(pattern string, h http.HandlerFunc, more ...gates.Gate) { handle(pattern, h, more...) }
-	public("POST /api/sync", in.Sync)
-	public("POST /api/call-event/v2", in.Call, g.Calls.Wrap)
-	public("OPTIONS /api/sync", options)
-	public("OPTIONS /api/call-event/v2", options)
-	public("POST /auth/login", people.Login, g.Sessions.Load)
-	public("POST /auth/totp", people.TOTP, g.Sessions.Wrap)
-	public("POST /auth/logout", people.Logout, g.Sessions.Load)
-	public("GET /auth/sessions", people.List, g.Sessions.Wrap)
-	public("DELETE /auth/sessions/{id}", people.End, g.Sessions.Wrap)
-
-	var problems []error
-	session := gates.Gate(g.Sessions.Load)
-	handle("GET /api/sites/{site_id}/calls", onSite(&problems, g.Access, admin.List), session)
-	handle("GET /api/sites/{site_id}/events", onSite(&problems, g.Access, admin.Events), session)
-	handle("GET /api/audit", onSite(&problems, g.Access, admin.Audit), session)
-	handle("POST /api/calls/{id}/seal", onSite(&problems, g.Access, admin.Seal), session)
-	handle("POST /api/calls/{id}/junk", onSite(&problems, g.Access, admin.Junk), session)
-	handle("POST /api/calls/{id}/undo", onSite(&problems, g.Access, admin.Undo), session)
-
-	// The queue's deliveries come in bursts from one address, and are refused
-	// by their signature before a byte of the body is read.
-	mux.Handle("POST /api/sync/worker",
-		gates.Behind(&delivery.Worker{Events: db, Log: log}, g.Deliveries.Wrap))
-	srv.metrics.WatchQueue(db)
-	mux.Handle("GET /metrics", srv.metrics.Handler(notFound))
-	mux.HandleFunc("GET /healthz", healthz)
-	mux.HandleFunc("GET /readyz", srv.readyz)
-	mux.HandleFunc("/", notFound)
-	handler := gates.Harden(log, srv.cfg.Settings.TLSCertFile != "", g.Origin.Wrap(mux))
-	return handler, errors.Join(problems...)
-}
-
-// onSite guards a handler of one site's data. A permission that no role has is a
-// problem, not a route that refuses everybody.
-func onSite[P tenancy.Permission](
-	problems *[]error, g *tenancy.Gate,
-	h func(http.ResponseWriter, *http.Request, tenancy.Grant[P]),
-) http.Handler {
-	guarded, err := tenancy.Route(g, h)
-	*problems = append(*problems, err)
-	return guarded
+	events.mount(mux)
+	people.mount(mux)
+	machines.mount(mux)
+	mux.Handle("/", g.Own.Wrap(http.HandlerFunc(notFound)))
+	return gates.Harden(log, srv.cfg.Settings.TLSCertFile != "", mux), errors.Join(broken...)
 }
 
 func (srv *Server) newIntake() (*intake.Intake, error) {

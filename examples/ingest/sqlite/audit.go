@@ -5,55 +5,57 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
-	"time"
 
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
-// record appends to the audit log inside the transaction of the action. One
-// writer at a time is SQLite's rule anyway, so reading the head costs no
-// concurrency here.
-func record(tx *sql.Tx, act store.Act, previous, status string) error {
+// record appends to the audit log inside the transaction of the action, and
+// returns the entry's place. One writer at a time is SQLite's rule anyway, so
+// reading the head costs no concurrency here.
+func record(tx *sql.Tx, what audit.Record) (seq int64, err error) {
 	head, err := readHead(tx.QueryRow(selectHead))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	now := time.Now()
-	entry, err := act.Record(now, previous, status).Encode()
+	entry, err := what.Encode()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	text, err := head.Next(entry).MarshalText()
 	if err != nil {
+		return 0, err
+	}
+	const insert = `INSERT INTO audit_log (seq, entry, site_id) VALUES (?, ?, ?)`
+	if _, err := tx.Exec(insert, head.Size(), entry, what.Tenant); err != nil {
+		return 0, fmt.Errorf("sqlite: record: %w", err)
+	}
+	const move = `INSERT INTO audit_head (only, head) VALUES (1, ?1)
+		ON CONFLICT (only) DO UPDATE SET head = ?1`
+	if _, err := tx.Exec(move, string(text)); err != nil {
+		return 0, fmt.Errorf("sqlite: record: %w", err)
+	}
+	return head.Size(), nil
+}
+
+// Record appends to the audit log what happened outside this store.
+func (db *DB) Record(ctx context.Context, what audit.Record) error {
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := record(tx, what)
 		return err
-	}
-	for _, statement := range []struct {
-		sql  string
-		args []any
-	}{
-		{`INSERT INTO audit_log (seq, entry) VALUES (?, ?)`, []any{head.Size(), entry}},
-		{`INSERT INTO audit_head (only, head) VALUES (1, ?1)
-			ON CONFLICT (only) DO UPDATE SET head = ?1`, []any{string(text)}},
-		{
-			`INSERT INTO call_actions (audit_seq, call_id, site_id, action, actor, previous, at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			[]any{head.Size(), act.Call, act.Site, act.Name, act.Actor, previous, now.UnixMilli()},
-		},
-	} {
-		if _, err := tx.Exec(statement.sql, statement.args...); err != nil {
-			return fmt.Errorf("sqlite: record action: %w", err)
-		}
-	}
-	return nil
+	})
 }
 
 // AuditOf lists a site's newest entries.
-func (db *DB) AuditOf(ctx context.Context, site string, limit int) ([]store.AuditRow, error) {
-	const query = `SELECT seq, entry FROM audit_log JOIN call_actions ON seq = audit_seq
-		WHERE site_id = ? ORDER BY seq DESC LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, site, limit)
+func (db *DB) AuditOf(
+	ctx context.Context, scope tenancy.Scope, limit int,
+) ([]store.AuditRow, error) {
+	if err := scope.Check(); err != nil {
+		return nil, err
+	}
+	const query = `SELECT seq, entry FROM audit_log WHERE site_id = ? ORDER BY seq DESC LIMIT ?`
+	rows, err := db.read.QueryContext(ctx, query, scope.Site(), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -80,45 +82,4 @@ func readHead(row *sql.Row) (head audit.Head, err error) {
 		return head, err
 	}
 	return head, head.UnmarshalText([]byte(text))
-}
-
-// VerifyAudit checks the log against the head beside it and returns that head.
-// It finds damage and clumsy edits; whoever can rewrite both is found only by
-// comparing with a head that was sent elsewhere, as the server's log lines are.
-func (db *DB) VerifyAudit(ctx context.Context) (head audit.Head, err error) {
-	// One snapshot: an action between two reads would look like tampering.
-	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return head, err
-	}
-	defer func() { _ = tx.Rollback() }()
-	head, err = readHead(tx.QueryRowContext(ctx, selectHead))
-	if err != nil {
-		return head, err
-	}
-	return head, audit.Verify(auditEntries(ctx, tx), head.Tree())
-}
-
-func auditEntries(ctx context.Context, tx *sql.Tx) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		rows, err := tx.QueryContext(ctx, `SELECT entry FROM audit_log ORDER BY seq`)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var entry []byte
-			if err := rows.Scan(&entry); err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(entry, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(nil, err)
-		}
-	}
 }

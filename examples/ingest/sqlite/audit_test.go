@@ -12,6 +12,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
 )
 
 func withCall(t *testing.T, dir string) *sqlite.DB {
@@ -25,7 +26,7 @@ func withCall(t *testing.T, dir string) *sqlite.DB {
 }
 
 func act(name string) store.Act {
-	return store.Act{Name: name, Call: "c1", Site: site, Actor: "admin"}
+	return store.Act{Name: name, Call: "c1"}
 }
 
 // exec changes the file behind the server's back.
@@ -51,9 +52,9 @@ func TestActionDoesNotHappenUnlessItsRecordDoes(t *testing.T) {
 			dir := t.TempDir()
 			db := withCall(t, dir)
 			exec(t, dir, sabotage)
-			_, err := db.Act(t.Context(), act("seal"))
+			_, err := db.Act(t.Context(), storetest.Scope(t, "admin", site), act("seal"))
 			require.Error(t, err)
-			rows, err := db.Calls(t.Context(), site, 10)
+			rows, err := db.Calls(t.Context(), storetest.Scope(t, "admin", site), 10)
 			require.NoError(t, err)
 			require.Equal(t, "intent", rows[0].Status)
 		})
@@ -63,11 +64,9 @@ func TestActionDoesNotHappenUnlessItsRecordDoes(t *testing.T) {
 func TestRefusedActionLeavesNoRecord(t *testing.T) {
 	t.Parallel()
 	db := withCall(t, t.TempDir())
-	_, err := db.Act(t.Context(), act("undo"))
+	_, err := db.Act(t.Context(), storetest.Scope(t, "admin", site), act("undo"))
 	require.ErrorIs(t, err, store.ErrCallState)
-	elsewhere := act("seal")
-	elsewhere.Site = "another"
-	_, err = db.Act(t.Context(), elsewhere)
+	_, err = db.Act(t.Context(), storetest.Scope(t, "admin", "another"), act("seal"))
 	require.ErrorIs(t, err, store.ErrNoCall)
 	head, err := db.VerifyAudit(t.Context())
 	require.NoError(t, err)
@@ -80,7 +79,7 @@ func TestOneOfManyRivalsSeals(t *testing.T) {
 	var wg sync.WaitGroup
 	results := make([]error, 50)
 	for i := range results {
-		wg.Go(func() { _, results[i] = db.Act(t.Context(), act("seal")) })
+		wg.Go(func() { _, results[i] = db.Act(t.Context(), storetest.Scope(t, "admin", site), act("seal")) })
 	}
 	wg.Wait()
 	won := 0
@@ -108,7 +107,7 @@ func TestVerifyAuditSeesOneMoment(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_, _ = db.Act(t.Context(), act(name))
+				_, _ = db.Act(t.Context(), storetest.Scope(t, "admin", site), act(name))
 			}
 		}
 	})
@@ -126,15 +125,23 @@ func TestVerifyAuditFindsTampering(t *testing.T) {
 		"edited":    `UPDATE audit_log SET entry = CAST(replace(CAST(entry AS TEXT), 'admin', 'rival') AS BLOB) WHERE seq = 1`,
 		"deleted":   `DELETE FROM call_actions WHERE audit_seq = 1; DELETE FROM audit_log WHERE seq = 1`,
 		"truncated": `DELETE FROM call_actions WHERE audit_seq = 2; DELETE FROM audit_log WHERE seq = 2`,
-		"inserted":  `INSERT INTO audit_log SELECT 3, entry FROM audit_log WHERE seq = 0`,
+		"inserted":  `INSERT INTO audit_log SELECT 3, entry, site_id FROM audit_log WHERE seq = 0`,
 		"no head":   `DELETE FROM audit_head`,
+		// The tables that say what the log says.
+		"action deleted":    `DELETE FROM call_actions WHERE audit_seq = 1`,
+		"action edited":     `UPDATE call_actions SET actor = 'rival' WHERE audit_seq = 1`,
+		"action elsewhere":  `UPDATE call_actions SET site_id = 'another' WHERE audit_seq = 1`,
+		"status edited":     `UPDATE calls SET status = 'sealed'`,
+		"status taken back": `UPDATE calls SET status = 'intent'`,
+		"call deleted":      `DELETE FROM calls`,
+		"filed elsewhere":   `UPDATE audit_log SET site_id = 'another' WHERE seq = 1`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			db := withCall(t, dir)
 			for _, name := range []string{"seal", "undo", "junk"} {
-				_, err := db.Act(t.Context(), act(name))
+				_, err := db.Act(t.Context(), storetest.Scope(t, "admin", site), act(name))
 				require.NoError(t, err)
 			}
 			_, err := db.VerifyAudit(t.Context())

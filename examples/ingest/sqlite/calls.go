@@ -8,13 +8,19 @@ import (
 	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // Calls lists a site's newest calls.
-func (db *DB) Calls(ctx context.Context, site string, limit int) ([]store.CallRow, error) {
+func (db *DB) Calls(
+	ctx context.Context, scope tenancy.Scope, limit int,
+) ([]store.CallRow, error) {
+	if err := scope.Check(); err != nil {
+		return nil, err
+	}
 	const query = `SELECT id, event_id, phone, action, url, status, received_at
 		FROM calls WHERE site_id = ? ORDER BY received_at DESC, id LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, site, limit)
+	rows, err := db.read.QueryContext(ctx, query, scope.Site(), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +50,16 @@ func (db *DB) CallSite(ctx context.Context, id string) (site string, err error) 
 
 // Act changes a call and records who did it, in one transaction: neither
 // happens without the other. It returns the call's new status.
-func (db *DB) Act(ctx context.Context, act store.Act) (status string, err error) {
+func (db *DB) Act(
+	ctx context.Context, scope tenancy.Scope, act store.Act,
+) (status string, err error) {
 	err = db.Write(ctx, func(tx *sql.Tx) error {
+		// Here, and not before the wait: a scope ends.
+		if err := scope.Check(); err != nil {
+			return err
+		}
 		var previous string
-		row := tx.QueryRow(`SELECT status FROM calls WHERE id = ? AND site_id = ?`, act.Call, act.Site)
+		row := tx.QueryRow(`SELECT status FROM calls WHERE id = ? AND site_id = ?`, act.Call, scope.Site())
 		if err := row.Scan(&previous); errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNoCall
 		} else if err != nil {
@@ -60,7 +72,23 @@ func (db *DB) Act(ctx context.Context, act store.Act) (status string, err error)
 		if err != nil {
 			return fmt.Errorf("sqlite: update call: %w", err)
 		}
-		return record(tx, act, previous, status)
+		return recordAct(tx, scope, act, previous, status)
 	})
 	return status, err
+}
+
+func recordAct(tx *sql.Tx, scope tenancy.Scope, act store.Act, previous, status string) error {
+	now := time.Now()
+	seq, err := record(tx, act.Record(now, scope, previous, status))
+	if err != nil {
+		return err
+	}
+	const insert = `INSERT INTO call_actions (audit_seq, call_id, site_id, action, actor, previous, at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`
+	_, err = tx.Exec(insert, seq, act.Call, scope.Site(), act.Name, scope.User(), previous,
+		now.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("sqlite: record action: %w", err)
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // Dead is the number of dead letters of all sites.
@@ -15,10 +16,15 @@ func (db *DB) Dead(ctx context.Context) (n int64, err error) {
 }
 
 // DeadOf lists a site's dead letters, oldest first.
-func (db *DB) DeadOf(ctx context.Context, site string, limit int) ([]store.DeadRow, error) {
+func (db *DB) DeadOf(
+	ctx context.Context, scope tenancy.Scope, limit int,
+) ([]store.DeadRow, error) {
+	if err := scope.Check(); err != nil {
+		return nil, err
+	}
 	const query = `SELECT seq, dead_at, payload FROM queue
 		WHERE dead = 1 AND site_id = ? ORDER BY seq LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, site, limit)
+	rows, err := db.read.QueryContext(ctx, query, scope.Site(), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -36,15 +42,21 @@ func (db *DB) DeadOf(ctx context.Context, site string, limit int) ([]store.DeadR
 	return list, rows.Err()
 }
 
-// Replay puts a site's dead letters back among the batches.
-func (db *DB) Replay(ctx context.Context, site string) (n int64, err error) {
+// Replay puts a site's dead letters back among the batches, and records who did.
+func (db *DB) Replay(ctx context.Context, scope tenancy.Scope) (n int64, err error) {
 	err = db.Write(ctx, func(tx *sql.Tx) error {
+		if err := scope.Check(); err != nil {
+			return err
+		}
 		const update = `UPDATE queue SET dead = 0, dead_at = 0, lone = 0 WHERE dead = 1 AND site_id = ?`
-		result, err := tx.Exec(update, site)
+		result, err := tx.Exec(update, scope.Site())
 		if err != nil {
 			return err
 		}
-		n, err = result.RowsAffected()
+		if n, err = result.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		_, err = record(tx, store.ReplayRecord(time.Now(), scope, n))
 		return err
 	})
 	return n, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // Store keeps a delivered batch: all of it or, on an error, nothing. Events
@@ -118,10 +119,15 @@ func nullable(value []byte) any {
 }
 
 // Events lists a site's newest events.
-func (db *DB) Events(ctx context.Context, site string, limit int) ([]store.EventRow, error) {
+func (db *DB) Events(
+	ctx context.Context, scope tenancy.Scope, limit int,
+) ([]store.EventRow, error) {
+	if err := scope.Check(); err != nil {
+		return nil, err
+	}
 	const query = `SELECT id, session_id, category, action, label, url, received_at
 		FROM events WHERE site_id = ? ORDER BY received_at DESC, id LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, site, limit)
+	rows, err := db.read.QueryContext(ctx, query, scope.Site(), limit)
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,12 @@ package store
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 var (
@@ -24,10 +26,8 @@ const (
 
 // Act is one administrative action on one call.
 type Act struct {
-	Name  string // "seal", "junk" or "undo"
-	Call  string
-	Site  string
-	Actor string
+	Name string // "seal", "junk" or "undo"
+	Call string
 }
 
 // Next is the state that an action leads to, or ErrCallState. Seal and junk
@@ -51,11 +51,11 @@ func (a Act) Next(status string) (string, error) {
 }
 
 // Record is what an action leaves in the audit log.
-func (a Act) Record(now time.Time, previous, status string) audit.Record {
+func (a Act) Record(now time.Time, scope tenancy.Scope, previous, status string) audit.Record {
 	return audit.Record{
 		Time:    now,
-		Actor:   audit.Ref{Kind: "user", ID: a.Actor},
-		Tenant:  a.Site,
+		Actor:   audit.Ref{Kind: "user", ID: scope.User()},
+		Tenant:  scope.Site(),
 		Action:  "calls." + a.Name,
 		Target:  audit.Ref{Kind: "call", ID: a.Call},
 		Outcome: audit.OutcomeSuccess,
@@ -63,5 +63,18 @@ func (a Act) Record(now time.Time, previous, status string) audit.Record {
 			{Name: "from", Value: previous, Class: sallyport.Internal},
 			{Name: "to", Value: status, Class: sallyport.Internal},
 		},
+	}
+}
+
+// ReplayRecord is what replaying a site's dead letters leaves in the audit log.
+func ReplayRecord(now time.Time, scope tenancy.Scope, n int64) audit.Record {
+	return audit.Record{
+		Time:    now,
+		Actor:   audit.Ref{Kind: "user", ID: scope.User()},
+		Tenant:  scope.Site(),
+		Action:  "queue.replay",
+		Target:  audit.Ref{Kind: "site", ID: scope.Site()},
+		Outcome: audit.OutcomeSuccess,
+		Fields:  []audit.Field{{Name: "letters", Value: strconv.FormatInt(n, 10), Class: sallyport.Internal}},
 	}
 }

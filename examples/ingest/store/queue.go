@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // Bounds of the queue: past either, Enqueue refuses instead of filling the disk
@@ -55,10 +56,10 @@ type DeadLetters interface {
 	// Dead is the number of dead letters of all sites.
 	Dead(ctx context.Context) (int64, error)
 	// DeadOf lists a site's dead letters, oldest first.
-	DeadOf(ctx context.Context, site string, limit int) ([]DeadRow, error)
+	DeadOf(ctx context.Context, scope tenancy.Scope, limit int) ([]DeadRow, error)
 	// Replay puts a site's dead letters back among the batches, and returns how
-	// many there were.
-	Replay(ctx context.Context, site string) (int64, error)
+	// many there were. Who did it is recorded in the same transaction.
+	Replay(ctx context.Context, scope tenancy.Scope) (int64, error)
 }
 
 // Item is one queued event on its way to the worker.

@@ -10,9 +10,14 @@ import (
 
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // Store is everything that is kept. All methods are safe for concurrent use.
+//
+// What reads or changes a site's rows for a person takes the scope of that
+// person's grant, and nothing that a request could name: the proof reaches the
+// row. A scope that has ended is an error of package tenancy.
 //
 // A nil error means durable. An error means that nothing of the call was kept,
 // with one exception: where the outcome cannot be known, because a commit
@@ -24,8 +29,10 @@ type Store interface {
 	Factors
 	// Ping reports whether the store answers.
 	Ping(context.Context) error
-	// VerifyAudit checks the audit log against the head beside it, and returns
-	// that head.
+	// Record appends to the audit log what happened outside the store.
+	Record(context.Context, audit.Record) error
+	// VerifyAudit checks the audit log against the head beside it, and the calls
+	// and their actions against the log. It returns that head.
 	VerifyAudit(context.Context) (audit.Head, error)
 	// Close finishes the work already accepted. Later work gets ErrClosed.
 	Close() error
@@ -38,20 +45,20 @@ type Events interface {
 	// harmless. ErrUnstorable means that no try will store the batch.
 	Store(ctx context.Context, batch []event.Received) (Stored, error)
 	// Events lists a site's newest events.
-	Events(ctx context.Context, site string, limit int) ([]EventRow, error)
+	Events(ctx context.Context, scope tenancy.Scope, limit int) ([]EventRow, error)
 }
 
 // Calls keeps calls and what people did to them.
 type Calls interface {
 	// Calls lists a site's newest calls.
-	Calls(ctx context.Context, site string, limit int) ([]CallRow, error)
+	Calls(ctx context.Context, scope tenancy.Scope, limit int) ([]CallRow, error)
 	// CallSite returns the site of a call, or ErrNoCall.
 	CallSite(ctx context.Context, id string) (site string, err error)
 	// Act changes a call and records who did it, in one transaction: neither
 	// happens without the other. It returns the call's new status.
-	Act(context.Context, Act) (status string, err error)
+	Act(ctx context.Context, scope tenancy.Scope, act Act) (status string, err error)
 	// AuditOf lists a site's newest records.
-	AuditOf(ctx context.Context, site string, limit int) ([]AuditRow, error)
+	AuditOf(ctx context.Context, scope tenancy.Scope, limit int) ([]AuditRow, error)
 }
 
 // Factors remembers used second factors.

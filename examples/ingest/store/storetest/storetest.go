@@ -35,6 +35,7 @@ func Run(t *testing.T, open Open) {
 		"Postponed":              s.postponed,
 		"Oldest":                 s.oldest,
 		"StateMachine":           s.stateMachine,
+		"NoScope":                s.noScope,
 		"OneTimePasswords":       s.oneTimePasswords,
 		"Closed":                 s.closed,
 	} {

@@ -1,0 +1,59 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
+)
+
+// A database of any earlier version opens, keeps what it holds, and delivers what
+// it had queued. The files are the schemas as they were, with rows of that time.
+func TestDatabasesOfEarlierVersionsAreUpgraded(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"first", "unique-gone", "unnumbered"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			old, err := os.ReadFile("testdata/" + version + ".sql")
+			require.NoError(t, err)
+			exec(t, dir, string(old))
+
+			db := open(t, dir, sqlite.Full)
+			require.EqualValues(t, 2, db.Waiting())
+			items, err := db.Next(t.Context(), 10, 1<<20)
+			require.NoError(t, err)
+			require.Len(t, items, 2, "dead letters get another chance")
+			rows, err := db.Events(t.Context(), storetest.Scope(t, "admin", site), 10)
+			require.NoError(t, err)
+			require.Len(t, rows, 1)
+			calls, err := db.Calls(t.Context(), storetest.Scope(t, "admin", site), 10)
+			require.NoError(t, err)
+			require.Len(t, calls, 1)
+			_, err = db.Act(t.Context(), storetest.Scope(t, "admin", site), act("seal"))
+			require.NoError(t, err)
+			_, err = db.VerifyAudit(t.Context())
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestAFileOfANewerProgramIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	raw, err := sql.Open("sqlite", filepath.Join(dir, "sallyport.db"))
+	require.NoError(t, err)
+	_, err = raw.ExecContext(t.Context(), `PRAGMA user_version = 999`)
+	require.NoError(t, err)
+	require.NoError(t, raw.Close())
+	_, err = sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.ErrorContains(t, err, "newer")
+}
