@@ -92,7 +92,7 @@ revoke all on function %[1]s() from public;
 grant execute on function %[1]s() to %[5]s;
 alter table %[2]s no force row level security; -- the function reads it as its owner
 `, function, table, column, pgx.Identifier{m.User}.Sanitize(), pgx.Identifier{role}.Sanitize())
-	return text + helper, nil
+	return helper + text, nil
 }
 
 func siteCondition(t Table) string {
