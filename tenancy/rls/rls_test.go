@@ -233,3 +233,5 @@ func TestTheKeyIsOutOfReach(t *testing.T) {
 		require.Error(t, err, sql)
 	}
 }
+
+func soon() time.Time { return time.Now().Add(time.Minute) }
