@@ -189,7 +189,7 @@ func (o *transcript) Write(p []byte) (int, error) {
 	if room := maxTranscript - o.text.Len(); room > 0 {
 		o.text.Write(p[:min(room, len(p))])
 	}
-	if !o.seen && bytes.Contains(o.text.Bytes(), []byte("eady to accept connections")) {
+	if !o.seen && isReady(o.text.Bytes()) {
 		o.seen = true
 		close(o.ready)
 	}
@@ -209,4 +209,10 @@ func listenable(port int) bool {
 		return false
 	}
 	return l.Close() == nil
+}
+
+// isReady looks for what Redis and Postgres, and what pgbouncer says once it listens.
+func isReady(said []byte) bool {
+	return bytes.Contains(said, []byte("eady to accept connections")) ||
+		bytes.Contains(said, []byte("process up: PgBouncer"))
 }
