@@ -94,7 +94,9 @@ func done(*http.Request) adaptertest.Answer {
 }
 
 func corsPass(t *testing.T, mount Mount) {
-	gate, err := cors.New(cors.Config{Origins: []string{"https://app.example"}})
+	gate, err := cors.New(cors.Config{
+		Origins: []string{"https://app.example"}, OwnOrigins: []string{"none"},
+	})
 	require.NoError(t, err)
 	server := serve(t, mount, gate.Wrap, done)
 	origin := func(value string) func(*http.Request) {
@@ -102,7 +104,7 @@ func corsPass(t *testing.T, mount Mount) {
 	}
 	status, body, _ := post(t, server, "x", origin("https://evil.example"))
 	require.Equal(t, http.StatusForbidden, status)
-	require.Contains(t, body, "origin_not_listed")
+	require.Contains(t, body, cors.CodeOriginNotListed)
 	status, _, header := post(t, server, "x", origin("https://app.example"))
 	require.Equal(t, http.StatusCreated, status)
 	require.Equal(t, "https://app.example", header.Get("Access-Control-Allow-Origin"))
@@ -151,7 +153,7 @@ func hmacsigPass(t *testing.T, mount Mount) {
 	})
 	status, body, _ := post(t, server, "x", func(*http.Request) {})
 	require.Equal(t, http.StatusUnauthorized, status)
-	require.Contains(t, body, "signature_missing")
+	require.Contains(t, body, hmacsig.CodeSignatureMissing)
 	for _, row := range []struct {
 		body string
 		want [2]int
@@ -211,8 +213,10 @@ func (write) Permission() string { return "calls.write" }
 func tenancyPass(t *testing.T, mount Mount) {
 	for site, want := range map[string]int{"north": http.StatusCreated, "south": http.StatusNotFound} {
 		gate, err := tenancy.New(tenancy.Config{
-			Identify: func(*http.Request) (tenancy.Principal, error) {
-				return tenancy.Principal{User: "u1", Level: 1}, nil
+			Identify: func(*http.Request) (sallyport.Principal, error) {
+				return sallyport.Principal{
+					Kind: sallyport.KindUser, ID: "u1", Level: sallyport.AAL1,
+				}, nil
 			},
 			Sources: []tenancy.Source{tenancy.FromPath("site")},
 			Member: func(_ context.Context, _, asked string) (tenancy.Role, error) {
@@ -221,11 +225,15 @@ func tenancyPass(t *testing.T, mount Mount) {
 				}
 				return "rep", nil
 			},
-			Roles: map[tenancy.Role][]string{"rep": {"calls.write"}},
+			Roles: map[tenancy.Role]tenancy.Rights{
+				"rep": {Permissions: []string{"calls.write"}, Level: sallyport.AAL1},
+			},
 		})
 		require.NoError(t, err)
 		server := serve(t, mount, func(next http.Handler) http.Handler {
-			return tenancy.Wrap[write](gate, next)
+			wrapped, err := tenancy.Wrap[write](gate, next)
+			require.NoError(t, err)
+			return wrapped
 		}, func(r *http.Request) adaptertest.Answer {
 			grant, ok := tenancy.FromContext[write](r.Context())
 			return adaptertest.Answer{
