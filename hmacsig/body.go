@@ -17,28 +17,25 @@ const (
 	maxPooled = 4 << 20
 )
 
-// buffers are shared by all verifiers: contents never outlive their request.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// takeBody reads the whole body of r into w.buf, up to the limit. A request
+// takeBody appends the whole body of r to w.text, up to the limit. A request
 // without a body leaves w.full false.
 func (w *work) takeBody(r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return errBodyTooLarge
 	}
+	w.from = len(w.text)
+	w.to = w.from
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if w.buf == nil {
-		w.buf, _ = buffers.Get().(*[]byte)
-	}
 	w.full = true
 	var err error
-	*w.buf, err = readBody((*w.buf)[:0], r.Body, r.ContentLength, limit)
+	w.text, err = readBody(w.text, r.Body, r.ContentLength, limit)
+	w.to = len(w.text)
 	switch {
 	case errors.Is(err, http.ErrBodyReadAfterClose):
 		return errBodyConsumed
-	case err == nil && int64(len(*w.buf)) < r.ContentLength:
+	case err == nil && int64(w.to-w.from) < r.ContentLength:
 		// net/http reports a client that sends too little as an unexpected end.
 		// A clean end before Content-Length means that somebody else read the rest.
 		return errBodyConsumed
@@ -60,28 +57,21 @@ func bodyCode(err error) string {
 	return CodeBodyUnreadable
 }
 
-// content is the body that was read; nil if there is none.
-func (w *work) content() []byte {
-	if !w.full {
-		return nil
-	}
-	return *w.buf
-}
-
 // hasDigest reports whether the body is the one that was signed.
 func (w *work) hasDigest(want *[sha256.Size]byte) bool {
-	sum := sha256.Sum256(w.content())
+	sum := sha256.Sum256(w.text[w.from:w.to])
 	return subtle.ConstantTimeCompare(sum[:], want[:]) == 1
 }
 
-// readBody appends src to buf, up to limit bytes. Hint is the Content-Length:
+// readBody appends src to buf, up to limit bytes of it. Hint is the Content-Length:
 // it sizes the first read so that one is enough, and is not believed beyond
 // presize. Past that it lets the buffer grow by four instead of two, so the
 // memory is at most four times what the client really sent. Too large means
 // that one byte more than the limit is in buf.
 func readBody(buf []byte, src io.Reader, hint, limit int64) ([]byte, error) {
-	if want := int(min(max(hint, 0), presize)) + bytes.MinRead; cap(buf) < want {
-		buf = make([]byte, 0, want)
+	limit += int64(len(buf))
+	if want := int(min(max(hint, 0), presize)) + bytes.MinRead; cap(buf)-len(buf) < want {
+		buf = append(make([]byte, 0, len(buf)+want), buf...)
 	}
 	for idle := 0; idle < 100; idle++ {
 		if len(buf) == cap(buf) {
@@ -115,23 +105,23 @@ func grow(buf []byte, hint int64) []byte {
 	return append(make([]byte, 0, size), buf...)
 }
 
-// body is the r.Body that the handler reads: the very bytes that were
-// verified. After Close it returns an error instead of bytes, so that a
-// handler's goroutine which outlives its request cannot see another request's
-// body in the pooled buffer.
+// body is the r.Body that the handler reads: the very bytes that were verified,
+// in the scratch space of their verification. After Close it returns an error
+// instead of bytes, so that a handler's goroutine which outlives its request
+// cannot see another request's body there.
 type body struct {
-	mu  sync.Mutex
-	buf *[]byte // nil after Close
-	at  int     // how much of it has been read
+	mu sync.Mutex
+	w  *work // nil after Close
 }
 
-// restore hands w's buffer to b and makes b the body of r, if there is one.
-func (b *body) restore(w *work, r *http.Request) {
+// keep makes w's body that of r. It takes w over; Close gives it back.
+func (b *body) keep(w *work, r *http.Request) {
 	if !w.full {
+		w.free()
 		return
 	}
-	b.buf, w.buf, w.full = w.buf, nil, false
-	r.Body, r.ContentLength = b, int64(len(*b.buf))
+	b.w, w.at = w, w.from
+	r.Body, r.ContentLength = b, int64(w.to-w.from)
 }
 
 // Read implements io.Reader.
@@ -139,23 +129,23 @@ func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.buf == nil:
+	case b.w == nil:
 		return 0, http.ErrBodyReadAfterClose
-	case b.at == len(*b.buf):
+	case b.w.at == b.w.to:
 		return 0, io.EOF
 	}
-	n := copy(p, (*b.buf)[b.at:])
-	b.at += n
+	n := copy(p, b.w.text[b.w.at:b.w.to])
+	b.w.at += n
 	return n, nil
 }
 
-// Close gives the buffer back. It is idempotent and never fails.
+// Close gives the memory back. It is idempotent and never fails.
 func (b *body) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.buf != nil && cap(*b.buf) <= maxPooled {
-		buffers.Put(b.buf)
+	if b.w != nil {
+		b.w.free()
+		b.w = nil
 	}
-	b.buf = nil
 	return nil
 }

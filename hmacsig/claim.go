@@ -19,7 +19,7 @@ func (v *Verifier) prove(w *work, signer *Key, p *Proof) {
 	p.Replay.KeyID, p.Replay.At = m.KeyID, w.now
 	p.Replay.Until = time.Unix(v.until(m, w.now.Unix()), 0)
 	if m.Nonce != "" {
-		p.Replay.ID, w.base = nonceID(w.base, v.space, m.Nonce)
+		p.Replay.ID = nonceID(v.space, m.Nonce)
 		return
 	}
 	// The MAC that matched: it stays the same when keys come and go.

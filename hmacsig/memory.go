@@ -2,9 +2,8 @@ package hmacsig
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/maphash"
+	"strings"
 	"sync"
 
 	"github.com/opsmantik/sallyport"
@@ -51,25 +50,28 @@ type MemoryConfig struct {
 // full, and then at most once a second. A sweep looks at every entry, about 2
 // milliseconds for the default size.
 type MemoryReplay struct {
-	seed     maphash.Seed
 	limit    int
 	perKeyID int
 
 	mu      sync.Mutex
 	entries map[entryKey]entry
-	shares  map[uint32]int // live entries by tenant; nil before New
-	sweepAt int            // entries at which a sweep is due
-	soonest uint32         // before this second a sweep would find nothing
-	peak    int            // what the map has grown to
+	tenants map[string]uint32 // numbers of the key ids that were seen; nil before New
+	shares  []int             // live entries by number; that of "" is 0
+	sweepAt int               // entries at which a sweep is due
+	soonest uint32            // before this second a sweep would find nothing
+	peak    int               // what the map has grown to
 }
 
-// entryKey is 128 bits of a message's ID, with its key id mixed in.
-type entryKey [16]byte
+// entryKey is the number of a key id and 96 bits of a message's ID. Nobody can
+// choose those: they are of a MAC or a hash.
+type entryKey struct {
+	tenant uint32
+	id     [12]byte
+}
 
 type entry struct {
 	until  uint32 // the last second in which it lives
 	holder uint32 // who claimed it, or confirmed
-	tenant uint32 // a hash of its key id, 0 for ""
 }
 
 // NewMemoryReplay makes a store. Every problem is reported at once, each a
@@ -91,11 +93,11 @@ func NewMemoryReplay(cfg MemoryConfig) (*MemoryReplay, error) {
 		return nil, err
 	}
 	return &MemoryReplay{
-		seed:     maphash.MakeSeed(),
 		limit:    cfg.Entries,
 		perKeyID: cfg.PerKeyID,
 		entries:  make(map[entryKey]entry),
-		shares:   make(map[uint32]int),
+		tenants:  map[string]uint32{"": 0},
+		shares:   make([]int, 1),
 		sweepAt:  minSweep,
 		soonest:  ^uint32(0),
 	}, nil
@@ -103,13 +105,20 @@ func NewMemoryReplay(cfg MemoryConfig) (*MemoryReplay, error) {
 
 // Claim implements ReplayStore. It never fails but on a zero MemoryReplay.
 func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, error) {
-	if m == nil || m.shares == nil {
+	if m == nil || m.tenants == nil {
 		return 0, errNoStore
 	}
-	key, tenant := m.locate(e)
 	now := clampSecond(e.At.Unix())
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	tenant, known := m.tenants[e.KeyID]
+	if !known {
+		// One for each key id that ever signed: as many as there are keys.
+		tenant = uint32(len(m.shares)) // #nosec G115 -- far fewer
+		m.tenants[strings.Clone(e.KeyID)] = tenant
+		m.shares = append(m.shares, 0)
+	}
+	key := locate(tenant, e)
 	old, found := m.entries[key]
 	switch {
 	case found && old.until >= now && old.holder == confirmed:
@@ -123,14 +132,14 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 		m.shares[tenant]++
 	}
 	until := clampSecond(e.Until.Unix() - 1 + grace)
-	m.entries[key] = entry{until: until, holder: holder(e), tenant: tenant}
+	m.entries[key] = entry{until: until, holder: holder(e)}
 	m.soonest = min(m.soonest, until)
 	return Claimed, nil
 }
 
 // Confirm implements ReplayStore.
 func (m *MemoryReplay) Confirm(_ context.Context, e ReplayEntry) error {
-	return m.settle(e, func(key entryKey, held entry) {
+	return m.settle(e, func(m *MemoryReplay, key entryKey, held entry) {
 		held.holder = confirmed
 		m.entries[key] = held
 	})
@@ -138,28 +147,30 @@ func (m *MemoryReplay) Confirm(_ context.Context, e ReplayEntry) error {
 
 // Release implements ReplayStore.
 func (m *MemoryReplay) Release(_ context.Context, e ReplayEntry) error {
-	return m.settle(e, m.remove)
+	return m.settle(e, func(m *MemoryReplay, key entryKey, _ entry) { m.remove(key) })
 }
 
-func (m *MemoryReplay) settle(e ReplayEntry, apply func(entryKey, entry)) error {
-	if m == nil || m.shares == nil {
+func (m *MemoryReplay) settle(e ReplayEntry, apply func(*MemoryReplay, entryKey, entry)) error {
+	if m == nil || m.tenants == nil {
 		return errNoStore
 	}
-	key, _ := m.locate(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	tenant, known := m.tenants[e.KeyID]
+	if !known {
+		return nil // there is nothing of theirs
+	}
+	key := locate(tenant, e)
 	// A claim whose time has just run out may still be settled: no clock.
 	if held, found := m.entries[key]; found && held.holder == holder(e) {
-		apply(key, held)
+		apply(m, key, held)
 	}
 	return nil
 }
 
-func (m *MemoryReplay) remove(key entryKey, e entry) {
+func (m *MemoryReplay) remove(key entryKey) {
 	delete(m.entries, key)
-	if m.shares[e.tenant]--; m.shares[e.tenant] == 0 {
-		delete(m.shares, e.tenant)
-	}
+	m.shares[key.tenant]--
 }
 
 // holder tells the claims of one message apart, by the nanosecond of their
@@ -168,17 +179,8 @@ func holder(e ReplayEntry) uint32 {
 	return uint32(e.At.UnixNano()) << 1 // #nosec G115 -- the low bits; even, so never confirmed
 }
 
-// locate folds an entry into 128 bits: those of its ID, which is a MAC or a
-// hash already, with the key id mixed in under a seed that nobody outside
-// knows.
-func (m *MemoryReplay) locate(e ReplayEntry) (key entryKey, tenant uint32) {
-	copy(key[:], e.ID[:])
-	if e.KeyID == "" {
-		return key, 0
-	}
-	hash := maphash.String(m.seed, e.KeyID)
-	binary.LittleEndian.PutUint64(key[:], binary.LittleEndian.Uint64(key[:])^hash)
-	return key, max(uint32(hash), 1) // #nosec G115 -- the low bits
+func locate(tenant uint32, e ReplayEntry) entryKey {
+	return entryKey{tenant: tenant, id: [12]byte(e.ID[:12])}
 }
 
 // reserve makes room for one more entry. Claimed means that there is.
@@ -216,7 +218,7 @@ func (m *MemoryReplay) sweep(now uint32) {
 	m.peak = max(m.peak, len(m.entries))
 	for key, e := range m.entries {
 		if e.until < now {
-			m.remove(key, e)
+			m.remove(key)
 			continue
 		}
 		m.soonest = min(m.soonest, e.until)

@@ -74,8 +74,8 @@ func nonceSpace(scheme string) []byte {
 	return append([]byte{byte(len(scheme))}, scheme...) // #nosec G115 -- at most 255
 }
 
-// nonceID hashes a nonce. It returns scratch for reuse.
-func nonceID(scratch, space []byte, nonce string) (id [sha256.Size]byte, _ []byte) {
-	scratch = append(append(scratch[:0], space...), nonce...)
-	return sha256.Sum256(scratch), scratch
+// nonceID hashes a nonce.
+func nonceID(space []byte, nonce string) [sha256.Size]byte {
+	var scratch [512]byte // enough for every shipped scheme: no allocation
+	return sha256.Sum256(append(append(scratch[:0], space...), nonce...))
 }

@@ -279,11 +279,16 @@ func isToken(text string, limit int) bool {
 		return false
 	}
 	for i := range len(text) {
-		c := text[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && c != '_' && c != '-' {
+		if !tokenBytes[text[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var tokenBytes = func() (table [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-" {
+		table[c] = true
+	}
+	return table
+}()

@@ -133,15 +133,11 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue shows nothing of the secret.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// mac appends HMAC-SHA256(secret, base || body || tail) to dst.
-func (k *key) mac(dst, base, content, tail []byte) []byte {
+// mac appends HMAC-SHA256(secret, text) to dst.
+func (k *key) mac(dst, text []byte) []byte {
 	h, _ := k.states.Get().(hash.Hash)
 	h.Reset()
-	h.Write(base)
-	h.Write(content)
-	if len(tail) > 0 {
-		h.Write(tail)
-	}
+	h.Write(text)
 	dst = h.Sum(dst)
 	k.states.Put(h)
 	return dst

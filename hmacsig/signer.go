@@ -92,15 +92,14 @@ func (s *Signer) SignAt(r *http.Request, at time.Time) error {
 	}
 	m := &Message{KeyID: s.cfg.KeyID, Timestamp: at.Unix(), Nonce: newNonce()}
 	m.Digest = sha256.Sum256(content)
-	if !s.cfg.Scheme.signsBody() {
-		content = nil
+	signed := s.cfg.Scheme.Base(nil, r, m)
+	if s.cfg.Scheme.signsBody() {
+		signed = append(signed, content...)
+		if s.cfg.Scheme.Tail != nil {
+			signed = s.cfg.Scheme.Tail(signed, r, m)
+		}
 	}
-	base := s.cfg.Scheme.Base(nil, r, m)
-	var tail []byte
-	if s.cfg.Scheme.Tail != nil {
-		tail = s.cfg.Scheme.Tail(nil, r, m)
-	}
-	s.cfg.Scheme.Write(r, m, s.cfg.Secret.key().mac(nil, base, content, tail))
+	s.cfg.Scheme.Write(r, m, s.cfg.Secret.key().mac(nil, signed))
 	return nil
 }
 

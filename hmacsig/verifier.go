@@ -25,6 +25,7 @@ type Proof struct {
 	// has an end.
 	Key      string
 	Retiring bool
+	claimed  bool
 	// Timestamp is when the message was signed; zero for untimed schemes.
 	Timestamp time.Time
 	// Nonce is the signed unique id, and Subject whom or what the message is
@@ -34,8 +35,6 @@ type Proof struct {
 	// Replay identifies the message, for applications that keep their own
 	// record of it.
 	Replay ReplayEntry
-
-	claimed bool
 }
 
 // Verifier checks signatures. It is immutable and safe for concurrent use. The
@@ -87,36 +86,31 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// work is the scratch space of one verification. It keeps the body of a
-// refused request for the next one to overwrite; an accepted one takes its
-// body along.
+// work is the scratch space of one verification. It keeps the body of an
+// accepted request until its handler has returned.
 type work struct {
-	msg   Message
-	base  []byte        // what is signed ahead of the body
-	tail  []byte        // and after it
-	mac   []byte        // the last one made: the one that matched, if any did
-	first [macSize]byte // MAC under the first active key
-	spent int32         // how many MACs were made
-	now   time.Time
-	buf   *[]byte // pooled
-	full  bool    // buf holds a body
+	msg Message
+	// text is what is signed: what stands ahead of the body, the body in schemes
+	// that sign it, and what stands after it. In SignsDigest schemes the body
+	// follows what was signed.
+	text     []byte
+	from, to int           // the body in text
+	at       int           // how far the handler has read it
+	full     bool          // there is one
+	mac      []byte        // the last one made: the one that matched, if any did
+	first    [macSize]byte // MAC under the first active key
+	spent    int32         // how many MACs were made
+	now      time.Time
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
 
-// maxScratch keeps an unusually long URL from staying in the pool.
-const maxScratch = 16 << 10
-
 func (w *work) free() {
-	if w.buf != nil && cap(*w.buf) > maxPooled {
-		w.buf = nil
-	}
-	if cap(w.base) > maxScratch || cap(w.tail) > maxScratch {
-		return
+	if cap(w.text) > maxPooled {
+		w.text = nil
 	}
 	w.msg.reset()
-	w.base, w.tail, w.mac = w.base[:0], w.tail[:0], w.mac[:0]
-	w.spent, w.full = 0, false
+	w.text, w.mac, w.spent, w.full = w.text[:0], w.mac[:0], 0, false
 	works.Put(w)
 }
 
@@ -127,7 +121,6 @@ func (w *work) free() {
 // Release when it failed and the sender may try again. Wrap does both.
 func (v *Verifier) Check(r *http.Request) (Proof, error) {
 	w, _ := works.Get().(*work)
-	defer w.free()
 	var proof Proof
 	signer, refused := v.verify(r, w)
 	if refused == nil {
@@ -135,11 +128,10 @@ func (v *Verifier) Check(r *http.Request) (Proof, error) {
 	}
 	v.report(r, w, &proof, refused)
 	if refused != nil {
+		w.free()
 		return Proof{}, refused
 	}
-	if w.full {
-		new(body).restore(w, r)
-	}
+	new(body).keep(w, r)
 	return proof, nil
 }
 
@@ -188,16 +180,16 @@ func (v *Verifier) verify(r *http.Request, w *work) (*Key, *sallyport.Refusal) {
 		}
 		ring = Keyring{} // whatever came along with the error
 	}
+	w.text = v.cfg.Scheme.Base(w.text, r, m)
 	if v.cfg.Scheme.signsBody() {
 		if err := w.takeBody(r, v.cfg.MaxBodyBytes); err != nil {
 			return nil, v.refuse(bodyCode(err), err)
 		}
+		if v.cfg.Scheme.Tail != nil {
+			w.text = v.cfg.Scheme.Tail(w.text, r, m)
+		}
 	}
 	w.now = time.Now()
-	w.base = v.cfg.Scheme.Base(w.base, r, m)
-	if v.cfg.Scheme.Tail != nil {
-		w.tail = v.cfg.Scheme.Tail(w.tail, r, m)
-	}
 	signer := v.match(w, ring)
 	if signer == nil {
 		return nil, v.refuse(CodeSignatureInvalid, err)
@@ -245,16 +237,12 @@ func (v *Verifier) match(w *work, ring Keyring) *Key {
 
 // try returns the first active key that made one of the signatures.
 func (v *Verifier) try(w *work, keys []Key) *Key {
-	var content []byte
-	if v.cfg.Scheme.signsBody() {
-		content = w.content()
-	}
 	for i := range keys {
 		k := &keys[i]
 		if !k.active(w.now) {
 			continue
 		}
-		w.mac = k.Secret.key().mac(w.mac[:0], w.base, content, w.tail)
+		w.mac = k.Secret.key().mac(w.mac[:0], w.text)
 		if w.spent == 0 {
 			copy(w.first[:], w.mac)
 		}

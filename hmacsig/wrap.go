@@ -19,19 +19,15 @@ type contextKey struct{}
 // its context, its proof, its restored body, the request as the handler sees
 // it, and its response.
 type exchange struct {
-	context.Context
 	v     *Verifier
-	outer *http.Request // as it came in, for hooks
+	outer *http.Request // as it came in
 	inner http.Request
 	proof Proof
 	body  body
 	rw    response.Writer
-	status
-}
 
-// status is what is known of the answer when its header leaves.
-type status struct {
-	code int
+	// What is known of the answer when its header leaves.
+	code int32
 	// late: the request was over by then. The client had hung up, or an
 	// http.TimeoutHandler around this gate had answered in our place.
 	late bool
@@ -40,12 +36,17 @@ type status struct {
 	abandoned bool
 }
 
-// Value adds the proof to the request's context.
+// The context of the request, with the proof in it.
+
+func (e *exchange) Deadline() (time.Time, bool) { return e.outer.Context().Deadline() }
+func (e *exchange) Done() <-chan struct{}       { return e.outer.Context().Done() }
+func (e *exchange) Err() error                  { return e.outer.Context().Err() }
+
 func (e *exchange) Value(name any) any {
 	if name == (contextKey{}) {
 		return &e.proof
 	}
-	return e.Context.Value(name)
+	return e.outer.Context().Value(name)
 }
 
 // FromContext returns what the request proved, and false if no Verifier has
@@ -91,26 +92,27 @@ func (v *Verifier) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// exchange is Check for Wrap: the scratch space goes back before the handler
-// runs, and nothing but the Refusal is allocated for a forgery.
+// exchange is Check for Wrap. Nothing but the Refusal is allocated for a
+// forgery.
 func (v *Verifier) exchange(r *http.Request) (*exchange, *sallyport.Refusal) {
-	scratch, _ := works.Get().(*work)
-	defer scratch.free()
-	signer, refused := v.verify(r, scratch)
+	w, _ := works.Get().(*work)
+	signer, refused := v.verify(r, w)
 	if refused != nil {
-		v.report(r, scratch, nil, refused)
+		v.report(r, w, nil, refused)
+		w.free()
 		return nil, refused
 	}
-	e := &exchange{Context: r.Context(), v: v, outer: r}
-	refused = v.accept(r, scratch, signer, &e.proof)
-	v.report(r, scratch, &e.proof, refused)
+	e := &exchange{v: v, outer: r}
+	refused = v.accept(r, w, signer, &e.proof)
+	v.report(r, w, &e.proof, refused)
 	if refused != nil {
+		w.free()
 		return nil, refused
 	}
 	// WithContext is inlined, so that its copy of the request is not a second
 	// allocation (TestAllocations).
 	e.inner = *r.WithContext(e)
-	e.body.restore(scratch, &e.inner)
+	e.body.keep(w, &e.inner)
 	return e, nil
 }
 
@@ -125,8 +127,8 @@ func (e *exchange) serve(w http.ResponseWriter, next http.Handler) {
 
 // BeforeHeader notes how the answer leaves.
 func (e *exchange) BeforeHeader(code int) {
-	e.code = code
-	e.late = e.Context.Err() != nil
+	e.code = int32(code) // #nosec G115 -- net/http admits three digits
+	e.late = e.Err() != nil
 	e.abandoned = code == http.StatusServiceUnavailable && fromTimeoutHandler()
 }
 
@@ -143,7 +145,7 @@ func (e *exchange) settle(returned bool) {
 		err = e.v.Release(detached{e}, e.proof)
 	}
 	if err != nil && e.v.cfg.OnEvent != nil {
-		e.v.cfg.OnEvent(e.Context, sallyport.Event{
+		e.v.cfg.OnEvent(e.outer.Context(), sallyport.Event{
 			Gate: gateName, Code: CodeClaimNotSettled, Allowed: true, Policy: e.v.cfg.Scheme.Name,
 			Tenant: e.proof.KeyID, Actor: e.proof.Subject, Request: e.outer, Err: err, Detail: e.proof,
 		})
@@ -154,9 +156,9 @@ func (e *exchange) settle(returned bool) {
 func (e *exchange) done() bool {
 	if !e.rw.Committed() {
 		// Nothing was written: net/http will answer 200, if anybody is there.
-		e.code, e.late = http.StatusOK, e.Context.Err() != nil
+		e.code, e.late = http.StatusOK, e.Err() != nil
 	}
-	return !e.late && !e.rw.Failed() && e.v.cfg.Scheme.done(e.code) && grpcSucceeded(e.rw.Header())
+	return !e.late && !e.rw.Failed() && e.v.cfg.Scheme.done(int(e.code)) && grpcSucceeded(e.rw.Header())
 }
 
 // grpcSucceeded reports whether an answer is no failed gRPC call. Those are
@@ -164,16 +166,18 @@ func (e *exchange) done() bool {
 // "Responses"). Servers set it under its own name when they have announced it,
 // or behind http.TrailerPrefix.
 func grpcSucceeded(h http.Header) bool {
+	kind := h["Content-Type"]
+	if len(kind) == 0 || !strings.HasPrefix(kind[0], "application/grpc") ||
+		strings.HasPrefix(kind[0], "application/grpc-web") {
+		// The status of gRPC-Web is in the body, where this gate does not look.
+		return true
+	}
 	for _, name := range [...]string{"Grpc-Status", http.TrailerPrefix + "Grpc-Status"} {
 		if values := h[name]; len(values) > 0 {
 			return len(values) == 1 && values[0] == "0"
 		}
 	}
-	kind := h["Content-Type"]
-	// A gRPC answer without a status was broken off. The status of gRPC-Web is
-	// in the body, where this gate does not look.
-	return len(kind) == 0 || !strings.HasPrefix(kind[0], "application/grpc") ||
-		strings.HasPrefix(kind[0], "application/grpc-web")
+	return false // an answer without a status was broken off
 }
 
 // fromTimeoutHandler reports whether http.TimeoutHandler itself is writing the
