@@ -95,6 +95,7 @@ func TestEntryForms(t *testing.T) {
 		{entry: "https://.", problem: "not an origin", wantCode: "malformed"},
 		{entry: "wss://.", ownOnly: true, problem: "not an origin", wantCode: "malformed"},
 		{entry: "file://", problem: "every file on a disk", wantCode: "insecure"},
+		{entry: "file://server", problem: "every file on a disk", wantCode: "insecure"},
 		{entry: "file:///index.html", problem: "every file on a disk", wantCode: "insecure"},
 		{entry: "http://localhost:80:*", problem: "any port", wantCode: "malformed"},
 		{entry: "http://localhost:8080:*", problem: "any port", wantCode: "malformed"},

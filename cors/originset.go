@@ -114,7 +114,7 @@ func parseEntry(entry string) (o origin, ok bool) {
 	} else {
 		o, ok = parseOrigin(bare)
 	}
-	if !ok || !isCanonical(o.host) || anyPort && o.port != "" {
+	if !ok || o.scheme == "file" || !isCanonical(o.host) || anyPort && o.port != "" {
 		return origin{}, false
 	}
 	if isPattern {
