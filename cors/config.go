@@ -191,7 +191,7 @@ type Config struct {
 	DangerouslyAllowInsecureOrigins bool
 
 	// OnEvent, if set, is called once per decision, allow and refuse, by Wrap,
-	// Check and CheckTenant. Event.Detail is a [Decision]. Label metrics with
+	// Check and CheckTenant. Event.Detail is a *[Decision]. Label metrics with
 	// Event.Code, never with the origin.
 	OnEvent func(context.Context, sallyport.Event)
 

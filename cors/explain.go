@@ -29,7 +29,7 @@ func (d Decision) Explain() string {
 // somebody reads it.
 type explained Decision
 
-func (d explained) Error() string { return Decision(d).Explain() }
+func (d *explained) Error() string { return Decision(*d).Explain() }
 
 // rules says what each code stands for. Nothing writes to it.
 var rules = map[string]string{

@@ -59,7 +59,7 @@ func (g *Gate) Check(r *http.Request) (Decision, error) {
 	p := g.snapshot()
 	if p == nil {
 		d := Decision{Code: CodeNotConfigured}
-		return d, notConfigured.Refusal(gateName, explained(d))
+		return d, notConfigured.Refusal(gateName, (*explained)(&d))
 	}
 	var d Decision
 	p.decide(r, &d)
@@ -74,7 +74,7 @@ func (g *Gate) Check(r *http.Request) (Decision, error) {
 func (g *Gate) CheckTenant(r *http.Request, tenant string) error {
 	p := g.snapshot()
 	if p == nil {
-		return notConfigured.Refusal(gateName, explained(Decision{Code: CodeNotConfigured}))
+		return notConfigured.Refusal(gateName, &explained{Code: CodeNotConfigured})
 	}
 	var d Decision
 	p.decideTenant(r, tenant, &d)
@@ -95,18 +95,21 @@ func (p *policy) report(r *http.Request, d *Decision) {
 	if p.OnEvent == nil {
 		return
 	}
+	kept := *d // the caller's stays on its stack
 	e := sallyport.Event{
-		Gate: gateName, Code: d.Code, Allowed: d.Allowed, Tenant: d.tenant, Request: r, Detail: *d,
+		Gate: gateName, Code: d.Code, Allowed: d.Allowed, Tenant: d.tenant, Request: r,
+		Detail: &kept,
 	}
 	if !d.Allowed {
-		e.Err = explained(*d)
+		e.Err = (*explained)(&kept)
 	}
 	p.OnEvent(r.Context(), e)
 }
 
 func (p *policy) refusal(r *http.Request, d *Decision) *sallyport.Refusal {
-	refused := p.refusals.New(d.Code, explained(*d))
-	refused.Detail = *d
+	kept := *d
+	refused := p.refusals.New(d.Code, (*explained)(&kept))
+	refused.Detail = &kept
 	if p.DebugOnLoopback && isLocal(r) {
 		refused.Members = map[string]any{"detail": d.Explain()}
 	}

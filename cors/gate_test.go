@@ -142,7 +142,7 @@ func TestOnEvent(t *testing.T) {
 	var codes []string
 	for _, e := range seen {
 		require.Equal(t, "cors", e.Gate)
-		require.Equal(t, e.Code, e.Detail.(cors.Decision).Code)
+		require.Equal(t, e.Code, e.Detail.(*cors.Decision).Code)
 		codes = append(codes, e.Code)
 	}
 	require.Equal(t, []string{
@@ -150,7 +150,7 @@ func TestOnEvent(t *testing.T) {
 		cors.CodeNoOrigin, cors.CodeOriginNotListed,
 		cors.CodeTenantOriginListed, cors.CodeTenantOriginNotListed,
 	}, codes)
-	require.True(t, seen[2].Detail.(cors.Decision).Preflight)
+	require.True(t, seen[2].Detail.(*cors.Decision).Preflight)
 	require.NoError(t, seen[0].Err)
 	require.ErrorContains(t, seen[1].Err, evil)
 	require.Equal(t, "u", seen[6].Tenant)
@@ -189,7 +189,7 @@ func TestOnReject(t *testing.T) {
 	require.Empty(t, w.Body.String())
 	requireRefused(t, got, cors.CodeOriginNotListed, http.StatusForbidden)
 	require.ErrorContains(t, got.Err, evil)
-	require.Equal(t, cors.CodeOriginNotListed, got.Detail.(cors.Decision).Code)
+	require.Equal(t, cors.CodeOriginNotListed, got.Detail.(*cors.Decision).Code)
 }
 
 // TestSilentOnReject: a hook that only counts must not turn a refusal into 200.
@@ -220,7 +220,7 @@ func TestReportOnlyIsPassive(t *testing.T) {
 	gate := newGate(t, cors.Config{
 		Origins: []string{app}, Credentials: true, ExposedHeaders: []string{"Etag"}, ReportOnly: true,
 		OnEvent: func(_ context.Context, e sallyport.Event) {
-			require.True(t, e.Detail.(cors.Decision).ReportOnly)
+			require.True(t, e.Detail.(*cors.Decision).ReportOnly)
 			events = append(events, fmt.Sprint(e.Code, " ", e.Allowed))
 		},
 		OnReject: func(http.ResponseWriter, *http.Request, *sallyport.Refusal) {

@@ -92,7 +92,7 @@ func isHost(s string) bool {
 }
 
 // isDomain accepts letters, digits, hyphens and, as browsers do, underscores
-// in labels of at most 63 bytes (RFC 1035 section 2.3.4).
+// in labels of at most 63 bytes (https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4).
 func isDomain(s string) bool {
 	if len(s) > 253 {
 		return false
