@@ -48,6 +48,17 @@ func count(t *testing.T, dir, query string) int {
 	return n
 }
 
+// text reads one text from the server's database.
+func text(t *testing.T, dir, query string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "sallyport.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	var value string
+	require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&value))
+	return value
+}
+
 // logged waits until the page's own log has n lines, and returns them.
 func logged(t *testing.T, ctx context.Context, n int) string {
 	t.Helper()

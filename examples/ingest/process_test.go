@@ -4,13 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -176,4 +181,28 @@ func (p *process) post(ctx context.Context, path, origin, body string, headers .
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	return http.DefaultClient.Do(req)
+}
+
+// freeAddr is an address of this machine that nothing listens on.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	return listener.Addr().String()
+}
+
+func writeFile(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// signed returns the three headers of a call event.
+func signed(site, secret, body string) []string {
+	ts := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(ts + "." + body))
+	return []string{"X-Ops-Site-Id", site, "X-Ops-Ts", ts, "X-Ops-Signature", hex.EncodeToString(mac.Sum(nil))}
 }

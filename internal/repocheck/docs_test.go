@@ -36,7 +36,7 @@ var (
 	looksLike   = regexp.MustCompile(`\b(Test|Fuzz|Example|Benchmark)(_\w+|[A-Z0-9]\w*)`)
 	proof       = regexp.MustCompile(`^([a-z0-9_./-]*[a-z0-9])\.((?:Test|Fuzz|Example|Benchmark)\w*)$`)
 	admittedGap = regexp.MustCompile(`(?i)\b(open|organisational)\b`)
-	heading     = regexp.MustCompile("^#{3,4}\\s+`?([a-z0-9_]+)`?\\s*$")
+	heading     = regexp.MustCompile("^#{3,4}\\s+`?([A-Za-z0-9_]+)`?\\s*$")
 )
 
 const (

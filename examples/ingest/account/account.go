@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
@@ -21,11 +22,7 @@ import (
 	"github.com/opsmantik/sallyport/sessions"
 )
 
-const (
-	maxBody = 4 << 10
-	// Each check of a password takes 64 MiB for a moment.
-	maxChecks = 4
-)
+const maxBody = 4 << 10
 
 // User is someone who may sign in.
 type User struct {
@@ -54,18 +51,19 @@ type Accounts struct {
 	Config
 	byID   map[string]User
 	decoy  *password.Hash
-	checks chan struct{}
+	checks *password.Checker
 }
 
 // New completes a Config.
 func New(cfg Config) *Accounts {
-	a := &Accounts{Config: cfg, byID: map[string]User{}, checks: make(chan struct{}, maxChecks)}
+	a := &Accounts{Config: cfg, byID: map[string]User{}}
 	var hashes []*password.Hash
 	for _, user := range cfg.Users {
 		a.byID[user.ID] = user
 		hashes = append(hashes, user.Hash)
 	}
 	a.decoy = password.Decoy(hashes...)
+	a.checks = password.NewChecker(hashes...)
 	return a
 }
 
@@ -90,13 +88,13 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 	if !known {
 		hash = a.decoy
 	}
-	matches, err := a.check(r.Context(), hash, given.Password)
+	matches, err := a.checks.Check(r.Context(), hash, given.Password)
 	if err != nil {
-		reply.Unavailable(w, "login_busy", "Too many sign-ins at once; try again")
+		reply.Unavailable(w, reply.CodeLoginBusy, "Too many sign-ins at once; try again")
 		return
 	}
 	if !a.settle(r.Context(), attempt, matches && known) {
-		reply.Problem(w, http.StatusUnauthorized, "credentials_invalid",
+		reply.Problem(w, http.StatusUnauthorized, reply.CodeCredentialsInvalid,
 			"E-mail address or password is wrong")
 		return
 	}
@@ -124,7 +122,7 @@ func (a *Accounts) begin(
 		return nil, false
 	}
 	if err := attempt.Wait(r.Context()); err != nil {
-		reply.Unavailable(w, "login_busy", "The request ended before its turn came")
+		reply.Unavailable(w, reply.CodeLoginBusy, "The request ended before its turn came")
 		return nil, false
 	}
 	return attempt, true
@@ -143,17 +141,6 @@ func (a *Accounts) settle(ctx context.Context, attempt *ratelimit.Attempt, succe
 	return true
 }
 
-// check compares under a bound on how many comparisons run at once.
-func (a *Accounts) check(ctx context.Context, hash *password.Hash, given string) (bool, error) {
-	select {
-	case a.checks <- struct{}{}:
-		defer func() { <-a.checks }()
-		return hash.Matches(given), nil
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
-}
-
 // SecondFactorDue reports whether a session still lacks the second factor that
 // its user has enrolled. Until then it is good for giving that factor, and for
 // signing out.
@@ -169,7 +156,7 @@ func (a *Accounts) complete(w http.ResponseWriter, r *http.Request) (sessions.Se
 		return current, false
 	}
 	if a.SecondFactorDue(current.Info) {
-		reply.Problem(w, http.StatusUnauthorized, "second_factor_required",
+		reply.Problem(w, http.StatusUnauthorized, reply.CodeSecondFactorRequired,
 			"Give the second factor first")
 		return current, false
 	}
@@ -215,7 +202,7 @@ func (a *Accounts) End(w http.ResponseWriter, r *http.Request) {
 	err := a.Sessions.End(r.Context(), current.User, r.PathValue("id"))
 	switch {
 	case errors.Is(err, sessions.ErrNoSession), errors.Is(err, sessions.ErrInvalid):
-		reply.Problem(w, http.StatusNotFound, "session_not_found", "You have no such session")
+		reply.Problem(w, http.StatusNotFound, reply.CodeSessionNotFound, "You have no such session")
 	case err != nil:
 		a.unavailable(w, r, err)
 	default:
@@ -242,7 +229,7 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 		return false
 	}
 	if err := json.Unmarshal(text, into, json.RejectUnknownMembers(true)); err != nil {
-		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The body has another shape")
+		reply.Problem(w, http.StatusUnprocessableEntity, event.CodeWrongShape, "The body has another shape")
 		return false
 	}
 	return true

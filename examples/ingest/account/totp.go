@@ -37,11 +37,11 @@ func (a *Accounts) TOTP(w http.ResponseWriter, r *http.Request) {
 	spent, err := a.spend(r, a.byID[current.User], given.Code)
 	if err != nil {
 		a.Log.ErrorContext(r.Context(), "one-time password not recorded", "error", err)
-		reply.Unavailable(w, "totp_unavailable", "The code could not be recorded")
+		reply.Unavailable(w, reply.CodeTOTPUnavailable, "The code could not be recorded")
 		return
 	}
 	if !a.settle(r.Context(), attempt, spent) {
-		reply.Problem(w, http.StatusUnauthorized, "code_invalid", "The code is wrong or was used before")
+		reply.Problem(w, http.StatusUnauthorized, reply.CodeCodeInvalid, "The code is wrong or was used before")
 		return
 	}
 	if err := a.Sessions.StepUp(r.Context(), sallyport.AAL2); err != nil {

@@ -124,9 +124,9 @@ func (c *Calls) act(w http.ResponseWriter, r *http.Request, scope tenancy.Scope,
 	status, err := c.Store.Act(r.Context(), scope, act)
 	switch {
 	case errors.Is(err, store.ErrNoCall):
-		reply.Problem(w, http.StatusNotFound, "not_found", "There is nothing here")
+		reply.Problem(w, http.StatusNotFound, tenancy.CodeNotFound, "There is nothing here")
 	case errors.Is(err, store.ErrCallState):
-		reply.Problem(w, http.StatusConflict, "call_state", "The call is in another state")
+		reply.Problem(w, http.StatusConflict, reply.CodeCallState, "The call is in another state")
 	case err != nil:
 		c.unavailable(w, r, err)
 	default:
@@ -136,5 +136,5 @@ func (c *Calls) act(w http.ResponseWriter, r *http.Request, scope tenancy.Scope,
 
 func (c *Calls) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	c.Log.ErrorContext(r.Context(), "store unavailable", "error", err)
-	reply.Unavailable(w, "store_unavailable", "The store does not answer; try again")
+	reply.Unavailable(w, reply.CodeStoreUnavailable, "The store does not answer; try again")
 }

@@ -49,5 +49,5 @@ func (d *DeadLetters) Replay(w http.ResponseWriter, r *http.Request, g tenancy.G
 
 func (d *DeadLetters) unavailable(ctx context.Context, w http.ResponseWriter, err error) {
 	d.Log.ErrorContext(ctx, "dead letters unavailable", "error", err)
-	reply.Unavailable(w, "store_unavailable", "The store does not answer; try again")
+	reply.Unavailable(w, reply.CodeStoreUnavailable, "The store does not answer; try again")
 }

@@ -40,18 +40,18 @@ func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var delivered batch
 	if err := json.Unmarshal(body, &delivered); err != nil || delivered.Events == nil {
 		// Signed and yet not ours: trying again will not change it.
-		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape", "The delivery has another shape")
+		reply.Problem(w, http.StatusUnprocessableEntity, event.CodeWrongShape, "The delivery has another shape")
 		return
 	}
 	stored, err := wk.Events.Store(r.Context(), *delivered.Events)
 	if errors.Is(err, store.ErrUnstorable) {
-		reply.Problem(w, http.StatusUnprocessableEntity, "wrong_shape",
+		reply.Problem(w, http.StatusUnprocessableEntity, event.CodeWrongShape,
 			"The delivery holds what cannot be stored")
 		return
 	}
 	if err != nil {
 		wk.Log.ErrorContext(r.Context(), "delivery not stored", "error", err)
-		reply.Unavailable(w, "store_unavailable", "The delivery was not stored; deliver it again")
+		reply.Unavailable(w, reply.CodeStoreUnavailable, "The delivery was not stored; deliver it again")
 		return
 	}
 	reply.JSON(w, http.StatusOK, map[string]any{

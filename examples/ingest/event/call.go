@@ -44,23 +44,23 @@ func ParseCall(body []byte, signedSite string) (*Call, error) {
 	_, whole := read(c.AdsContext)
 	switch {
 	case c.Site != NormalSite(signedSite):
-		return nil, invalid("site_mismatch")
+		return nil, invalid(codeSiteMismatch)
 	case c.EventID != "" && !uuidForm.MatchString(c.EventID):
-		return nil, invalid("event_id_invalid")
+		return nil, invalid(codeEventIDInvalid)
 	case len(c.URL) > maxURL || len(c.PageURL) > maxURL:
-		return nil, invalid("url_too_long")
+		return nil, invalid(codeURLTooLong)
 	case len(c.Action) > maxName || len(c.Intent) > maxName || len(c.Phone) > maxPhone:
-		return nil, invalid("field_too_long")
+		return nil, invalid(codeFieldTooLong)
 	case len(c.Fingerprint) > maxLabel || len(c.Target) > maxLabel || len(c.UserAgent) > maxLabel:
-		return nil, invalid("field_too_long")
+		return nil, invalid(codeFieldTooLong)
 	case len(c.Stamp) > maxLabel || len(c.ClickID) > maxLabel || len(c.GCLID) > maxLabel:
-		return nil, invalid("field_too_long")
+		return nil, invalid(codeFieldTooLong)
 	case len(c.WBRAID) > maxLabel || len(c.GBRAID) > maxLabel:
-		return nil, invalid("field_too_long")
+		return nil, invalid(codeFieldTooLong)
 	case !whole:
-		return nil, invalid("ads_context_invalid")
+		return nil, invalid(codeAdsContextInvalid)
 	case !scalar(c.Value):
-		return nil, invalid("value_invalid")
+		return nil, invalid(codeValueInvalid)
 	}
 	return &c, nil
 }

@@ -82,25 +82,25 @@ func (e *Event) normalise() error {
 	e.marks, whole = read(e.Meta)
 	switch {
 	case e.Site == "":
-		return invalid("site_required")
+		return invalid(codeSiteRequired)
 	case e.URL == "":
-		return invalid("url_required")
+		return invalid(codeURLRequired)
 	case e.Category == "" || len(e.Category) > maxName:
-		return invalid("category_invalid")
+		return invalid(codeCategoryInvalid)
 	case e.Action == "" || len(e.Action) > maxName:
-		return invalid("action_invalid")
+		return invalid(codeActionInvalid)
 	case len(e.Label) > maxLabel:
-		return invalid("label_too_long")
+		return invalid(codeLabelTooLong)
 	case e.Session != "" && !uuidForm.MatchString(e.Session):
-		return invalid("session_invalid")
+		return invalid(codeSessionInvalid)
 	case e.Month != "" && !monthForm.MatchString(e.Month):
-		return invalid("month_invalid")
+		return invalid(codeMonthInvalid)
 	case len(e.Consent) > maxScopes:
-		return invalid("consent_invalid")
+		return invalid(codeConsentInvalid)
 	case !scalar(e.Value):
-		return invalid("value_invalid")
+		return invalid(codeValueInvalid)
 	case !whole:
-		return invalid("meta_invalid")
+		return invalid(codeMetaInvalid)
 	}
 	return nil
 }

@@ -84,13 +84,13 @@ func (l *list) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 func ParseSync(body []byte) (*Batch, error) {
 	var env envelope
 	if err := json.Unmarshal(clean(body), &env); errors.Is(err, errTooLong) {
-		return nil, &Error{Status: 429, Code: "batch_too_many_events"}
+		return nil, &Error{Status: 429, Code: codeBatchTooManyEvents}
 	} else if err != nil {
 		return nil, decodeError(err)
 	}
 	switch {
 	case env.Events != nil && env.Batch != nil:
-		return nil, invalid("batch_ambiguous")
+		return nil, invalid(codeBatchAmbiguous)
 	case env.Events != nil:
 		return parseBatch(*env.Events)
 	case env.Batch != nil:
@@ -104,7 +104,7 @@ func ParseSync(body []byte) (*Batch, error) {
 
 func parseBatch(values []jsontext.Value) (*Batch, error) {
 	if len(values) == 0 {
-		return nil, invalid("batch_empty")
+		return nil, invalid(codeBatchEmpty)
 	}
 	b := &Batch{Events: make([]Event, 0, len(values))}
 	for i, value := range values {
@@ -114,7 +114,7 @@ func parseBatch(values []jsontext.Value) (*Batch, error) {
 			continue
 		}
 		if len(b.Events) > 0 && e.Site != b.Events[0].Site {
-			return nil, &Error{Status: 400, Code: "batch_mixed_sites"}
+			return nil, &Error{Status: 400, Code: codeBatchMixedSites}
 		}
 		b.Events = append(b.Events, e)
 	}
@@ -135,10 +135,10 @@ func parseEvent(value jsontext.Value) (e Event, err error) {
 // decoder's own text quotes the input, so it goes no further than here.
 func decodeError(err error) error {
 	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return &Error{Status: 400, Code: "invalid_json"}
+		return &Error{Status: 400, Code: CodeInvalidJSON}
 	}
 	if _, ok := errors.AsType[*json.SemanticError](err); ok {
-		return invalid("wrong_shape")
+		return invalid(CodeWrongShape)
 	}
-	return &Error{Status: 400, Code: "invalid_json"}
+	return &Error{Status: 400, Code: CodeInvalidJSON}
 }

@@ -48,17 +48,17 @@ func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *sallyport.Ref
 	case hmacsig.CodeReplayed:
 		reply.JSON(w, http.StatusOK, map[string]any{"status": "noop"})
 	case hmacsig.CodeSignatureMissing, hmacsig.CodeSignatureMalformed:
-		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_REQUIRED", "Signature required")
+		reply.Problem(w, http.StatusUnauthorized, reply.CodeSignatureRequired, "Signature required")
 	case hmacsig.CodeSignatureExpired, hmacsig.CodeSignatureNotYetValid:
-		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_TIMESTAMP_INVALID",
+		reply.Problem(w, http.StatusUnauthorized, reply.CodeSignatureTimestampInvalid,
 			"Signed too long ago, or ahead")
 	case hmacsig.CodeSignatureInvalid, hmacsig.CodeSignatureClaims, hmacsig.CodeBodyDigest:
-		reply.Problem(w, http.StatusUnauthorized, "SIGNATURE_INVALID", "Signature invalid")
+		reply.Problem(w, http.StatusUnauthorized, reply.CodeSignatureInvalid, "Signature invalid")
 	case hmacsig.CodeBodyTooLarge:
 		reply.TooLarge(w)
 	case hmacsig.CodeBodyIncomplete, hmacsig.CodeBodyUnreadable:
 		reply.Incomplete(w)
 	default:
-		reply.Unavailable(w, "SIGNATURE_VERIFIER_UNAVAILABLE", "Signatures cannot be verified now")
+		reply.Unavailable(w, reply.CodeSignatureVerifierUnavailable, "Signatures cannot be verified now")
 	}
 }

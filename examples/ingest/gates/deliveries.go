@@ -31,18 +31,18 @@ func rejectDelivery(w http.ResponseWriter, _ *http.Request, rejection *sallyport
 		// Done already: a success, or the queue would send it for ever.
 		reply.JSON(w, http.StatusOK, map[string]any{"ok": true, "status": "noop"})
 	case hmacsig.CodeSignatureMissing:
-		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_MISSING", "Signature required")
+		reply.Problem(w, http.StatusForbidden, reply.CodeQStashSignatureMissing, "Signature required")
 	case hmacsig.CodeNotConfigured:
-		reply.Unavailable(w, "QSTASH_KEYS_MISSING", "The worker has no keys")
+		reply.Unavailable(w, reply.CodeQStashKeysMissing, "The worker has no keys")
 	case hmacsig.CodeBodyTooLarge:
 		reply.TooLarge(w)
 	case hmacsig.CodeBodyIncomplete, hmacsig.CodeBodyUnreadable:
 		reply.Incomplete(w)
 	case hmacsig.CodeInFlight, hmacsig.CodeReplayShareFull, hmacsig.CodeReplayStoreFull,
 		hmacsig.CodeReplayUnavailable, hmacsig.CodeKeysUnavailable, hmacsig.CodeBodyConsumed:
-		reply.Unavailable(w, "QSTASH_VERIFIER_UNAVAILABLE", "Deliver again later")
+		reply.Unavailable(w, reply.CodeQStashVerifierUnavailable, "Deliver again later")
 	default:
-		reply.Problem(w, http.StatusForbidden, "QSTASH_SIGNATURE_INVALID", "Signature invalid")
+		reply.Problem(w, http.StatusForbidden, reply.CodeQStashSignatureInvalid, "Signature invalid")
 	}
 }
 

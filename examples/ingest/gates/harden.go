@@ -30,7 +30,7 @@ func Harden(log *slog.Logger, tls bool, next http.Handler) http.Handler {
 				panic(cause)
 			}
 			log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
-			reply.Problem(w, http.StatusInternalServerError, "internal_error", "Something went wrong")
+			reply.Problem(w, http.StatusInternalServerError, reply.CodeInternalError, "Something went wrong")
 		}()
 		next.ServeHTTP(w, r)
 	})

@@ -17,7 +17,7 @@ import (
 func (in *Intake) Call(w http.ResponseWriter, r *http.Request) {
 	proof, ok := hmacsig.FromContext(r.Context())
 	if !ok {
-		reply.Unavailable(w, "SIGNATURE_VERIFIER_UNAVAILABLE", "The signature was not verified")
+		reply.Unavailable(w, reply.CodeSignatureVerifierUnavailable, "The signature was not verified")
 		return
 	}
 	caller, ok := in.caller(w, r, event.NormalSite(proof.KeyID))

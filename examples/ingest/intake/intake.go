@@ -52,7 +52,7 @@ type Caller struct {
 func (in *Intake) caller(w http.ResponseWriter, r *http.Request, siteID string) (Caller, bool) {
 	site, ok := in.Site(siteID)
 	if !ok {
-		reply.Problem(w, http.StatusBadRequest, "site_not_found", "There is no such site")
+		reply.Problem(w, http.StatusBadRequest, reply.CodeSiteNotFound, "There is no such site")
 		return Caller{}, false
 	}
 	if r.Header.Get("Origin") == "" {
@@ -92,7 +92,7 @@ func refuse(w http.ResponseWriter, err error) {
 		reply.Problem(w, refused.Status, refused.Code, "The body does not match the contract")
 		return
 	}
-	reply.Problem(w, http.StatusBadRequest, "invalid_json", "The body is not JSON")
+	reply.Problem(w, http.StatusBadRequest, event.CodeInvalidJSON, "The body is not JSON")
 }
 
 // accept stores the events durably, and only then says so.
@@ -114,7 +114,7 @@ func (in *Intake) accept(
 	defer cancel()
 	if err := in.Enqueue(ctx, received); err != nil {
 		in.Log.ErrorContext(r.Context(), "events not queued", "error", err)
-		reply.Unavailable(w, "queue_unavailable", "The events were not stored; send them again")
+		reply.Unavailable(w, reply.CodeQueueUnavailable, "The events were not stored; send them again")
 		return
 	}
 	reply.JSON(w, http.StatusAccepted, accepted{true, "queued", id, len(received), rejected})

@@ -45,12 +45,12 @@ func BodyError(w http.ResponseWriter, err error) {
 
 // TooLarge writes 413.
 func TooLarge(w http.ResponseWriter) {
-	Problem(w, http.StatusRequestEntityTooLarge, "body_too_large", "The body is too large")
+	Problem(w, http.StatusRequestEntityTooLarge, CodeBodyTooLarge, "The body is too large")
 }
 
 // Incomplete writes 400 for a body that ended early.
 func Incomplete(w http.ResponseWriter) {
-	Problem(w, http.StatusBadRequest, "body_incomplete", "The body could not be read")
+	Problem(w, http.StatusBadRequest, CodeBodyIncomplete, "The body could not be read")
 }
 
 func write(w http.ResponseWriter, status int, contentType string, v any) {

@@ -155,7 +155,7 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 // readyz says that it can also store.
 func (srv *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if err := srv.cfg.Store.Ping(r.Context()); err != nil {
-		reply.Unavailable(w, "store_unavailable", "The store does not answer")
+		reply.Unavailable(w, reply.CodeStoreUnavailable, "The store does not answer")
 		return
 	}
 	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
@@ -169,5 +169,5 @@ func options(w http.ResponseWriter, _ *http.Request) {
 }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
-	reply.Problem(w, http.StatusNotFound, "not_found", "There is nothing here")
+	reply.Problem(w, http.StatusNotFound, tenancy.CodeNotFound, "There is nothing here")
 }
