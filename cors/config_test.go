@@ -162,7 +162,9 @@ func TestNewFieldProblems(t *testing.T) {
 			cors.Config{Origins: []string{"*"}, Credentials: true},
 			"cors: Credentials: any site could act as its visitors",
 		},
-		"any own origin":   {cors.Config{OwnOrigins: []string{"*"}}, `cors: OwnOrigins[0]: "*": "*" is not`},
+		"any own origin": {
+			cors.Config{OwnOrigins: []string{"*"}}, `cors: OwnOrigins[0]: "*": "*" is not`,
+		},
 		"insecure own":     {cors.Config{OwnOrigins: []string{"http://a.test"}}, `"http://a.test"`},
 		"duplicate":        {cors.Config{Origins: append(app, app...)}, "is listed twice"},
 		"pattern, no list": {cors.Config{Origins: []string{"https://*.a.test"}}, "needs PublicSuffix"},

@@ -63,8 +63,9 @@ func (p *policy) checkHeaders(lines []string) (code, detail string) {
 }
 
 // checkMethod says why a method cannot be asked for
-// (https://fetch.spec.whatwg.org/#methods). The Fetch API upper-cases only some methods: "patch" in a page and
-// "PATCH" in a list never meet, which has cost many an afternoon.
+// (https://fetch.spec.whatwg.org/#methods). The Fetch API upper-cases only some
+// methods: "patch" in a page and "PATCH" in a list never meet, which has cost
+// many an afternoon.
 func checkMethod(method string) string {
 	switch {
 	case method == "*":
@@ -80,8 +81,8 @@ func checkMethod(method string) string {
 }
 
 // checkRequestHeader refuses the forbidden request-headers
-// (https://fetch.spec.whatwg.org/#forbidden-request-header): a script cannot set them, so listing one is a
-// misunderstanding.
+// (https://fetch.spec.whatwg.org/#forbidden-request-header): a script cannot set
+// them, so listing one is a misunderstanding.
 func checkRequestHeader(name string) string {
 	lower := strings.ToLower(name)
 	forbidden := []string{

@@ -114,7 +114,9 @@ func TestErrorsAreReadable(t *testing.T) {
 // have to admit the request; what either varies by stays.
 func TestNestedGates(t *testing.T) {
 	t.Parallel()
-	outer := newGate(t, cors.Config{Origins: []string{app, "https://b.test"}, Methods: []string{"PUT"}})
+	outer := newGate(t, cors.Config{
+		Origins: []string{app, "https://b.test"}, Methods: []string{"PUT"},
+	})
 	inner := newGate(t, cors.Config{Origins: []string{app}, Embeddable: true})
 	h := outer.Wrap(inner.Wrap(teapot))
 	require.Equal(t, 204, serve(h, newPreflight(app, "")).Code)
