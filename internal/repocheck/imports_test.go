@@ -40,7 +40,8 @@ var cores = map[string][]string{
 // that is not listed here may link as little as a core without extras.
 var adapters = map[string][]string{
 	"audit/auditverify":     {"golang.org/x/mod"},
-	"audit/pgaudit":         {"github.com/jackc/pgx/v5"},
+	"audit/pgaudit":         {"github.com/jackc/pgx/v5", "golang.org/x/mod"},
+	"audit/publish":         {"golang.org/x/mod"},
 	"hmacsig/redisreplay":   {"github.com/redis/go-redis/v9"},
 	"ratelimit/redislimit":  {"github.com/redis/go-redis/v9", "golang.org/x/time/rate"},
 	"scrub/sentryscrub":     {"github.com/getsentry/sentry-go"},
