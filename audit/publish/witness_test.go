@@ -32,6 +32,7 @@ type witness struct {
 	log    note.Verifier
 	mu     sync.Mutex
 	last   tlog.Tree
+	hung   chan struct{}                    // closed at the end of the test
 	answer func(w http.ResponseWriter) bool // instead of the right one
 }
 
@@ -41,18 +42,22 @@ func newWitness(t testing.TB, name string, log note.Verifier) *witness {
 	require.NoError(t, err)
 	key := append([]byte{4}, public...)
 	sum := sha256.Sum256(append([]byte(name+"\n"), key...))
+	hung := make(chan struct{})
 	return &witness{
-		name: name, key: private, log: log,
+		name: name, key: private, log: log, hung: hung,
 		vkey: fmt.Sprintf("%s+%x+%s", name, sum[:4], base64.StdEncoding.EncodeToString(key)),
 	}
 }
 
 func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.answer != nil && w.answer(rw) {
+	answer := w.answer
+	w.mu.Unlock()
+	if answer != nil && answer(rw) {
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	head, checkpoint, _ := bytes.Cut(body, []byte("\n\n"))
 	n, err := note.Open(checkpoint, note.VerifierList(w.log))
@@ -112,7 +117,7 @@ func witnessed(t *testing.T, n, quorum int) (publish.Config, *memory, []*witness
 	for i := range n {
 		w := newWitness(t, fmt.Sprintf("witness%d.example", i), cfg.Verifier)
 		server := httptest.NewServer(w)
-		t.Cleanup(server.Close)
+		t.Cleanup(func() { close(w.hung); server.Close() })
 		verifier, err := publish.NewCosignatureVerifier(w.vkey)
 		require.NoError(t, err)
 		cfg.Witnesses = append(cfg.Witnesses, publish.Witness{URL: server.URL + "/w", Verifier: verifier})
@@ -174,8 +179,8 @@ func TestWitnessesThatDoNotCosign(t *testing.T) {
 		"another text": {func(w *witness) func(http.ResponseWriter) bool {
 			return status(200, w.cosign(text, 1))
 		}, publish.ErrUnwitnessed},
-		"hangs": {func(*witness) func(http.ResponseWriter) bool {
-			return func(http.ResponseWriter) bool { time.Sleep(time.Second); return true }
+		"hangs": {func(w *witness) func(http.ResponseWriter) bool {
+			return func(http.ResponseWriter) bool { <-w.hung; return true }
 		}, publish.ErrUnwitnessed},
 		"conflict without end": {func(*witness) func(http.ResponseWriter) bool {
 			return status(409, "7\n")
@@ -274,13 +279,24 @@ func TestMalformedCheckpointsAndProofs(t *testing.T) {
 	require.NoError(t, verify(extra), "extra data is ignored")
 	_, err = publish.ParseCheckpoint(checkpoint, "another.example", cfg.Verifier, 0)
 	require.ErrorIs(t, err, publish.ErrMalformed)
+	// The last letter of a signature has bits that stand for nothing.
+	spare := func(data []byte, i int) bool {
+		return bytes.HasPrefix(data[i+1:], []byte("=")) && bytes.LastIndexByte(data[:i], '\n') ==
+			bytes.LastIndex(data[:i], []byte("\n—"))
+	}
 	for i := range proof {
+		if spare(proof, i) {
+			continue
+		}
 		bad := bytes.Clone(proof)
 		bad[i] ^= 1
 		require.Error(t, verify(bad), "byte %d of %s", i, proof)
 		require.Error(t, verify(proof[:i]))
 	}
 	for i := range checkpoint {
+		if spare(checkpoint, i) {
+			continue
+		}
 		bad := bytes.Clone(checkpoint)
 		bad[i] ^= 1
 		require.Error(t, parse(bad), "byte %d", i)
