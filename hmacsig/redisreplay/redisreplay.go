@@ -1,44 +1,14 @@
-// Package redisreplay is an hmacsig.ReplayStore on Redis, for several
-// instances behind a balancer.
-//
-// # Guarantees
-//
-// A claim is one command, SET key token NX GET PX ttl, so it is atomic and
-// tells in the same step whether somebody else is at it or was done. Only the
-// token's holder can confirm or release it, however late that arrives. The time
-// to live covers the whole remaining acceptance window and a margin for
-// clocks that differ. With a single-node client nothing is ever sent twice (a
-// cluster client resends after network errors, and a message whose claim was
-// sent twice is refused as in flight): when an answer does not arrive, the
-// outcome is unknown and the request is refused with
-// hmacsig.CodeReplayUnavailable; the claim that may have been made is then
-// given up by its token, so that the sender's retry is not stuck
-// behind a claim that nobody holds. If that fails as well, the message stays
-// in flight until it expires.
-//
-// # Not guaranteed
-//
-// Redis replicates asynchronously: a failover can forget claims of the last
-// moments, and a message from that moment be accepted once more. A server that
-// evicts keys (maxmemory with a policy other than noeviction) or loses them on
-// restart forgets as well. Use noeviction, and appendfsync where a restart
-// must not open the window. A redis.Ring forgets when one of its servers goes
-// down or comes back, because keys move to another server. It needs Redis 7.0 or later, or Valkey, because
-// NX and GET go together only since then.
-//
-// # Cost
-//
-// Two round trips per accepted request: the claim and its confirmation. About
-// 160 bytes of Redis memory per live entry. Every entry is one key, so a
-// cluster needs no hash tags.
 package redisreplay
 
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha1" // #nosec G505 -- how Redis names scripts
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -47,43 +17,23 @@ import (
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/internal/configerr"
+	"github.com/opsmantik/sallyport/internal/redisconn"
 )
 
+// What claimScript answers, beside the token of the holder.
 const (
-	defaultPrefix  = "hmacsig:"
-	defaultTimeout = 500 * time.Millisecond
-	defaultSkew    = 10 * time.Second
-	maxSkew        = time.Hour
-	done           = "done"
+	claimed = ""
+	done    = "done"
+	full    = "full"
 )
-
-// Config configures a Store. New copies it.
-type Config struct {
-	_ [0]func() // keyed literals only
-
-	// Client talks to Redis: a *redis.Client, *redis.ClusterClient or
-	// *redis.Ring. Required. Its MaxRetries must be negative: a claim that is
-	// sent twice finds its own first attempt in flight.
-	Client redis.UniversalClient
-	// Prefix of the keys, default "hmacsig:". The instances of one service share
-	// it. Services do not, and neither do verifiers of several senders that sign
-	// nonces under no key id: two accounts of Standard Webhooks could use up
-	// each other's.
-	//
-	//	"shop:webhooks:acme:"   and "shop:webhooks:zeta:": two stores, one client
-	Prefix string
-	// Timeout bounds each command, default 500 ms.
-	Timeout time.Duration
-	// ClockSkew is how far the clocks of the instances may be apart, default
-	// 10 seconds, at most an hour. Entries live that much longer.
-	ClockSkew time.Duration
-}
 
 // Store is an hmacsig.ReplayStore. It is safe for concurrent use. The client
-// remains the caller's to close.
+// remains the caller's to close. The zero Store and nil answer every call with an
+// error.
 type Store struct {
 	cfg      Config
-	instance string // random, tells this process's claims from others'
+	conn     *redisconn.Conn // nil before New
+	instance string          // random, tells this process's claims from others'
 }
 
 var (
@@ -92,115 +42,159 @@ var (
 	errNotNew = errors.New("hmacsig/redisreplay: the Store was not made by New")
 )
 
-// New makes a Store. Every problem is reported at once, each a
-// *sallyport.ConfigError. It does not connect.
+// New makes a Store, or returns every problem of cfg at once, each a
+// *sallyport.ConfigError. It connects: a server that says no is an error, and one
+// that does not answer is an outage, during which requests are refused.
 func New(cfg Config) (*Store, error) {
-	list := configerr.For("hmacsig/redisreplay")
-	if problem := clientProblem(cfg.Client); problem != "" {
-		list.Add("Client", "", sallyport.ConfigInsecure, problem)
-	}
-	if cfg.Timeout < 0 {
-		list.Add("Timeout", cfg.Timeout.String(), sallyport.ConfigOutOfRange, "is negative")
-	}
-	if cfg.ClockSkew < 0 || cfg.ClockSkew > maxSkew {
-		list.Add("ClockSkew", cfg.ClockSkew.String(), sallyport.ConfigOutOfRange, "is not between 0 and 1h")
-	}
-	if err := list.Err(); err != nil {
+	cfg.setDefaults()
+	if err := cfg.problems(); err != nil {
 		return nil, err
 	}
-	if cfg.Prefix == "" {
-		cfg.Prefix = defaultPrefix
+	s := &Store{cfg: cfg, instance: rand.Text() + ":"}
+	conn := cfg.conn()
+	conn.Probe = s.probe
+	s.conn = redisconn.New(conn)
+	if err := s.conn.Connect(context.Background()); err != nil && redisconn.Refused(err) {
+		list := configerr.For(gateName)
+		list.Add("Client", "", sallyport.ConfigUnavailable, err.Error())
+		return nil, list.Err()
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
-	}
-	if cfg.ClockSkew == 0 {
-		cfg.ClockSkew = defaultSkew
-	}
-	return &Store{cfg: cfg, instance: rand.Text() + ":"}, nil
+	s.conn.Keep()
+	return s, nil
 }
 
-// clientProblem says what is wrong with a client: that it is of a type whose
-// options cannot be seen, or resends commands by itself. go-redis turns a
-// negative MaxRetries into 0 when it makes the client. A cluster's client has
-// MaxRedirects instead, which follows MOVED and never resends what was carried
-// out, but also retries on network errors.
-func clientProblem(client redis.UniversalClient) string {
-	retries := 0
-	switch c := client.(type) {
-	case nil:
-		return "is required"
-	case *redis.Client:
-		retries = c.Options().MaxRetries
-	case *redis.ClusterClient:
-		retries = c.Options().MaxRetries
-	case *redis.Ring:
-		retries = c.Options().MaxRetries
-	default:
-		return "is of an unknown type, which might retry commands"
+// Close ends the goroutine that keeps connections ready. The client stays open.
+func (s *Store) Close() {
+	if s != nil && s.conn != nil {
+		s.conn.Close()
 	}
-	if retries > 0 {
-		return "retries commands; set MaxRetries to -1"
-	}
-	return ""
 }
 
-// Claim implements hmacsig.ReplayStore.
-func (s *Store) Claim(ctx context.Context, e hmacsig.ReplayEntry) (hmacsig.ClaimState, error) {
-	if s == nil || s.cfg.Client == nil {
-		return 0, errNotNew
+// probe does what the store will do, with a message that is nobody's.
+func (s *Store) probe(ctx context.Context, _ redis.UniversalClient) error {
+	now := time.Now()
+	e := hmacsig.ReplayEntry{KeyID: "probe:" + s.instance, At: now, Until: now.Add(time.Second)}
+	if _, err := s.Claim(ctx, e); err != nil {
+		return err
 	}
-	key, token := s.key(e), s.token(e)
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	held, err := s.cfg.Client.SetArgs(ctx, key, token, redis.SetArgs{
-		Mode: "NX", Get: true, TTL: s.ttl(e),
-	}).Result()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return hmacsig.Claimed, nil
-	case err != nil:
-		// It may have been made: give it up, as well as that can be done.
-		_ = s.settle(context.WithoutCancel(ctx), key, token, "")
-		return 0, err
-	case held == done:
-		return hmacsig.Replayed, nil
-	}
-	return hmacsig.InFlight, nil
+	return s.Release(ctx, e)
 }
 
-// settleScript ends the claim of a token: it becomes "done" for the rest of
-// its time, or goes away. Whatever else is there stays.
-var settleScript = redis.NewScript(`
+// script is a Lua script and the name that a server knows it by.
+type script struct{ source, hash string }
+
+func newScript(source string) script {
+	sum := sha1.Sum([]byte(source)) // #nosec G401 -- a name, not a proof
+	return script{source, hex.EncodeToString(sum[:])}
+}
+
+// claimScript takes an entry for a token, unless somebody has it or the share of
+// its key id is full.
+//
+//	KEYS  the entry, the share
+//	ARGV  the token, the time to live in ms, the share's size or 0, the entry's
+//	      name in the share
+var claimScript = newScript(`
+local held = redis.call("GET", KEYS[1])
+if held then
+	return held
+end
+local share = tonumber(ARGV[3])
+if share > 0 then
+	local time = redis.call("TIME")
+	local now = time[1] * 1000 + math.floor(time[2] / 1000)
+	redis.call("ZREMRANGEBYSCORE", KEYS[2], "-inf", now)
+	if redis.call("ZCARD", KEYS[2]) >= share then
+		return "full"
+	end
+	redis.call("ZADD", KEYS[2], now + ARGV[2], ARGV[4])
+	if redis.call("PTTL", KEYS[2]) < tonumber(ARGV[2]) then
+		redis.call("PEXPIRE", KEYS[2], ARGV[2])
+	end
+end
+redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+return ""`)
+
+// settleScript ends the claim of a token: it becomes "done" for the rest of its
+// time, or goes away. Whatever else is there stays.
+//
+//	KEYS  the entry, the share
+//	ARGV  the token, "done" or "", the entry's name in the share
+var settleScript = newScript(`
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 	return 0
 end
 if ARGV[2] == "" then
+	redis.call("ZREM", KEYS[2], ARGV[3])
 	return redis.call("DEL", KEYS[1])
 end
 redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
 return 1`)
 
+// Claim implements hmacsig.ReplayStore.
+func (s *Store) Claim(ctx context.Context, e hmacsig.ReplayEntry) (hmacsig.ClaimState, error) {
+	if s == nil || s.conn == nil {
+		return 0, errNotNew
+	}
+	share := s.cfg.PerKeyID
+	if e.KeyID == "" {
+		share = 0
+	}
+	names := s.names(e)
+	answer, err := s.run(ctx, claimScript, names, s.token(e), s.ttl(e).Milliseconds(), share, names.id)
+	if err != nil {
+		if !errors.Is(err, redisconn.ErrBusy) {
+			// It may have been made: give it up, as well as that can be done.
+			_ = s.settle(context.WithoutCancel(ctx), e, "")
+		}
+		return 0, err
+	}
+	switch answer {
+	case claimed:
+		return hmacsig.Claimed, nil
+	case done:
+		return hmacsig.Replayed, nil
+	case full:
+		return hmacsig.ShareFull, nil
+	}
+	return hmacsig.InFlight, nil
+}
+
 // Confirm implements hmacsig.ReplayStore.
 func (s *Store) Confirm(ctx context.Context, e hmacsig.ReplayEntry) error {
-	if s == nil || s.cfg.Client == nil {
-		return errNotNew
-	}
-	return s.settle(ctx, s.key(e), s.token(e), done)
+	return s.settle(ctx, e, done)
 }
 
 // Release implements hmacsig.ReplayStore.
 func (s *Store) Release(ctx context.Context, e hmacsig.ReplayEntry) error {
-	if s == nil || s.cfg.Client == nil {
-		return errNotNew
-	}
-	return s.settle(ctx, s.key(e), s.token(e), "")
+	return s.settle(ctx, e, "")
 }
 
-func (s *Store) settle(ctx context.Context, key, token, state string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	return settleScript.Run(ctx, s.cfg.Client, []string{key}, token, state).Err()
+func (s *Store) settle(ctx context.Context, e hmacsig.ReplayEntry, state string) error {
+	if s == nil || s.conn == nil {
+		return errNotNew
+	}
+	names := s.names(e)
+	_, err := s.run(ctx, settleScript, names, s.token(e), state, names.id)
+	return err
+}
+
+// run sends a script by its hash. A server that does not know it has done
+// nothing, so that alone is sent again, whole.
+func (s *Store) run(ctx context.Context, sc script, n names, args ...any) (string, error) {
+	deadline := time.Now().Add(s.cfg.Timeout)
+	words := append([]any{"evalsha", sc.hash, 2, n.entry, n.share}, args...)
+	cmd := redis.NewCmd(ctx, words...)
+	err := s.conn.Process(ctx, deadline, cmd)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		words[0], words[1] = "eval", sc.source
+		cmd = redis.NewCmd(ctx, words...)
+		err = s.conn.Process(ctx, deadline, cmd)
+	}
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprint(cmd.Val()), nil
 }
 
 // token names one claim: this process and the nanosecond of its decision.
@@ -208,14 +202,19 @@ func (s *Store) token(e hmacsig.ReplayEntry) string {
 	return s.instance + strconv.FormatInt(e.At.UnixNano(), 36)
 }
 
-// key is short, of one length, and shows neither the key id nor the MAC.
-func (s *Store) key(e hmacsig.ReplayEntry) string {
-	sum := sha256.New()
-	sum.Write(e.ID[:])
-	sum.Write([]byte(e.KeyID))
-	return s.cfg.Prefix + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:18])
+// names are the keys of a message, and its name in the share of its key id.
+type names struct{ entry, share, id string }
+
+// names are short, of one length, and show neither the key id nor the MAC. The
+// braces keep a key id's keys in one slot of a cluster.
+func (s *Store) names(e hmacsig.ReplayEntry) names {
+	tenant := sha256.Sum256([]byte(e.KeyID))
+	share := s.cfg.Prefix + "{" + base64.RawURLEncoding.EncodeToString(tenant[:15]) + "}"
+	message := sha256.Sum256(e.ID[:])
+	id := base64.RawURLEncoding.EncodeToString(message[:18])
+	return names{entry: share + id, share: share, id: id}
 }
 
 func (s *Store) ttl(e hmacsig.ReplayEntry) time.Duration {
-	return max(e.Until.Sub(e.At), 0) + s.cfg.ClockSkew
+	return max(e.Until.Sub(e.At), 0) + max(s.cfg.ClockSkew, time.Millisecond)
 }

@@ -34,6 +34,7 @@ func store(t *testing.T, addr string, timeout time.Duration) *redisreplay.Store 
 	t.Helper()
 	s, err := redisreplay.New(redisreplay.Config{Client: client(t, addr), Timeout: timeout})
 	require.NoError(t, err)
+	t.Cleanup(s.Close)
 	return s
 }
 
@@ -45,12 +46,16 @@ func TestConformance(t *testing.T) {
 
 func TestConfigProblems(t *testing.T) {
 	t.Parallel()
-	_, err := redisreplay.New(redisreplay.Config{Timeout: -1, ClockSkew: 2 * time.Hour})
-	require.ErrorContains(t, err, "Client")
-	require.ErrorContains(t, err, "Timeout")
-	require.ErrorContains(t, err, "ClockSkew")
+	_, err := redisreplay.New(redisreplay.Config{
+		Timeout: -1, ClockSkew: 2 * time.Hour, PerKeyID: -1, Prefix: "a{b}",
+	})
+	for _, field := range []string{"Client", "Timeout", "ClockSkew", "PerKeyID", "Prefix"} {
+		require.ErrorContains(t, err, "hmacsig/redisreplay: "+field)
+	}
 	plain := func(retries int) redis.UniversalClient {
-		return redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: retries})
+		return redis.NewClient(&redis.Options{
+			Addr: "127.0.0.1:1", MaxRetries: retries, ContextTimeoutEnabled: true,
+		})
 	}
 	for _, row := range []struct {
 		name   string
@@ -59,11 +64,19 @@ func TestConfigProblems(t *testing.T) {
 	}{
 		{"client, default", plain(0), "MaxRetries"},
 		{"client", plain(-1), ""},
+		{"ignores deadlines", redis.NewClient(&redis.Options{
+			Addr: "127.0.0.1:1", MaxRetries: -1,
+		}), "ContextTimeoutEnabled"},
+		{"another machine, in the clear", redis.NewClient(&redis.Options{
+			Addr: "192.0.2.1:6379", MaxRetries: -1, ContextTimeoutEnabled: true,
+		}), "no TLS"},
 		{"cluster", redis.NewClusterClient(&redis.ClusterOptions{MaxRetries: 1}), "MaxRetries"},
-		{"cluster, default", redis.NewClusterClient(&redis.ClusterOptions{}), ""},
+		{"cluster, default", redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: []string{"127.0.0.1:1"}, ContextTimeoutEnabled: true,
+		}), ""},
 		{"ring, default", redis.NewRing(&redis.RingOptions{}), "MaxRetries"},
-		{"ring", redis.NewRing(&redis.RingOptions{MaxRetries: -1}), ""},
-		{"of their own", struct{ redis.UniversalClient }{plain(-1)}, "unknown type"},
+		{"ring", redis.NewRing(&redis.RingOptions{MaxRetries: -1, ContextTimeoutEnabled: true}), ""},
+		{"of their own", struct{ redis.UniversalClient }{plain(-1)}, "options cannot be seen"},
 	} {
 		_, err = redisreplay.New(redisreplay.Config{Client: row.client})
 		require.NoError(t, row.client.Close())
@@ -148,7 +161,7 @@ func TestEntryOutlivesTheWindow(t *testing.T) {
 	proof, err := v.Check(request())
 	require.NoError(t, err)
 	c := client(t, addr)
-	keys, err := c.Keys(t.Context(), "hmacsig:*").Result()
+	keys, err := c.Keys(t.Context(), "hmacsig:{*}?*").Result()
 	require.NoError(t, err)
 	require.Len(t, keys, 1)
 	left := func() time.Duration {

@@ -57,7 +57,11 @@ func (g *Gates) openStores() (stores, error) {
 	}
 	g.closers = append(g.closers, client.Close)
 	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
-	return stores{limits: limits, calls: replay, deliveries: replay}, err
+	if err != nil {
+		return stores{}, err
+	}
+	g.closers = append(g.closers, func() error { replay.Close(); return nil })
+	return stores{limits: limits, calls: replay, deliveries: replay}, nil
 }
 
 func memoryStores() (stores, error) {
