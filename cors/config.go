@@ -85,7 +85,8 @@ type Config struct {
 	//
 	//	OwnOrigins: []string{"https://api.example.com"}
 	//	OwnOrigins: []string{"https://api.example.com", "wss://api.example.com"}
-	//	OwnOrigins: []string{"none"} // no pages, no apps, no reports
+	//	OwnOrigins: []string{"none"} // no pages, no apps; or pages that
+	//	                             // Sec-Fetch-Site alone recognises
 	//
 	// Required, except with Origins "*". Browsers that send Sec-Fetch-Site (all
 	// since 2023, on HTTPS and loopback) are recognised without, but not all that

@@ -148,15 +148,10 @@ func TestNewFieldProblems(t *testing.T) {
 		cfg  cors.Config
 		want string
 	}{
-		"nothing":        {cors.Config{}, "cors: Origins: is empty, and so are OwnOrigins and Tenant"},
 		"no own origins": {cors.Config{Origins: app}, "cors: OwnOrigins: is empty; list where browsers"},
 		"none among others": {
 			cors.Config{Origins: app, OwnOrigins: []string{"none", "https://a.test"}},
 			`cors: OwnOrigins[0]: "none": has no scheme`,
-		},
-		"empty lists": {
-			cors.Config{Origins: []string{}, OwnOrigins: none, Tenants: map[string][]string{}},
-			"cors: Origins: is empty",
 		},
 		"any with credentials": {
 			cors.Config{Origins: []string{"*"}, Credentials: true},
@@ -252,13 +247,21 @@ func TestNewFieldProblems(t *testing.T) {
 // TestNothingConfigured: whose pages may call, and where is this server?
 func TestNothingConfigured(t *testing.T) {
 	t.Parallel()
-	_, err := cors.New(cors.Config{})
-	problems := problemsOf(t, err)
-	require.Len(t, problems, 2)
-	require.Equal(t, "Origins", problems[0].Field)
-	require.Equal(t, "OwnOrigins", problems[1].Field)
-	require.Equal(t, sallyport.ConfigRequired, problems[0].Code)
-	require.Equal(t, sallyport.ConfigRequired, problems[1].Code)
+	for name, cfg := range map[string]cors.Config{
+		"nil": {},
+		"empty lists": {
+			Origins: []string{}, OwnOrigins: []string{}, Tenants: map[string][]string{},
+		},
+	} {
+		_, err := cors.New(cfg)
+		problems := problemsOf(t, err)
+		require.Len(t, problems, 2, name)
+		require.Equal(t, "Origins", problems[0].Field)
+		require.Contains(t, problems[0].Fix, "is empty, and so are OwnOrigins and Tenant")
+		require.Equal(t, "OwnOrigins", problems[1].Field)
+		require.Equal(t, sallyport.ConfigRequired, problems[0].Code)
+		require.Equal(t, sallyport.ConfigRequired, problems[1].Code)
+	}
 }
 
 // TestNewAllProblems: an operator fixes a configuration in one go.
@@ -298,9 +301,10 @@ func TestNewAccepts(t *testing.T) {
 		"insecure, explicitly": {
 			Origins: []string{"http://app.example.com"}, DangerouslyAllowInsecureOrigins: true,
 		},
-		"any":         {Origins: []string{"*"}},
-		"own only":    {OwnOrigins: app},
-		"tenant only": {Tenant: func(*http.Request) string { return "" }},
+		"any":                                {Origins: []string{"*"}},
+		"own only":                           {OwnOrigins: app},
+		"own pages, by Sec-Fetch-Site alone": {OwnOrigins: none},
+		"tenant only":                        {Tenant: func(*http.Request) string { return "" }},
 		"tenant within the list": {
 			Origins:      []string{"https://*.example.com", "https://a.test"},
 			PublicSuffix: lastLabel,

@@ -65,8 +65,7 @@ func compile(cfg Config) (*policy, error) {
 
 // origins builds the lists of the platform and of the server itself.
 func (c *compiler) origins() {
-	none := len(c.OwnOrigins) == 1 && c.OwnOrigins[0] == "none"
-	if len(c.Origins) == 0 && (none || len(c.OwnOrigins) == 0) && c.Tenant == nil {
+	if len(c.Origins) == 0 && len(c.OwnOrigins) == 0 && c.Tenant == nil {
 		c.fail("Origins", "", flaw{
 			sallyport.ConfigRequired,
 			"is empty, and so are OwnOrigins and Tenant; list the allowed origins",
@@ -84,7 +83,7 @@ func (c *compiler) origins() {
 		c.listed = c.set("Origins", c.Origins)
 	}
 	switch {
-	case none:
+	case len(c.OwnOrigins) == 1 && c.OwnOrigins[0] == "none":
 	case len(c.OwnOrigins) > 0:
 		c.own = c.set("OwnOrigins", c.OwnOrigins)
 	case !c.listed.any:

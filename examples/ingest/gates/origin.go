@@ -46,9 +46,7 @@ func newOrigin(cfg Config) (*cors.Gate, error) {
 func newOwn(cfg Config) (*cors.Gate, error) {
 	own := cfg.Settings.PublicOrigins
 	if len(own) == 0 {
-		// No page has this one (RFC 2606 section 2): Sec-Fetch-Site alone
-		// recognises the server's pages.
-		own = []string{"https://public-origin-unset.invalid"}
+		own = []string{"none"} // as above
 	}
 	return cors.New(cors.Config{OwnOrigins: own, NoOrigin: cors.NoOriginPass, OnEvent: cfg.OnEvent})
 }

@@ -51,9 +51,15 @@ func (s *Settings) origins(v *values) {
 		v.problem("ALLOWED_ORIGINS", "* would list every origin; name the origins")
 		return
 	}
-	if _, err := cors.New(cors.Config{Origins: s.AllowedOrigins, OwnOrigins: []string{"none"}}); err != nil {
+	if err := checkOrigins(s.AllowedOrigins); err != nil {
 		v.problem("ALLOWED_ORIGINS", "%v", err)
 	}
+}
+
+// checkOrigins asks the gate that will hold them.
+func checkOrigins(origins []string) error {
+	_, err := cors.New(cors.Config{Origins: origins, OwnOrigins: []string{"none"}})
+	return err
 }
 
 // publicOrigin is apart from the customers' origins: pages on those post events,
@@ -63,7 +69,7 @@ func (s *Settings) publicOrigin(v *values) {
 		return
 	}
 	origin := v.get("PUBLIC_ORIGIN")
-	if _, err := cors.New(cors.Config{OwnOrigins: []string{origin}}); err != nil {
+	if err := checkOrigins([]string{origin}); err != nil {
 		v.problem("PUBLIC_ORIGIN", "want one origin, such as https://ingest.example.com")
 		return
 	}
