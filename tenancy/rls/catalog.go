@@ -29,6 +29,8 @@ type relation struct {
 	columns       []string // by position, "" for dropped ones
 	types         []string
 	editable      []string // columns that the role may update
+	readable      []string // columns that it may read; all, when whole
+	whole         bool
 	reads         []uint32 // of a view: what it selects from
 	policies      []*policy
 	authority     bool            // other tables' policies decide by its rows
@@ -139,7 +141,10 @@ func (c *catalog) loadRelations(ctx context.Context, tx pgx.Tx, role string) err
 			array(select pg_catalog.format_type(atttypid, null)
 				from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0 order by attnum),
 			array(select attname::text from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0
-				and not attisdropped and has_column_privilege($1, c.oid, attnum, 'UPDATE') order by attnum)
+				and not attisdropped and has_column_privilege($1, c.oid, attnum, 'UPDATE') order by attnum),
+			array(select attname::text from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0
+				and not attisdropped and has_column_privilege($1, c.oid, attnum, 'SELECT') order by attnum),
+			has_table_privilege($1, c.oid, 'SELECT')
 		from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 		where c.relkind in ('r','p','v','m','f') and`+ours, pgx.QueryExecModeExec, role)
 	if err != nil {
@@ -148,7 +153,7 @@ func (c *catalog) loadRelations(ctx context.Context, tx pgx.Tx, role string) err
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*relation, error) {
 		r := &relation{authorityCols: map[string]bool{}}
 		return r, row.Scan(&r.oid, &r.name, &r.kind, &r.secured, &r.invoker, &r.owned,
-			&r.privileges, &r.columns, &r.types, &r.editable)
+			&r.privileges, &r.columns, &r.types, &r.editable, &r.readable, &r.whole)
 	})
 	for _, r := range all {
 		c.relations[r.oid] = r

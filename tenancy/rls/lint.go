@@ -367,6 +367,27 @@ func (l *linter) judgePolicy(r *relation, p *policy) {
 	}
 }
 
+// plainSettings are the settings that policies, or functions for them, trust unsealed.
+func (l *linter) plainSettings() []string {
+	texts := ""
+	for _, p := range l.policies {
+		texts += p.using + " " + p.check + " "
+	}
+	for _, f := range l.functions {
+		if !strings.HasPrefix(f.call, "sallyport.") {
+			texts += f.source + " "
+		}
+	}
+	var names []string
+	for _, m := range plainSetting.FindAllStringSubmatch(texts, -1) {
+		if strings.Contains(m[1], ".") && m[1] != "sallyport.scope" {
+			names = append(names, m[1])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // unsealed reports a setting once, whatever uses it.
 func (l *linter) unsealed(setting string) {
 	l.report("unsealed_setting", setting, "Policies trust a setting that any statement may set.",
