@@ -47,6 +47,8 @@ var adapters = map[string][]string{
 	"scrub/sentryscrub":     {"github.com/getsentry/sentry-go"},
 	"sessions/redissession": {"github.com/redis/go-redis/v9"},
 	"tenancy/rls":           {"github.com/jackc/pgx/v5"},
+	"tenancy/rls/rlscheck":  {"github.com/jackc/pgx/v5"},
+	"tenancy/rls/rlstest":   {"github.com/jackc/pgx/v5"},
 }
 
 // conformance is the last element of a suite that the tests of stores import.

@@ -49,8 +49,8 @@ func TestRequireIsolated(t *testing.T) {
 	exec("create table calls (site_id text, note text);" + text)
 	require.Empty(t, check(rls.Plan{Role: "app"}))
 	exec("create table countries (name text); grant select on countries to app")
-	require.Contains(t, check(rls.Plan{Role: "app"})[0], "LEAK countries")
-	public := map[string]string{"countries": "the same for everybody"}
+	require.Contains(t, check(rls.Plan{Role: "app"})[0], "LEAK public.countries")
+	public := map[string]string{"public.countries": "the same for everybody"}
 	require.Empty(t, check(rls.Plan{Role: "app", Public: public}))
 	exec("drop table countries")
 	require.Contains(t, check(rls.Plan{Role: "app", Public: public})[0], "does not reach")
