@@ -17,6 +17,8 @@ func (s *Scrubber) Handler(next slog.Handler) slog.Handler {
 type handler struct {
 	s    *Scrubber
 	next slog.Handler
+	// below is the denied name of the group that all attributes stand in, or "".
+	below string
 }
 
 func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -27,7 +29,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	msg, _ := h.s.String(r.Message)
 	clean := slog.NewRecord(r.Time, r.Level, msg, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		clean.AddAttrs(h.s.attr(a, 0))
+		clean.AddAttrs(h.attr(a, h.below, 0))
 		return true
 	})
 	return h.next.Handle(ctx, clean)
@@ -36,39 +38,58 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		clean[i] = h.s.attr(a, 0)
+		clean[i] = h.attr(a, h.below, 0)
 	}
-	return &handler{s: h.s, next: h.next.WithAttrs(clean)}
+	return &handler{s: h.s, next: h.next.WithAttrs(clean), below: h.below}
 }
 
 func (h *handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
 	clean, _ := h.s.String(name)
-	return &handler{s: h.s, next: h.next.WithGroup(clean)}
+	below := h.below
+	if below == "" && !h.s.unusable() {
+		if _, denied := h.s.engine.DeniesTree(name); denied {
+			below = name
+		}
+	}
+	return &handler{s: h.s, next: h.next.WithGroup(clean), below: below}
 }
 
 const dropped = "[dropped]"
 
-// attr returns a with its key and value scrubbed.
-func (s *Scrubber) attr(a slog.Attr, depth int) slog.Attr {
-	key, _ := s.String(a.Key)
-	return slog.Attr{Key: key, Value: s.logValue(a.Key, a.Value, depth)}
+// attr returns a with its key and value scrubbed, as it may stand below the
+// denied name of a group.
+func (h *handler) attr(a slog.Attr, below string, depth int) slog.Attr {
+	if a.Equal(slog.Attr{}) {
+		return a // handlers leave it out
+	}
+	key, _ := h.s.String(a.Key)
+	if below == "" {
+		below = a.Key
+	}
+	return slog.Attr{Key: key, Value: h.value(below, a.Value, depth)}
 }
 
-func (s *Scrubber) logValue(key string, v slog.Value, depth int) slog.Value {
-	if depth > maxValueDepth {
+func (h *handler) value(key string, v slog.Value, depth int) slog.Value {
+	if depth > maxValueDepth || h.s.unusable() {
 		return slog.StringValue(dropped)
 	}
-	if v.Kind() == slog.KindGroup {
-		group := v.Group()
-		clean := make([]slog.Attr, len(group))
-		for i, a := range group {
-			clean[i] = s.attr(a, depth+1)
+	if v.Kind() != slog.KindGroup {
+		clean, _, err := h.s.valueUnder(key, v.Any())
+		if err != nil {
+			return slog.StringValue(dropped)
 		}
-		return slog.GroupValue(clean...)
+		return slog.AnyValue(clean)
 	}
-	clean, _, err := s.valueUnder(key, v.Any())
-	if err != nil {
-		return slog.StringValue(dropped)
+	if _, denied := h.s.engine.DeniesTree(key); !denied {
+		key = ""
 	}
-	return slog.AnyValue(clean)
+	group := v.Group()
+	clean := make([]slog.Attr, len(group))
+	for i, a := range group {
+		clean[i] = h.attr(a, key, depth+1)
+	}
+	return slog.GroupValue(clean...)
 }

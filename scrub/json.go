@@ -81,6 +81,7 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 	if strings.HasPrefix(j.src[i:], "}") {
 		return i + 1, true
 	}
+	named, looked := "", false // what {"name":"password","value":"x"} says that its value is
 	for {
 		if !strings.HasPrefix(j.src[i:], `"`) {
 			return 0, false
@@ -97,24 +98,79 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 		if i = j.blanks(end); !strings.HasPrefix(j.src[i:], ":") {
 			return 0, false
 		}
-		if i, ok = j.member(j.blanks(i+1), depth, key); !ok {
+		i = j.blanks(i + 1)
+		switch {
+		case j.skip:
+		case engine.IsName(key):
+			named = j.stringAt(i)
+		case engine.IsValue(key):
+			if named == "" && !looked {
+				named, looked = j.nameAfter(i, depth), true
+			}
+			key = named
+		}
+		if i, ok = j.member(i, depth, key); !ok {
 			return 0, false
 		}
-		i = j.blanks(i)
-		switch {
-		case strings.HasPrefix(j.src[i:], ","):
-			i = j.blanks(i + 1)
-		case strings.HasPrefix(j.src[i:], "}"):
-			return i + 1, true
-		default:
-			return 0, false
+		if i, ok = j.separator(i, '}'); !ok || i < 0 {
+			return -i, ok
 		}
 	}
+}
+
+// separator passes over the comma at i. Past closing it returns the negative of
+// where the text goes on.
+func (j *jsonPass) separator(i int, closing byte) (int, bool) {
+	i = j.blanks(i)
+	switch {
+	case i >= len(j.src):
+		return 0, false
+	case j.src[i] == ',':
+		return j.blanks(i + 1), true
+	case j.src[i] == closing:
+		return -(i + 1), true
+	}
+	return 0, false
+}
+
+// stringAt returns the text of the string literal at i, or "".
+func (j *jsonPass) stringAt(i int) string {
+	if strings.HasPrefix(j.src[i:], `"`) {
+		if end, ok := j.stringEnd(i); ok {
+			return j.plain(i, end)
+		}
+	}
+	return ""
+}
+
+// nameReach bounds how far after a value its name is looked for.
+const nameReach = 256
+
+// nameAfter returns the name that an object gives after the value at i.
+func (j *jsonPass) nameAfter(i, depth int) string {
+	look := jsonPass{e: j.e, src: j.src[:min(len(j.src), i+nameReach)], skip: true}
+	for i, ok := look.value(i, depth+1, ""); ok; i, ok = look.value(i, depth+1, "") {
+		if i, ok = look.separator(i, '}'); !ok || i < 0 {
+			break
+		}
+		key := look.stringAt(i)
+		if i, ok = look.stringEnd(i); !ok {
+			break
+		}
+		i = look.blanks(look.blanks(i) + 1)
+		if engine.IsName(key) {
+			return look.stringAt(i)
+		}
+	}
+	return ""
 }
 
 // member scrubs the value of an object's key, whole if the key is denied.
 func (j *jsonPass) member(i, depth int, key string) (int, bool) {
 	if j.skip {
+		return j.value(i, depth+1, key)
+	}
+	if _, denied := j.e.DeniesTree(key); !denied {
 		return j.value(i, depth+1, key)
 	}
 	skip := jsonPass{src: j.src, skip: true}
@@ -139,21 +195,40 @@ func (j *jsonPass) array(i, depth int, key string) (int, bool) {
 	if strings.HasPrefix(j.src[i:], "]") {
 		return i + 1, true
 	}
-	for {
-		end, ok := j.value(i, depth+1, key)
+	pair := j.pair(i)
+	for n := 0; ; n++ {
+		if n == 1 && pair != "" {
+			key = pair
+		}
+		end, ok := j.member(i, depth, key)
 		if !ok {
 			return 0, false
 		}
-		i = j.blanks(end)
-		switch {
-		case strings.HasPrefix(j.src[i:], ","):
-			i = j.blanks(i + 1)
-		case strings.HasPrefix(j.src[i:], "]"):
-			return i + 1, true
-		default:
-			return 0, false
+		if i, ok = j.separator(end, ']'); !ok || i < 0 {
+			return -i, ok
 		}
 	}
+}
+
+// pair returns the first of the two strings that an array has from i on, as in
+// ["authorization", "Bearer ..."], or "".
+func (j *jsonPass) pair(i int) string {
+	if j.skip {
+		return ""
+	}
+	first := j.stringAt(i)
+	if _, denied := j.e.DeniesTree(first); !denied {
+		return ""
+	}
+	end, _ := j.stringEnd(i)
+	if i, ok := j.separator(end, ']'); ok && i > 0 && strings.HasPrefix(j.src[i:], `"`) {
+		if end, ok = j.stringEnd(i); ok {
+			if i, ok = j.separator(end, ']'); ok && i < 0 {
+				return first
+			}
+		}
+	}
+	return ""
 }
 
 // stringEnd returns the end of the string literal at i, past its quote.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -79,12 +80,14 @@ func (w *valueWalk) any(key string, v reflect.Value, depth int) any {
 	if v.Kind() == reflect.Interface {
 		return w.any(key, v.Elem(), depth) // its methods are those of what it holds
 	}
-	if text := scalarText(v); text != "" {
-		if det, denied := w.s.engine.Denies(key, text); denied {
+	if det, denied := w.s.engine.DeniesTree(key); denied {
+		text := scalarText(v)
+		if text == "" {
+			return w.hide(det, "")
+		}
+		if _, denied = w.s.engine.Denies(key, text); denied {
 			return w.hide(det, text)
 		}
-	} else if det, denied := w.s.engine.Denies(key, "{...}"); denied {
-		return w.hide(det, "")
 	}
 	if clean, ok := w.special(key, v, depth); ok {
 		return clean
@@ -206,29 +209,55 @@ func (w *valueWalk) shared(key string, v reflect.Value, depth int) any {
 
 func (w *valueWalk) list(key string, v reflect.Value, depth int) any {
 	clean := make([]any, 0, min(v.Len(), 64))
+	pair := ""
+	if v.Len() == 2 { // ["authorization", "Bearer ..."]
+		pair = textOf(v.Index(0))
+	}
 	for i := range v.Len() {
+		if i == 1 && pair != "" {
+			if _, denied := w.s.engine.DeniesTree(pair); denied {
+				key = pair
+			}
+		}
 		if clean = append(clean, w.any(key, v.Index(i), depth+1)); w.failed {
 			return nil
-		}
-	}
-	// Pairs such as ["authorization", "Bearer ..."].
-	if len(clean) == 2 {
-		if name, ok := clean[0].(string); ok && w.s.denies(name) {
-			clean[1] = w.any(name, v.Index(1), depth+1)
 		}
 	}
 	return clean
 }
 
+// textOf returns the text that v holds, or "" if it is none.
+func textOf(v reflect.Value) string {
+	for v.Kind() == reflect.Interface && !v.IsNil() {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.String {
+		return ""
+	}
+	return v.String()
+}
+
 func (w *valueWalk) entries(v reflect.Value, depth int) any {
 	clean := make(map[string]any, min(v.Len(), 64))
+	named := ""
+	for it := v.MapRange(); it.Next(); {
+		if engine.IsName(textOf(it.Key())) {
+			named = textOf(it.Value())
+		}
+	}
+	seen := make(map[string]int)
 	for it := v.MapRange(); it.Next() && !w.failed; {
 		key := fmt.Sprint(it.Key().Interface())
-		value := w.any(key, it.Value(), depth+1)
-		safe, _ := w.string("", key).(string)
-		for clean[safe] != nil { // two keys may scrub to the same
-			safe += "'"
+		of := key
+		if named != "" && engine.IsValue(key) {
+			of = named
 		}
+		value := w.any(of, it.Value(), depth+1)
+		safe, _ := w.string("", key).(string)
+		if n := seen[safe]; n > 0 { // two keys may scrub to the same
+			safe += "#" + strconv.Itoa(n+1)
+		}
+		seen[safe]++
 		clean[safe] = value
 	}
 	return clean
@@ -251,7 +280,7 @@ func (w *valueWalk) fields(v reflect.Value, depth int) any {
 		switch {
 		case class > w.s.clearance:
 			clean[name] = "[" + class.String() + "]"
-		case w.s.denies(f.Name):
+		case w.denies(f.Name):
 			clean[name] = w.any(f.Name, v.Field(i), depth+1)
 		default:
 			clean[name] = w.any(name, v.Field(i), depth+1)
@@ -274,9 +303,10 @@ func (s *Scrubber) fieldClass(f reflect.StructField) sallyport.Class {
 	return sallyport.Public
 }
 
-// special copies the types that know how to present themselves.
+// special copies the types that know how to present themselves. A type with
+// classes never does: its fields count, and not what its methods make of them.
 func (w *valueWalk) special(key string, v reflect.Value, depth int) (any, bool) {
-	if !v.CanInterface() || tagged(v.Type(), 0) {
+	if !v.CanInterface() {
 		return nil, false
 	}
 	switch x := v.Interface().(type) {
@@ -286,6 +316,15 @@ func (w *valueWalk) special(key string, v reflect.Value, depth int) (any, bool) 
 		return w.string(key, string(x)), true
 	case json.Number:
 		return w.s.engine.Below(key, x.String(), &w.counts), true
+	case slog.Value:
+		return w.any(key, reflect.ValueOf(plainLog(x.Resolve())), depth+1), true
+	case slog.Attr:
+		return w.any(key, reflect.ValueOf(map[string]slog.Value{x.Key: x.Value}), depth+1), true
+	}
+	if w.classified(v.Type()) {
+		return nil, false
+	}
+	switch x := v.Interface().(type) {
 	case slog.LogValuer:
 		resolved := slog.AnyValue(x).Resolve()
 		if resolved.Kind() == slog.KindLogValuer {
@@ -296,23 +335,18 @@ func (w *valueWalk) special(key string, v reflect.Value, depth int) (any, bool) 
 	case error:
 		return w.string(key, x.Error()), true
 	case json.Marshaler:
-		return w.marshaled(key, x, v)
+		return w.marshaled(key, x)
 	case encoding.TextMarshaler:
-		if text, err := x.MarshalText(); err == nil && !w.s.strict {
+		if text, err := x.MarshalText(); err == nil {
 			return w.string(key, string(text)), true
 		}
 	case fmt.Stringer:
-		if v.Kind() != reflect.Struct || !w.s.strict {
-			return w.string(key, x.String()), true
-		}
+		return w.string(key, x.String()), true
 	}
 	return nil, false
 }
 
-func (w *valueWalk) marshaled(key string, m json.Marshaler, v reflect.Value) (any, bool) {
-	if w.s.strict && v.Kind() == reflect.Struct {
-		return nil, false // its fields have classes; its own form has none
-	}
+func (w *valueWalk) marshaled(key string, m json.Marshaler) (any, bool) {
 	text, err := m.MarshalJSON()
 	if err != nil {
 		w.failed = true
@@ -327,17 +361,27 @@ func (w *valueWalk) marshaled(key string, m json.Marshaler, v reflect.Value) (an
 	return w.any(key, reflect.ValueOf(plain), 1), true
 }
 
-// tagged reports whether a struct type has a pii tag: then its fields count,
-// and not what its methods make of them.
-func tagged(t reflect.Type, depth int) bool {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || depth > 3 {
+// classified reports whether a type has fields with classes, in itself or in
+// what it is made of. When Strict is set, every exported field has one.
+func (w *valueWalk) classified(t reflect.Type) bool { return w.hasClass(t, map[reflect.Type]bool{}) }
+
+func (w *valueWalk) hasClass(t reflect.Type, seen map[reflect.Type]bool) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return w.hasClass(t.Elem(), seen)
+	case reflect.Map:
+		return w.hasClass(t.Key(), seen) || w.hasClass(t.Elem(), seen)
+	case reflect.Struct:
+	default:
 		return false
 	}
+	if seen[t] || t == reflect.TypeFor[time.Time]() {
+		return false
+	}
+	seen[t] = true
 	for f := range t.Fields() {
-		if _, ok := f.Tag.Lookup("pii"); ok || f.Anonymous && tagged(f.Type, depth+1) {
+		_, tagged := f.Tag.Lookup("pii")
+		if tagged || w.s.strict && f.IsExported() || w.hasClass(f.Type, seen) {
 			return true
 		}
 	}
@@ -356,8 +400,7 @@ func plainLog(v slog.Value) any {
 	return m
 }
 
-// denies reports whether key is denied, whatever it holds.
-func (s *Scrubber) denies(key string) bool {
-	_, denied := s.engine.Denies(key, "{...}")
+func (w *valueWalk) denies(key string) bool {
+	_, denied := w.s.engine.DeniesTree(key)
 	return denied
 }

@@ -43,7 +43,7 @@ func TestMistakes(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"detector", []string{"-only", "emial"}, `"emial" is not a built-in detector`},
+		{"detector", []string{"-only", "emial"}, `"emial": is not a built-in detector`},
 		{"flag", []string{"-x"}, "flag provided but not defined"},
 		{"missing", []string{filepath.Join(t.TempDir(), "none")}, "no such file"},
 		{"directory", []string{t.TempDir()}, "is a directory"},

@@ -1,6 +1,9 @@
 package engine
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // A denied name and its value in running text. The grammar, in which [] may be
 // left out and every character may be encoded:
@@ -64,11 +67,46 @@ func (sc *scanner) key(word string, i int) int {
 	return end
 }
 
+// escapedName examines a letter of a name that is written as an escape, the
+// first of them: "p\u0061ssword":"x".
+func (sc *scanner) escapedName(i int) int {
+	s := sc.src
+	var name [maxKeyBytes]byte
+	start := i
+	for start > 0 && i-start < maxKeyBytes/2 && nameByte.has(s[start-1]) {
+		start--
+	}
+	if start >= 6 && s[start-6] == '\\' {
+		return i // not the first
+	}
+	n, end := copy(name[:], s[start:i]), i
+	for end < len(s) && n+utf8.UTFMax <= len(name) {
+		r, w := unit(s, end)
+		if r < utf8.RuneSelf && !nameByte.has(byte(r)) || r >= utf8.RuneSelf && !wordRune(r) {
+			break
+		}
+		n, end = n+utf8.EncodeRune(name[n:], r), end+w
+	}
+	h := sc.e.judge(string(name[:n]))
+	if h == nil || !sc.e.on(h.det) {
+		return end
+	}
+	v, ok := sc.findValue(start, end)
+	if !ok {
+		return end
+	}
+	if sp, ok := sc.valueSpan(h, &v); ok {
+		sc.until = v.until
+		return sc.foundRun(sp, swallowValue)
+	}
+	return end
+}
+
 // valueSpan returns what must go of the value of a denied name.
 func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 	s := sc.src
 	v.header = h.rule == ruleHeader || h.rule == ruleCookies
-	v.bare = v.quote == 0 && v.wrap == "" && !v.bracket && !v.brace
+	v.bare = v.quote == 0 && v.wrap == "" && !v.bracket && !v.brace && v.tree == 0
 	sc.measure(v)
 	text := s[v.start:v.end]
 	if text == "" || v.settled || holdsKey(s, v.start, v.end) || v.bare && nextField(v, s) {
@@ -173,7 +211,7 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 		body = blockScalar(s, body)
 	}
 	v.loose = v.loose && body > next
-	return v, sc.open(&v, body, quoted)
+	return v, sc.open(&v, body)
 }
 
 // operator returns where the operator at i ends, or 0, and whether it is a
@@ -308,6 +346,9 @@ func (sc *scanner) named(start, i int) int {
 // text from start to i is the first of them.
 func pair(s string, start, i int) int {
 	before := start - 1
+	for before > 0 && (s[before] == '_' || s[before] == '-' || s[before] == '.') {
+		before--
+	}
 	for before > 0 && (s[before] == '\\' || s[before] == ' ') || before > 0 && isQuote(s[before]) {
 		before--
 	}
@@ -346,9 +387,9 @@ func formPart(s string, start, i int) int {
 }
 
 // open reads what encloses the value at i and reports whether there is one.
-func (sc *scanner) open(v *value, i int, quotedName bool) bool {
+func (sc *scanner) open(v *value, i int) bool {
 	s := sc.src
-	if i < len(s) && s[i] == '{' && (quotedName || v.loose) {
+	if i < len(s) && s[i] == '{' && !hasAt(s, i, "{{") {
 		return sc.openTree(v, i)
 	}
 	for i < len(s) && s[i] == '[' && v.start == 0 && sc.e.replacementEnd(s, i) == 0 {

@@ -64,6 +64,7 @@ type Engine struct {
 	enabled [Builtin]bool
 	heads   []head
 	byWord  map[string][]int // indexes into heads
+	endings byteSet          // of the heads
 	custom  []Custom
 	allow   map[string]bool
 	label   func(dst []byte, det int, value string) []byte
@@ -117,6 +118,20 @@ func (e *Engine) Below(key, text string, counts *Counts) string {
 	}
 	return e.scrub(text, phoneLabel(key, len(key)), counts)
 }
+
+// DeniesTree reports whether nothing may stand below key, whatever it is made
+// of, and which detector says so.
+func (e *Engine) DeniesTree(key string) (det int, denied bool) { return e.Denies(key, "{...}") }
+
+// IsName and IsValue tell the members of an object that says in one member
+// what another holds: {"name":"DB_PASSWORD","value":"x"}.
+func IsName(key string) bool  { return nameMembers.has(key) }
+func IsValue(key string) bool { return valueMembers.has(key) }
+
+var (
+	nameMembers  = wordsOf("name key k field header variable env parameter param")
+	valueMembers = wordsOf("value val v")
+)
 
 // Denies reports whether text must not stand below key, and which detector
 // says so.

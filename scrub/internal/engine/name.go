@@ -67,10 +67,13 @@ func (e *Engine) judge(key string) *head {
 
 // headOf returns the head that word is, after the word before.
 func (e *Engine) headOf(word, before string) *head {
+	plain := strings.TrimRight(word, digitChars) // password1
+	if !e.endings.has(ending(word)) && !e.endings.has(ending(plain)) {
+		return nil
+	}
 	if h := e.lookup(word, before); h != nil {
 		return h
 	}
-	plain := strings.TrimRight(word, digitChars) // password1
 	if plain != word {
 		if h := e.lookup(plain, before); h != nil {
 			return h
@@ -84,6 +87,15 @@ func (e *Engine) headOf(word, before string) *head {
 		}
 	}
 	return nil
+}
+
+// ending is a hash of how a word ends, by which most words are told at once to
+// be no head.
+func ending(word string) byte {
+	if len(word) < 2 {
+		return 0
+	}
+	return lower(word[len(word)-1])*31 + lower(word[len(word)-2])
 }
 
 func (e *Engine) lookup(word, before string) *head {

@@ -1,5 +1,7 @@
 package engine
 
+import "unicode/utf8"
+
 // Every detector decides by looking at most lookbehind bytes back and
 // lookahead bytes ahead of a candidate. What is longer than that (a token of
 // megabytes, a private key) is decided by its beginning and then swallowed
@@ -131,6 +133,8 @@ func (sc *scanner) encoded(i int) int {
 	switch {
 	case w == 1:
 		return i
+	case sc.src[i] == '\\' && (r == '_' || r < utf8.RuneSelf && letter.has(byte(r))):
+		return sc.escapedName(i)
 	case r == '@' && sc.e.on(Email):
 		return sc.email(i, w)
 	case r >= '0' && r <= '9':
