@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -58,10 +59,19 @@ type Config struct {
 	// code" denies internal_code, internalCode and Internal-Code. The last
 	// word needs three letters.
 	Keys []string
-	// Allow are values that the Email, Phone and IP detectors leave alone,
-	// such as your own support address, whatever their case. It never
-	// allows a card, a token, or anything below a denied key.
+	// Allow are values that the Email, Phone and IP detectors leave alone: a
+	// value, whatever its case; a network; a domain, with those below it. None
+	// of them ever allows a card, a token, or anything below a denied key.
+	// Permitted: "support@example.com", "10.0.0.0/8", "@example.com".
+	// Refused: "", "10.0.0.0/33", "@".
 	Allow []string
+	// AllowKeys are denied keys that are none in your system, as whole names:
+	// "session" keeps the value of session, but not of user_session.
+	AllowKeys []string
+	// AllowRules switches single rules off, by the name that [Span.Rule] gives.
+	// Permitted: "token.jwt", "phone.labelled", "secret.salt". Refused: what is
+	// no rule.
+	AllowRules []string
 
 	// PseudonymKeys, if set, make replacements tell values apart:
 	// "[email:kbnq...]" is a keyed hash of the normalised value, equal for
@@ -98,22 +108,64 @@ func New(cfg Config) (*Scrubber, error) {
 	ec.Enabled = enabled(cfg.Detectors, problems)
 	ec.Custom = s.useCustom(cfg.Custom, problems)
 	ec.Keys = deniedKeys(cfg.Keys, problems)
+	ec.Except = exceptions(cfg, problems)
 	s.usePseudonyms(cfg.PseudonymKeys, problems)
 	s.useClearance(cfg.Clearance, problems)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if len(cfg.Allow) > 0 {
-		ec.Allow = make(map[string]bool, len(cfg.Allow))
-		for _, v := range cfg.Allow {
-			ec.Allow[strings.ToLower(v)] = true
-		}
-	}
 	if len(s.keys) > 0 {
 		ec.Label = s.current
 	}
 	s.engine = engine.New(ec)
+	known := s.engine.Rules()
+	for i, rule := range cfg.AllowRules {
+		if !known[rule] {
+			problems.Add(fmt.Sprintf("AllowRules[%d]", i), rule, sallyport.ConfigUnknown, "is no rule")
+		}
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// exceptions reads Allow, AllowKeys and AllowRules.
+func exceptions(cfg Config, problems *configerr.List) (x engine.Exceptions) {
+	for i, v := range cfg.Allow {
+		v = strings.ToLower(v)
+		network, err := netip.ParsePrefix(v)
+		switch {
+		case err == nil:
+			x.Networks = append(x.Networks, network.Masked())
+		case v == "" || v == "@" || strings.Contains(v, "/"):
+			problems.Add(fmt.Sprintf("Allow[%d]", i), v, sallyport.ConfigMalformed,
+				"is no value, network or domain: want ann@example.com, 10.0.0.0/8 or @example.com")
+		case v[0] == '@':
+			x.Domains = append(x.Domains, v[1:])
+		default:
+			x.Values = with(x.Values, v)
+		}
+	}
+	for i, k := range cfg.AllowKeys {
+		words := engine.Words(k)
+		if len(words) == 0 {
+			problems.Add(fmt.Sprintf("AllowKeys[%d]", i), k, sallyport.ConfigMalformed, "is no name")
+		}
+		x.Keys = with(x.Keys, strings.Join(words, " "))
+	}
+	for _, rule := range cfg.AllowRules {
+		x.Rules = with(x.Rules, rule)
+	}
+	return x
+}
+
+func with(set map[string]bool, v string) map[string]bool {
+	if set == nil {
+		set = map[string]bool{}
+	}
+	set[v] = true
+	return set
 }
 
 func enabled(all []Detector, problems *configerr.List) (on [engine.Builtin]bool) {

@@ -6,6 +6,29 @@ import (
 	"github.com/opsmantik/sallyport/scrub/internal/engine"
 )
 
+// Span is one removal, as [Scrubber.Spans] returns it.
+type Span struct {
+	Offset, Length int // in bytes
+	Detector       Detector
+	// Rule is the name of what found it: "secret.password", "token.ghp_",
+	// "phone.international". Config.AllowRules takes it.
+	Rule string
+}
+
+// Spans returns where String would remove something from text, and why. It is
+// for tuning and for tests: what it points at is what must not be logged.
+func (s *Scrubber) Spans(text string) []Span {
+	if s.unusable() {
+		return nil
+	}
+	found := s.engine.Spans(text)
+	spans := make([]Span, len(found))
+	for i, f := range found {
+		spans[i] = Span{f.Start, f.End - f.Start, s.names[f.Detector], f.Rule}
+	}
+	return spans
+}
+
 // Report counts what was replaced, by detector. It never holds an original,
 // a position or a length, so it may be logged. The zero value counts nothing.
 type Report struct {

@@ -119,7 +119,7 @@ func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 	if !h.denies(text, v.place) {
 		return span{}, false
 	}
-	return span{start: v.start, end: v.end, det: h.det, quote: v.wrap}, true
+	return span{start: v.start, end: v.end, det: h.det, rule: h.name, quote: v.wrap}, true
 }
 
 // nextField reports whether the value is missing and the next field stands in

@@ -27,7 +27,7 @@ func (sc *scanner) scheme(name string, i int) int {
 		name != "basic" && !credential(s[start:end]) {
 		return i
 	}
-	return sc.foundRun(span{start: start, end: end, det: Token}, swallowToken)
+	return sc.foundRun(span{start: start, end: end, det: Token, rule: ruleScheme}, swallowToken)
 }
 
 // letterBefore reports whether a letter outside ASCII stands before i. Quotes
@@ -151,13 +151,13 @@ func (sc *scanner) userinfo(i int) int {
 		case s[j] == '@':
 			at = j
 		case at > 0 && authorityEnd.has(s[j]):
-			return sc.found(span{start: start, end: at, det: Token})
+			return sc.found(span{start: start, end: at, det: Token, rule: ruleURL})
 		}
 	}
 	if at == 0 {
 		return i
 	}
-	return sc.found(span{start: start, end: at, det: Token})
+	return sc.found(span{start: start, end: at, det: Token, rule: ruleURL})
 }
 
 var (
@@ -178,7 +178,7 @@ func (sc *scanner) mysqlUser(i int) int {
 	if !colon {
 		return i
 	}
-	return sc.found(span{start: start, end: i, det: Token})
+	return sc.found(span{start: start, end: i, det: Token, rule: ruleDSN})
 }
 
 // curlUser examines "-u " and "--user", whose value is user:password on the
@@ -211,5 +211,5 @@ word:
 		!strings.Contains(s[max(0, start-256):start], "curl") {
 		return i
 	}
-	return sc.found(span{start: start, end: end, det: Token})
+	return sc.found(span{start: start, end: end, det: Token, rule: ruleCurl})
 }

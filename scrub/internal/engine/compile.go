@@ -69,7 +69,7 @@ func (e *Engine) compileTokens() {
 			body = *vendors[i].body
 		}
 		vendors[i].each(func(mark string) {
-			f.literal(entry{text: mark, kind: kindVendor, arg: i}, body)
+			f.literal(entry{text: mark, kind: kindVendor, arg: i, rule: "token." + mark}, body)
 		})
 	}
 	f.literal(entry{text: "eyJ", kind: kindJWT}, byteSet{})

@@ -136,22 +136,24 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 	s := sc.src
 	if sc.e.on(Card) && c.total() >= 12 {
 		if end, ok := c.card(s); ok {
-			return span{start: c.start, end: end, det: Card, quote: jsonQuote(s, c.start)}, true
+			return span{
+				start: c.start, end: end, det: Card, rule: Names[Card], quote: jsonQuote(s, c.start),
+			}, true
 		}
 	}
 	if sc.e.on(SSN) && c.total() >= 9 {
 		if end, ok := c.ssn(s); ok {
-			return span{start: c.start, end: end, det: SSN}, true
+			return span{start: c.start, end: end, det: SSN, rule: Names[SSN]}, true
 		}
 	}
 	if sc.e.on(IP) {
-		if end, ok := c.ipv4(s); ok && !sc.allowed(c.start, end) {
-			return span{start: c.start, end: end, det: IP}, true
+		if end, ok := c.ipv4(s); ok {
+			return span{start: c.start, end: end, det: IP, rule: ruleIPv4}, true
 		}
 	}
 	if sc.e.on(Phone) {
-		if start, end, ok := c.phone(s, sc.labels); ok && !sc.allowed(start, end) {
-			return span{start: start, end: end, det: Phone, quote: jsonQuote(s, start)}, true
+		if start, end, rule := c.phone(s, sc.labels); rule != "" {
+			return span{start: start, end: end, det: Phone, rule: rule, quote: jsonQuote(s, start)}, true
 		}
 	}
 	return span{}, false

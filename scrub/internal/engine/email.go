@@ -30,13 +30,19 @@ func (sc *scanner) email(i, w int) int {
 		return i
 	}
 	start := sc.emailLocal(i)
-	if start == i || remote(sc.src, start, i, end) || sc.allowed(start, end) {
+	if start == i || remote(sc.src, start, i, end) {
 		return i
 	}
-	if sc.held && start == 0 {
-		start, sc.held = sc.pend.start-sc.off, false // its beginning looked like another value
+	absorbs := sc.held && start == 0 // its beginning looked like another value
+	if absorbs {
+		start = sc.pend.start - sc.off
 	}
-	return sc.found(span{start: start, end: end, det: Email})
+	sp := span{start: start, end: end, det: Email, rule: Names[Email]}
+	if sc.excepted(&sp) {
+		return i
+	}
+	sc.held = sc.held && !absorbs
+	return sc.accept(sp)
 }
 
 // emailLocal returns where the local part that ends at i starts, or i.

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"strings"
 	"unsafe"
 )
 
@@ -51,8 +50,8 @@ type Config struct {
 	Custom  []Custom
 	// Keys are further denied keys, each as its words in lower case.
 	Keys [][]string
-	// Allow are values that stay, in lower case.
-	Allow map[string]bool
+	// Except is what stays.
+	Except Exceptions
 	// Label appends what stands in for a value; nil means the fixed label.
 	Label func(dst []byte, det int, value string) []byte
 }
@@ -66,14 +65,14 @@ type Engine struct {
 	byWord  map[string][]int // indexes into heads
 	endings byteSet          // of the heads
 	custom  []Custom
-	allow   map[string]bool
+	except  Exceptions
 	label   func(dst []byte, det int, value string) []byte
 }
 
 // New returns an Engine for a Config that package scrub has checked.
 func New(cfg Config) *Engine {
 	e := &Engine{
-		enabled: cfg.Enabled, custom: cfg.Custom, allow: cfg.Allow, label: cfg.Label,
+		enabled: cfg.Enabled, custom: cfg.Custom, except: cfg.Except, label: cfg.Label,
 		names: append([]string{}, Names[:]...),
 	}
 	for _, c := range cfg.Custom {
@@ -168,15 +167,10 @@ func (sc *scanner) custom(c, i int) int {
 	if n <= 0 || n > maxCustomBytes || i+n > len(sc.src) {
 		return i
 	}
-	return sc.found(span{start: i, end: i + n, det: Builtin + c})
+	return sc.found(span{start: i, end: i + n, det: Builtin + c, rule: sc.e.names[Builtin+c]})
 }
 
 const maxCustomBytes = 1024
-
-// allowed reports whether the detected text is one that Config.Allow keeps.
-func (sc *scanner) allowed(start, end int) bool {
-	return sc.e.allow != nil && sc.e.allow[strings.ToLower(sc.src[start:end])]
-}
 
 // Text returns text, which stands below key, as String does: key is no reason
 // to deny it, but may say that a telephone number follows.

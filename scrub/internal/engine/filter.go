@@ -34,6 +34,7 @@ type entry struct {
 	fold       bool
 	kind       kind
 	arg        int
+	rule       string // of a vendor's token
 }
 
 // leading fills want and mask.

@@ -43,7 +43,7 @@ func (sc *scanner) iban(i int) int {
 	if rem != 1 {
 		return i
 	}
-	return sc.found(span{start: i, end: end, det: IBAN})
+	return sc.found(span{start: i, end: end, det: IBAN, rule: Names[IBAN]})
 }
 
 func mod97(rem int, c byte) int {

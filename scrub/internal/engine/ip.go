@@ -67,10 +67,10 @@ func (sc *scanner) ipv6(i int) int {
 		start = i + colonAt(s, i) // note:2001:db8::1
 	}
 	end, ok := addressEnd(s, start)
-	if !ok || sc.allowed(start, end) {
+	if !ok {
 		return i
 	}
-	return sc.found(span{start: start, end: end, det: IP})
+	return sc.found(span{start: start, end: end, det: IP, rule: ruleIPv6})
 }
 
 // clock reports whether :04:05 stands at i and ends there: two groups, which
@@ -96,7 +96,7 @@ func colonAt(s string, i int) int {
 
 // addressEnd returns the end of the IPv6 address at i.
 func addressEnd(s string, i int) (int, bool) {
-	groups, longest, digits, double := 0, 0, 0, false
+	groups, longest, shortest, digits, double := 0, 0, 4, 0, false
 	for i < len(s) && groups < 8 {
 		n := 0
 		for i < len(s) && n < 5 && hexDigit.has(s[i]) {
@@ -112,7 +112,7 @@ func addressEnd(s string, i int) (int, bool) {
 		if n > 0 {
 			groups++
 		}
-		longest = max(longest, n)
+		longest, shortest = max(longest, n), min(shortest, n)
 		w := colonAt(s, i)
 		next := i + w
 		if w == 0 || n == 0 && groups > 0 {
@@ -127,7 +127,7 @@ func addressEnd(s string, i int) (int, bool) {
 		}
 		i = next
 	}
-	full := groups == 8 && !double && (longest > 1 || digits < 8)
+	full := groups == 8 && !double && (longest > 2 || shortest < 2) && (longest > 1 || digits < 8)
 	short := double && groups >= 2 && groups < 8 && longest >= 3 && digits > 0
 	if !full && !short || i < len(s) && wordChar.has(s[i]) && s[i] != '-' {
 		return 0, false

@@ -30,6 +30,7 @@ type head struct {
 	not   string // the words none of which may stand before it
 	rule  rule
 	det   int
+	name  string // of the rule, as in "secret.password"
 }
 
 const (
@@ -55,6 +56,9 @@ func (e *Engine) judge(key string) *head {
 				if countWords.has(w) {
 					return nil
 				}
+			}
+			if e.except.Keys != nil && e.except.Keys[strings.Join(Words(key), " ")] {
+				return nil
 			}
 			return h
 		}

@@ -77,6 +77,7 @@ func (e *Engine) useNames(own [][]string) {
 	}
 	e.byWord = make(map[string][]int, len(e.heads))
 	for i := range e.heads {
+		e.heads[i].name = Names[e.heads[i].det] + "." + e.heads[i].word
 		e.endings = e.endings.or(bytesOf(string([]byte{ending(e.heads[i].word)})))
 		e.byWord[e.heads[i].word] = append(e.byWord[e.heads[i].word], i)
 	}

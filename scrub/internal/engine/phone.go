@@ -13,48 +13,43 @@ import "strings"
 //
 // The tables in phonedata.go say what there is.
 
-// phone returns the number that starts with the first group, with its sign.
-// named says that the whole text is known to be a telephone number.
-func (c *cluster) phone(s string, named bool) (start, end int, ok bool) {
+// phone returns the number that starts with the first group, with its sign, and
+// the rule that found it. named says that the whole text is known to be a
+// telephone number.
+func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
 	start = c.start
 	if start > 1 && (s[start-1] == ':' && digit.has(s[start-2]) || exponent(s, start)) {
-		return 0, 0, false // after 12:34:, and in 1.7e+09
+		return 0, 0, "" // after 12:34:, and in 1.7e+09
 	}
 	sign, at := signBefore(s, start)
 	k := -1
 	switch {
 	case sign == '+':
-		if k = c.international(0); k >= 0 {
-			start = at
-		}
+		k, rule = c.international(0), ruleInternational
 	case c.d[0] == 0 && c.d[1] == 0 && c.g[0].n > 2:
-		k = c.dialled()
-	case start > 0 && (alnum.has(s[start-1]) || s[start-1] == '_') && !escapedBefore(s, start):
-		return 0, 0, false
-	case glued(s, start) && !phoneLabel(s, start):
-		return 0, 0, false
+		k, rule = c.dialled(), ruleInternational
+	case start > 0 && (alnum.has(s[start-1]) || s[start-1] == '_') && !escapedBefore(s, start),
+		glued(s, start) && !phoneLabel(s, start):
+		return 0, 0, ""
 	default:
-		k = c.national(s, sign == '(')
-		if k >= 0 && sign == '(' {
-			start = at
-		}
+		k, rule = c.national(s, sign == '('), ruleNational
 	}
 	if k < 0 && sign != '+' {
-		if k = c.plain(); k >= 0 && !named && !c.called(s, k) {
+		if k, rule = c.plain(), ruleLabelled; k >= 0 && !named && !c.called(s, k) {
 			k = -1
-		}
-		if k >= 0 && sign == '(' && c.ng > 1 && k > 0 {
-			start = at
 		}
 	}
 	if k < 0 || c.vetoed(s, k) {
-		return 0, 0, false
+		return 0, 0, ""
+	}
+	if sign == '+' || sign == '(' && k > 0 {
+		start = at
 	}
 	end = c.extension(s, k)
 	if end < len(s) && letter.has(s[end]) {
-		return 0, 0, false // a unit, or a hardware address: 0242.4030.94be
+		return 0, 0, "" // a unit, or a hardware address: 0242.4030.94be
 	}
-	return start, end, true
+	return start, end, rule
 }
 
 // glued reports whether the number goes on a name: dsl-082-083-227, v_0711.

@@ -15,7 +15,8 @@ const (
 // span is a detected value.
 type span struct {
 	start, end int
-	det        int // index into Engine.names
+	det        int    // index into Engine.names
+	rule       string // the name of what found it
 	quote      string
 }
 
@@ -39,7 +40,8 @@ type scanner struct {
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
-	noJWT  int // no JWT starts before: one attempt per run of characters
+	trace  *[]Span // where removals are noted, or nil
+	noJWT  int     // no JWT starts before: one attempt per run of characters
 }
 
 // scan examines candidates in [i, limit) and returns where it stopped.
@@ -93,7 +95,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindUnit:
 		return sc.encoded(i)
 	case kindVendor:
-		return sc.vendorToken(&vendors[e.arg], e.text, i)
+		return sc.vendorToken(&vendors[e.arg], e.rule, e.text, i)
 	case kindCustom:
 		return sc.custom(e.arg, i)
 	case kindScheme:
@@ -156,6 +158,13 @@ func (sc *scanner) floor() int {
 // found records a span of the view and returns its end. A span that overlaps
 // the pending one is merged with it and keeps its own detector.
 func (sc *scanner) found(sp span) int {
+	if sc.excepted(&sp) {
+		return sp.start
+	}
+	return sc.accept(sp)
+}
+
+func (sc *scanner) accept(sp span) int {
 	end := sp.end
 	sp.start += sc.off
 	sp.end += sc.off
@@ -175,7 +184,10 @@ func (sc *scanner) found(sp span) int {
 // foundRun records a span that goes on for as long as class allows. It is
 // settled at once, so that its length needs no memory.
 func (sc *scanner) foundRun(sp span, class swallow) int {
-	sc.found(sp)
+	if sc.excepted(&sp) {
+		return sp.start
+	}
+	sc.accept(sp)
 	sc.flush()
 	sc.run = class
 	return sc.swallowOn(sp.end)
@@ -194,6 +206,9 @@ func (sc *scanner) flush() {
 	sc.dst = append(sc.dst, sp.quote...)
 	sc.done = sp.end
 	sc.counts[sp.det]++
+	if sc.trace != nil {
+		*sc.trace = append(*sc.trace, Span{sp.start, sp.end, sp.det, sp.rule})
+	}
 }
 
 // finish settles the whole text.
@@ -231,6 +246,9 @@ func (sc *scanner) swallowOn(i int) int {
 		open = end == len(sc.src)
 	}
 	sc.done = max(sc.done, sc.off+end)
+	if sc.trace != nil {
+		(*sc.trace)[len(*sc.trace)-1].End = sc.done
+	}
 	if !open || !sc.more {
 		sc.run = swallowNone
 	}

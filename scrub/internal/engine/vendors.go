@@ -49,7 +49,7 @@ func (v *vendor) each(add func(mark string)) {
 }
 
 // vendorToken examines the mark of v at i.
-func (sc *scanner) vendorToken(v *vendor, mark string, i int) int {
+func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 	s, body := sc.src, i+len(mark)
 	start := i
 	if v.loose && i > 0 && wordChar.has(s[i-1]) {
@@ -85,9 +85,9 @@ func (sc *scanner) vendorToken(v *vendor, mark string, i int) int {
 		if v.body == nil && end < len(s) && alnum.has(s[end]) {
 			return i
 		}
-		return sc.found(span{start: start, end: end, det: Token})
+		return sc.found(span{start: start, end: end, det: Token, rule: rule})
 	}
-	return sc.foundRun(span{start: start, end: end, det: Token}, class)
+	return sc.foundRun(span{start: start, end: end, det: Token, rule: rule}, class)
 }
 
 // discordToken reports whether text is the number of an account, a time and
@@ -128,7 +128,7 @@ func (sc *scanner) jwt(i int) int {
 			end = tokenPart(s, second+w)
 		}
 	}
-	return sc.foundRun(span{start: i, end: end, det: Token}, swallowToken)
+	return sc.foundRun(span{start: i, end: end, det: Token, rule: ruleJWT}, swallowToken)
 }
 
 // jwtBefore examines the dot between the two first parts of a JWT whose
@@ -143,7 +143,7 @@ func (sc *scanner) jwtBefore(dot int) int {
 	if dot-start < 16 || !hasAt(s, start, "ey") || end-dot < 16 || !hasAt(s, end, ".") {
 		return dot
 	}
-	return sc.foundRun(span{start: start, end: end, det: Token}, swallowToken)
+	return sc.foundRun(span{start: start, end: end, det: Token, rule: ruleJWT}, swallowToken)
 }
 
 // tokenPart returns the end of the run of token characters at i, looking at
@@ -162,7 +162,7 @@ func (sc *scanner) pem(i int) int {
 	if end == 0 {
 		return i
 	}
-	return sc.foundRun(span{start: i - len("-----"), end: end, det: Token}, swallowPEM)
+	return sc.foundRun(span{start: i - len("-----"), end: end, det: Token, rule: ruleKey}, swallowPEM)
 }
 
 // keyHeader returns the end of the first line of a private key at i, or 0.
