@@ -27,6 +27,27 @@ const (
 	IBAN   Detector = "iban"   // bank accounts
 	IP     Detector = "ip"     // IPv4 and IPv6 addresses
 	SSN    Detector = "ssn"    // US social security numbers
+
+	// These are used only where Config.Detectors names them.
+
+	MAC    Detector = "mac"    // hardware addresses of network interfaces
+	IMEI   Detector = "imei"   // serial numbers of telephones, after their name
+	Wallet Detector = "wallet" // addresses of Bitcoin and Ethereum
+)
+
+// Preset is a choice of detectors for one use. See [Config.Preset].
+type Preset string
+
+// The presets.
+const (
+	// Logs leaves out phone and ssn, which cost the most legible lines for the
+	// fewest finds in the logs of a service.
+	Logs Preset = "logs"
+	// Errors is every detector from email to ssn: what an error tracker of
+	// another company gets. It is the default.
+	Errors Preset = "errors"
+	// Everything is every detector there is, and sets Strict.
+	Everything Preset = "everything"
 )
 
 // Custom is a detector of your own: a literal prefix, and a function that
@@ -34,8 +55,7 @@ const (
 type Custom struct {
 	// Name is the label of the replacement: lower-case letters and _.
 	Name Detector
-	// Prefix is what a value starts with: at least three bytes of ASCII that
-	// does not begin with a digit.
+	// Prefix is what a value starts with: 3 to 64 bytes of ASCII.
 	Prefix string
 	// Match is given the text from the prefix on, at most 1024 bytes of it,
 	// and returns the length of the value, or 0. It must not keep the text
@@ -44,13 +64,16 @@ type Custom struct {
 	Match func(text string) int
 }
 
-// Config configures a Scrubber. New copies it. The zero value turns every
-// built-in detector on and replaces with fixed labels.
+// Config configures a Scrubber. New copies it. The zero value turns the
+// detectors of the preset Errors on and replaces with fixed labels.
 type Config struct {
 	_ [0]func() // keyed literals only; not comparable
 
-	// Detectors are the built-in detectors to use. Empty means all of them;
-	// Secret covers the denied keys.
+	// Preset chooses the detectors where Detectors is empty. Permitted: "", Logs,
+	// Errors, Everything.
+	Preset Preset
+	// Detectors are the built-in detectors to use instead of a preset's. Secret
+	// covers the denied keys.
 	Detectors []Detector
 	// Custom are further detectors, at most 16.
 	Custom []Custom
@@ -99,13 +122,13 @@ type Scrubber struct {
 
 // New returns a Scrubber, or every problem of cfg joined.
 func New(cfg Config) (*Scrubber, error) {
-	s := &Scrubber{clearance: cfg.Clearance, strict: cfg.Strict}
+	s := &Scrubber{clearance: cfg.Clearance, strict: cfg.Strict || cfg.Preset == Everything}
 	for _, name := range engine.Names {
 		s.names = append(s.names, Detector(name))
 	}
 	var ec engine.Config
 	problems := configerr.For("scrub")
-	ec.Enabled = enabled(cfg.Detectors, problems)
+	ec.Enabled = enabled(cfg, problems)
 	ec.Custom = s.useCustom(cfg.Custom, problems)
 	ec.Keys = deniedKeys(cfg.Keys, problems)
 	ec.Except = exceptions(cfg, problems)
@@ -168,8 +191,8 @@ func with(set map[string]bool, v string) map[string]bool {
 	return set
 }
 
-func enabled(all []Detector, problems *configerr.List) (on [engine.Builtin]bool) {
-	for i, d := range all {
+func enabled(cfg Config, problems *configerr.List) (on [engine.Builtin]bool) {
+	for i, d := range cfg.Detectors {
 		det := slices.Index(engine.Names[:], string(d))
 		if det < 0 {
 			problems.Add(fmt.Sprintf("Detectors[%d]", i), string(d), sallyport.ConfigUnknown,
@@ -178,8 +201,22 @@ func enabled(all []Detector, problems *configerr.List) (on [engine.Builtin]bool)
 		}
 		on[det] = true
 	}
+	if len(cfg.Detectors) > 0 {
+		return on
+	}
 	for det := range on {
-		on[det] = on[det] || len(all) == 0
+		switch cfg.Preset {
+		case Logs:
+			on[det] = det < engine.MAC && det != engine.Phone && det != engine.SSN
+		case Errors, "":
+			on[det] = det < engine.MAC
+		case Everything:
+			on[det] = true
+		}
+	}
+	if !slices.Contains([]Preset{"", Logs, Errors, Everything}, cfg.Preset) {
+		problems.Add("Preset", string(cfg.Preset), sallyport.ConfigUnknown,
+			`is not a preset: want "logs", "errors" or "everything"`)
 	}
 	return on
 }
@@ -198,10 +235,8 @@ func (s *Scrubber) useCustom(all []Custom, problems *configerr.List) (custom []e
 			bad("Name", sallyport.ConfigMalformed, "is not a name of lower-case letters and _")
 		case slices.Contains(s.names, c.Name):
 			bad("Name", sallyport.ConfigDuplicate, "is taken")
-		case len(c.Prefix) < 3 || len(c.Prefix) > 64 || isDigit(c.Prefix[0]) ||
-			strings.ContainsFunc(c.Prefix, func(r rune) bool { return r >= utf8.RuneSelf }):
-			bad("Prefix", sallyport.ConfigMalformed,
-				"needs a prefix of 3 to 64 ASCII bytes that does not begin with a digit")
+		case len(c.Prefix) < 3 || len(c.Prefix) > 64 || strings.ContainsFunc(c.Prefix, notASCII):
+			bad("Prefix", sallyport.ConfigMalformed, "needs a prefix of 3 to 64 ASCII bytes")
 		case c.Match == nil:
 			bad("Match", sallyport.ConfigRequired, "needs a Match function")
 		}
@@ -223,6 +258,8 @@ func deniedKeys(keys []string, problems *configerr.List) (denied [][]string) {
 	}
 	return denied
 }
+
+func notASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 func (s *Scrubber) useClearance(c sallyport.Class, problems *configerr.List) {
 	switch {

@@ -7,7 +7,7 @@ func (e *Engine) compile() {
 	for i := range all {
 		all[i] = ^uint64(0)
 	}
-	numbers := e.on(Card) || e.on(Phone) || e.on(SSN) || e.on(IP)
+	numbers := e.on(Card) || e.on(Phone) || e.on(SSN) || e.on(IP) || e.on(IMEI)
 	if numbers {
 		after := digit.or(sepLead)
 		f.class(kindDigit, digit, after, after.or(bytesOf(byteRange(0x80, 0xBF)+"un#")))
@@ -17,6 +17,14 @@ func (e *Engine) compile() {
 	}
 	if e.on(IP) {
 		f.class(kindColon, bytesOf(":"), hexDigit.or(bytesOf(":")), hexDigit.or(bytesOf(":")))
+	}
+	if e.on(MAC) {
+		f.class(kindMAC, bytesOf(":-."), hexDigit, hexDigit)
+	}
+	if e.on(Wallet) {
+		f.literal(entry{text: "0x", kind: kindWallet}, hexDigit)
+		f.literal(entry{text: "bc1", kind: kindWallet}, byteSet{})
+		f.class(kindWallet, bytesOf("13"), alnum, alnum)
 	}
 	if e.on(Email) {
 		f.class(kindEmail, bytesOf("@"), domainLead, domainLead)

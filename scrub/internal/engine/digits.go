@@ -146,6 +146,11 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 			return span{start: c.start, end: end, det: SSN, rule: Names[SSN]}, true
 		}
 	}
+	if sc.e.on(IMEI) && c.total() >= 15 {
+		if end, ok := c.imei(s); ok {
+			return span{start: c.start, end: end, det: IMEI, rule: Names[IMEI]}, true
+		}
+	}
 	if sc.e.on(IP) {
 		if end, ok := c.ipv4(s); ok {
 			return span{start: c.start, end: end, det: IP, rule: ruleIPv4}, true

@@ -16,14 +16,19 @@ const (
 	IBAN
 	IP
 	SSN
+	MAC
+	IMEI
+	Wallet
 	Builtin // how many there are
 )
 
-// Names are the labels of the built-in detectors.
-var Names = [Builtin]string{"email", "card", "token", "secret", "phone", "iban", "ip", "ssn"}
+// Names are the labels of the built-in detectors; those from MAC on are for who
+// asks for them.
+var Names = [Builtin]string{"email", "card", "token", "secret", "phone", "iban", "ip", "ssn",
+	"mac", "imei", "wallet"}
 
 // MaxDetectors bounds the built-in and the custom detectors together.
-const MaxDetectors = 24
+const MaxDetectors = Builtin + 16
 
 // Counts says how many values each detector replaced.
 type Counts [MaxDetectors]int

@@ -18,6 +18,8 @@ const (
 	kindJWTDot             // .ey, between the header and the payload of a JWT
 	kindKey                // a word of a denied key
 	kindIBAN               // two letters and a digit
+	kindMAC                // a separator of a hardware address
+	kindWallet             // 0x, bc1, 1 or 3
 	kindColon              // an IPv6 address
 	kindPhone              // +, ( or tel:
 	kindEmail              // @

@@ -114,6 +114,10 @@ func (sc *scanner) examine(e *entry, i int) int {
 		return sc.jwtBefore(i)
 	case kindKey:
 		return sc.key(e.text, i)
+	case kindMAC:
+		return sc.mac(i)
+	case kindWallet:
+		return sc.wallet(i)
 	case kindIBAN:
 		return sc.iban(i)
 	case kindColon:
