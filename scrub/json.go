@@ -17,12 +17,24 @@ const maxJSONDepth = 64
 // replaced; strings that hold JSON are scrubbed as JSON. What is not valid
 // JSON, or is nested deeper than 64 levels, is scrubbed as text.
 func (s *Scrubber) AppendJSON(dst, src []byte) ([]byte, Report) {
+	return s.appendJSON(dst, src, false)
+}
+
+// AppendJSONLeaves is AppendJSON for JSON whose reader knows its shape: an
+// object or array below a denied key stays one, and only its leaves are
+// replaced. Where an object has a value with its type, as in
+// {"value":17,"type":"integer"}, the type stays and follows the value.
+func (s *Scrubber) AppendJSONLeaves(dst, src []byte) ([]byte, Report) {
+	return s.appendJSON(dst, src, true)
+}
+
+func (s *Scrubber) appendJSON(dst, src []byte, leaves bool) ([]byte, Report) {
 	if s.unusable() {
 		return append(dst, `"`+withheld+`"`...), Report{}
 	}
 	text := engine.Unsafe(src)
 	var counts engine.Counts
-	j := jsonPass{e: s.engine, src: text, dst: dst, counts: &counts}
+	j := jsonPass{e: s.engine, src: text, dst: dst, counts: &counts, leaves: leaves}
 	if end, ok := j.value(j.blanks(0), 0, ""); ok && j.blanks(end) == len(text) {
 		return append(j.dst, text[j.done:]...), s.report(counts)
 	}
@@ -39,7 +51,9 @@ type jsonPass struct {
 	dst    []byte
 	done   int // src[:done] is settled
 	counts *engine.Counts
-	skip   bool // only find the end
+	skip   bool   // only find the end
+	leaves bool   // replace leaves only
+	below  string // the denied key that all here stands below, in leaves
 }
 
 func (j *jsonPass) blanks(i int) int {
@@ -76,12 +90,19 @@ func (j *jsonPass) value(i, depth int, key string) (int, bool) {
 	return 0, false
 }
 
+// object is what one object said so far.
+type object struct {
+	named  string // what {"name":"password","value":"x"} says that its value is
+	looked bool   // for a name after the value
+	typed  bool   // a value became a string, and its type must follow
+}
+
 func (j *jsonPass) object(i, depth int) (int, bool) {
 	i = j.blanks(i + 1)
 	if strings.HasPrefix(j.src[i:], "}") {
 		return i + 1, true
 	}
-	named, looked := "", false // what {"name":"password","value":"x"} says that its value is
+	var o object
 	for {
 		if !strings.HasPrefix(j.src[i:], `"`) {
 			return 0, false
@@ -98,24 +119,41 @@ func (j *jsonPass) object(i, depth int) (int, bool) {
 		if i = j.blanks(end); !strings.HasPrefix(j.src[i:], ":") {
 			return 0, false
 		}
-		i = j.blanks(i + 1)
-		switch {
-		case j.skip:
-		case engine.IsName(key):
-			named = j.stringAt(i)
-		case engine.IsValue(key):
-			if named == "" && !looked {
-				named, looked = j.nameAfter(i, depth), true
-			}
-			key = named
-		}
-		if i, ok = j.member(i, depth, key); !ok {
+		if i, ok = j.entry(&o, key, j.blanks(i+1), depth); !ok {
 			return 0, false
 		}
 		if i, ok = j.separator(i, '}'); !ok || i < 0 {
 			return -i, ok
 		}
 	}
+}
+
+// entry scrubs the value at i of a key of o.
+func (j *jsonPass) entry(o *object, key string, i, depth int) (int, bool) {
+	value := engine.IsValue(key)
+	switch {
+	case j.skip || i >= len(j.src):
+		return j.value(i, depth+1, key)
+	case engine.IsName(key):
+		o.named = j.stringAt(i)
+	case value && o.named == "" && !o.looked:
+		o.named, o.looked = j.nameAfter(i, depth), true
+	case j.leaves && key == "type" && (o.typed || j.below != ""):
+		end, ok := j.stringEnd(i)
+		if ok && o.typed {
+			j.put(i, end, "string")
+		}
+		return end, ok
+	}
+	if value && o.named != "" {
+		key = o.named
+	}
+	if j.below != "" {
+		key = j.below
+	}
+	end, ok := j.member(i, depth, key)
+	o.typed = o.typed || value && j.done == end && (isDigit(j.src[i]) || j.src[i] == '-')
+	return end, ok
 }
 
 // separator passes over the comma at i. Past closing it returns the negative of
@@ -171,6 +209,12 @@ func (j *jsonPass) member(i, depth int, key string) (int, bool) {
 		return j.value(i, depth+1, key)
 	}
 	if _, denied := j.e.DeniesTree(key); !denied {
+		return j.value(i, depth+1, key)
+	}
+	if j.leaves && i < len(j.src) && (j.src[i] == '{' || j.src[i] == '[') {
+		above := j.below
+		j.below = key
+		defer func() { j.below = above }()
 		return j.value(i, depth+1, key)
 	}
 	skip := jsonPass{src: j.src, skip: true}

@@ -259,3 +259,21 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestJSONLeaves(t *testing.T) {
+	t.Parallel()
+	s := newScrubber(t, scrub.Config{})
+	for _, tt := range []struct{ name, in, want string }{
+		{"tree", `{"password":{"a":"x1","b":[1234567,null]},"n":1}`, `{"password":{"a":"[secret]","b":["[secret]",null]},"n":1}`},
+		{"attribute", `{"password":{"value":"x1","type":"string"}}`, `{"password":{"value":"[secret]","type":"string"}}`},
+		{"number", `{"order":{"value":4929718123456789,"type":"integer"}}`, `{"order":{"value":"[card]","type":"string"}}`},
+		{"untouched", `{"order":{"value":17,"type":"integer"}}`, `{"order":{"value":17,"type":"integer"}}`},
+		{"pair", `["authorization",["Bearer abc123def456"]]`, `["authorization",["Bearer [token]"]]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := s.AppendJSONLeaves(nil, []byte(tt.in))
+			require.Equal(t, tt.want, string(got))
+		})
+	}
+}

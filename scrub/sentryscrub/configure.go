@@ -2,7 +2,6 @@ package sentryscrub
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/getsentry/sentry-go"
 
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 	"github.com/opsmantik/sallyport/scrub"
 )
 
@@ -19,11 +20,19 @@ import (
 // must be the last to change o before sentry.Init or sentry.NewClient. It
 // refuses options without a place for the second wall: a custom Transport.
 func Configure(o *sentry.ClientOptions, s *scrub.Scrubber) (*Guard, error) {
-	switch {
-	case o == nil || s == nil:
-		return nil, errors.New("sentryscrub: options and scrubber are required")
-	case o.Transport != nil:
-		return nil, errors.New("sentryscrub: Transport is set; want HTTPTransport or HTTPClient")
+	problems := configerr.For("sentryscrub")
+	if o == nil {
+		problems.Add("ClientOptions", "", sallyport.ConfigRequired, "is nil")
+	}
+	if s == nil {
+		problems.Add("Scrubber", "", sallyport.ConfigRequired, "is nil")
+	}
+	if o != nil && o.Transport != nil {
+		problems.Add("ClientOptions.Transport", "", sallyport.ConfigInsecure,
+			"would send past the second wall; set HTTPTransport or HTTPClient")
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
 	}
 	g := &Guard{s: s}
 	collectNothing(o)

@@ -1,6 +1,10 @@
 package sentryscrub
 
 import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/getsentry/sentry-go"
@@ -137,12 +141,39 @@ func stringsOf(list []any) []string {
 	return all
 }
 
-// document scrubs a body or an attachment. Binary data may hold anything in
-// a form that no detector reads, so it stays behind.
+// document scrubs a body or an attachment. UTF-16 is read and sent as UTF-8.
+// Other binary data may hold anything in a form that no detector reads, so it
+// stays behind.
 func (p *pass) document(body []byte) []byte {
-	if !utf8.Valid(body) {
+	if text, ok := fromUTF16(body); ok {
+		body = text
+	}
+	if !utf8.Valid(body) || bytes.IndexByte(body, 0) >= 0 {
 		return []byte("[binary]")
 	}
 	clean, _ := p.s.AppendJSON(nil, body)
 	return clean
+}
+
+// fromUTF16 returns the text of body if it is UTF-16: with a byte order mark, or
+// without one where every second byte of the beginning is zero.
+func fromUTF16(body []byte) ([]byte, bool) {
+	if len(body) < 4 || len(body)%2 != 0 {
+		return nil, false
+	}
+	var order binary.ByteOrder
+	switch {
+	case body[0] == 0xFF && body[1] == 0xFE, body[1] == 0 && body[3] == 0 && body[0] != 0:
+		order = binary.LittleEndian
+	case body[0] == 0xFE && body[1] == 0xFF, body[0] == 0 && body[2] == 0 && body[1] != 0:
+		order = binary.BigEndian
+	default:
+		return nil, false
+	}
+	units := make([]uint16, len(body)/2)
+	for i := range units {
+		units[i] = order.Uint16(body[2*i:])
+	}
+	text := string(utf16.Decode(units))
+	return []byte(strings.TrimPrefix(text, "\uFEFF")), true
 }

@@ -158,7 +158,7 @@ func (w *wall) object(text []byte) ([]byte, error) {
 	if !json.Valid(text) {
 		return nil, errEnvelope
 	}
-	safe, _ := w.g.s.AppendJSON(nil, text)
+	safe, _ := w.g.s.AppendJSONLeaves(nil, text)
 	if !json.Valid(safe) {
 		return nil, errEnvelope
 	}
