@@ -115,7 +115,7 @@ func TestMemoryPerKey(t *testing.T) {
 		return s.HeapAlloc
 	}
 	before := heap()
-	m := ratelimit.NewMemory(keys)
+	m := newMemory(t, keys)
 	var results [1]ratelimit.Result
 	flood := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -124,7 +124,7 @@ func TestMemoryPerKey(t *testing.T) {
 	}
 	flood(0, keys)
 	full := heap()
-	require.LessOrEqual(t, (full-before)/keys, uint64(120), "bytes per key")
+	require.LessOrEqual(t, (full-before)/keys, uint64(60), "bytes per key")
 	flood(keys, 4*keys)
 	require.InDelta(t, full, heap(), 200_000, "a flood grows the table")
 	runtime.KeepAlive(m)

@@ -1,15 +1,20 @@
 package ratelimit
 
-import "time"
+import (
+	"time"
+
+	"github.com/opsmantik/sallyport"
+)
 
 // Decision is the outcome of one Decide, Check or Acquire. The zero Decision
 // is a refusal.
 type Decision struct {
 	Allowed bool
-	// Reason is empty when allowed.
-	Reason Reason
-	// Policy is the one that refused or, when allowed, the one with the
-	// smallest share of its burst left. Limit is its limit.
+	// Code says why: one of the Code constants.
+	Code string
+	// Policy is the one that refused or, when allowed, the one with the smallest
+	// share of its burst left. Limit is its limit. Policies that only try a limit
+	// out (Shadow) are not named here, so that clients never hear of them.
 	Policy string
 	Limit  Limit
 	// Remaining units of that policy, and the time until its bucket is full.
@@ -28,71 +33,98 @@ type Decision struct {
 	Err      error
 }
 
-// Rejection returns the refusal that d stands for, or nil when allowed.
-func (d Decision) Rejection() *Rejection {
+// Refusal returns the refusal that d stands for, or nil when allowed.
+func (d Decision) Refusal() *sallyport.Refusal {
 	if d.Allowed {
 		return nil
 	}
-	reason := d.Reason
-	if reason == "" {
-		reason = ReasonNotConfigured
+	code := d.Code
+	if code == "" {
+		code = CodeNotConfigured
 	}
-	return &Rejection{
-		Reason: reason, Status: reason.status(), RetryAfter: d.RetryAfter, Decision: d, Err: d.Err,
+	refused := unnamed.New(code, d.Err)
+	refused.RetryAfter, refused.Detail = d.RetryAfter, d
+	if len(d.Violated) > 0 {
+		// draft-ietf-httpapi-ratelimit-headers-10 section 5.
+		refused.Members = map[string]any{"violated-policies": d.Violated}
 	}
+	return refused
 }
 
 // conclude turns the results of a Take into a decision.
 func conclude(policies []Policy, results []Result) Decision {
-	d := Decision{Allowed: true}
-	var tightest int
+	d := Decision{Allowed: true, Code: CodeWithinLimit}
+	tightest := -1
 	var share float64 = 2 // above any
 	for i := range policies {
 		p, r := &policies[i], &results[i]
 		switch {
+		case p.Shadow:
+			if !r.Fits {
+				d.Shadowed = append(d.Shadowed, p.Name)
+			}
 		case r.Fits:
 			left := float64(r.Remaining) / float64(max(p.Limit.Capacity(), 1))
-			if d.Allowed && left < share && !p.Shadow {
+			if d.Allowed && left < share {
 				tightest, share = i, left
 			}
-		case p.Shadow:
-			d.Shadowed = append(d.Shadowed, p.Name)
 		default:
-			if d.refuse(p.Name, p.charge(), r) {
+			if d.refuse(p.Name, p.terms(), r) {
 				tightest = i
 			}
 		}
 	}
-	p, r := &policies[tightest], &results[tightest]
-	d.Policy, d.Limit, d.Remaining, d.Reset = p.Name, p.Limit, r.Remaining, r.Reset
+	if tightest >= 0 {
+		d.show(&policies[tightest], &results[tightest])
+	}
 	return d
 }
 
 // concludeOne is conclude for the common case, into a zero d.
-func (d *Decision) concludeOne(p *Policy, c charge, r *Result) {
-	d.Policy, d.Limit, d.Remaining, d.Reset = p.Name, p.Limit, r.Remaining, r.Reset
-	d.Allowed = true
+func (d *Decision) concludeOne(p *Policy, t terms, r *Result) {
+	d.Allowed, d.Code = true, CodeWithinLimit
 	switch {
-	case r.Fits:
 	case p.Shadow:
-		d.Shadowed = []string{p.Name}
-	default:
-		d.refuse(p.Name, c, r)
+		if !r.Fits {
+			d.Shadowed = []string{p.Name}
+		}
+		return
+	case !r.Fits:
+		d.refuse(p.Name, t, r)
 	}
+	d.show(p, r)
+}
+
+// unknown hides, of a decision to allow without the store, what nobody counted.
+func (d *Decision) unknown(policies []Policy) {
+	if !d.Allowed {
+		return
+	}
+	d.Code = CodeDegraded
+	for i := range policies {
+		if policies[i].Name == d.Policy && policies[i].OnOutage != Local {
+			d.Policy, d.Limit, d.Remaining, d.Reset = "", Limit{}, 0, 0
+		}
+	}
+}
+
+// show makes a policy the one that the decision speaks of.
+func (d *Decision) show(p *Policy, r *Result) {
+	d.Policy, d.Limit, d.Remaining, d.Reset = p.Name, p.Limit, r.Remaining, r.Reset
 }
 
 // refuse records that a policy refused and reports whether it binds: a cost
 // that never fits does, else the longest wait.
-func (d *Decision) refuse(name string, c charge, r *Result) bool {
+func (d *Decision) refuse(name string, t terms, r *Result) bool {
 	first := d.Allowed
 	d.Allowed = false
 	d.Violated = append(d.Violated, name)
 	switch {
-	case c.cost > c.capacity:
-		d.Reason, d.RetryAfter = ReasonCostExceedsLimit, 0
+	case !t.possible():
+		d.Code, d.RetryAfter = CodeCostExceedsLimit, 0
 		return true
-	case first, d.Reason == ReasonRateLimited && r.RetryAfter > d.RetryAfter:
-		d.Reason, d.RetryAfter = ReasonRateLimited, r.RetryAfter
+	case first, d.Code == CodeRateLimited && r.RetryAfter > d.RetryAfter:
+		d.Code, d.RetryAfter = CodeRateLimited, r.RetryAfter
 		return true
 	}
 	return false

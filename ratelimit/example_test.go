@@ -7,10 +7,11 @@ import (
 	"net/netip"
 
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 func Example() {
-	addr, err := ratelimit.NewClientAddr(ratelimit.ClientAddrConfig{})
+	addr, err := clientaddr.New(clientaddr.Config{})
 	if err != nil {
 		panic(err)
 	}
@@ -66,7 +67,7 @@ func ExampleLimiter_Decide() {
 
 // A key made from a header that anybody can send limits nobody: each request
 // brings a new bucket. Name the proxies whose header counts, and use
-// ClientAddr.
+// package clientaddr.
 func ExamplePerAddress_incorrect() {
 	limiter, err := ratelimit.New(ratelimit.Config{
 		Policies: []func(*http.Request) ratelimit.Policy{
@@ -93,44 +94,4 @@ func ExamplePerAddress_incorrect() {
 	// 404
 	// 404
 	// 404
-}
-
-func ExampleLoginGuard() {
-	limiter, err := ratelimit.New(ratelimit.Config{})
-	if err != nil {
-		panic(err)
-	}
-	guard, err := ratelimit.NewLoginGuard(limiter, ratelimit.LoginConfig{Failures: 2})
-	if err != nil {
-		panic(err)
-	}
-	login := func(w http.ResponseWriter, r *http.Request) {
-		attempt, err := guard.Begin(r.Context(), netip.MustParseAddr("192.0.2.1"), r.FormValue("email"))
-		if err != nil {
-			err.(*ratelimit.Rejection).Write(w)
-			return
-		}
-		if attempt.Wait(r.Context()) != nil {
-			return
-		}
-		if r.FormValue("password") != "right" { // use a password hash
-			attempt.Fail(r.Context())
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		if err := attempt.Succeed(r.Context()); err != nil {
-			fmt.Println("log it:", err)
-		}
-	}
-	for _, password := range []string{"wrong", "right", "wrong", "wrong", "right"} {
-		w := httptest.NewRecorder()
-		login(w, httptest.NewRequest(http.MethodPost, "/?email=a@example.test&password="+password, nil))
-		fmt.Println(password, w.Code)
-	}
-	// Output:
-	// wrong 401
-	// right 200
-	// wrong 401
-	// wrong 401
-	// right 429
 }

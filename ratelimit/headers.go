@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/internal/problem"
 )
 
@@ -15,6 +16,7 @@ type look struct {
 	legacy bool
 	hide   bool
 	jitter time.Duration
+	base   string // of type URIs
 }
 
 // fields adds RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10):
@@ -29,7 +31,7 @@ func (k look) fields(h http.Header, d *Decision) {
 	if k.hide || d.Policy == "" || d.Limit.Window == 0 {
 		return
 	}
-	if d.Reason == ReasonUnavailable {
+	if d.Code == CodeUnavailable {
 		return // nothing is known about the budget
 	}
 	reset := d.Reset
@@ -41,14 +43,14 @@ func (k look) fields(h http.Header, d *Decision) {
 	b := append(buf[:0], '"')
 	b = append(b, d.Policy...)
 	b = append(b, `";q=`...)
-	b = strconv.AppendInt(b, int64(d.Limit.Capacity()), 10)
+	b = appendInteger(b, int64(d.Limit.Capacity()))
 	b = append(b, ";w="...)
 	b = appendSeconds(b, d.Limit.Interval()*time.Duration(d.Limit.Capacity()))
 	cut := len(b)
 	b = append(b, '"')
 	b = append(b, d.Policy...)
 	b = append(b, `";r=`...)
-	b = strconv.AppendInt(b, int64(d.Remaining), 10)
+	b = appendInteger(b, int64(d.Remaining))
 	b = append(b, ";t="...)
 	b = appendSeconds(b, reset)
 	text := string(b)
@@ -65,6 +67,14 @@ func (k look) fields(h http.Header, d *Decision) {
 		h["X-Ratelimit-Remaining"] = []string{strconv.Itoa(d.Remaining)}
 		h["X-Ratelimit-Reset"] = []string{ceilSeconds(reset)}
 	}
+}
+
+// maxInteger is the largest integer of a structured field (RFC 9651 section
+// 3.3.1). What is more than that is as good as it.
+const maxInteger = 999_999_999_999_999
+
+func appendInteger(b []byte, n int64) []byte {
+	return strconv.AppendInt(b, min(n, maxInteger), 10)
 }
 
 // appendSeconds rounds up, so that no wait is too short.
@@ -86,34 +96,24 @@ func (k look) spread(d time.Duration) time.Duration {
 // maxAnswers bounds the cache of encoded refusals. Policy names are few.
 const maxAnswers = 256
 
-type answerKey struct {
-	reason Reason
-	policy string
-}
+type answerKey struct{ code, policy string }
 
-// answers caches encoded refusals: under attack they are the hot path.
+// answers caches encoded refusals by one policy: under attack they are the hot
+// path.
 type answers struct {
 	mu    sync.RWMutex
 	known map[answerKey]*problem.Problem
 }
 
-// find returns the problem of a refusal. Refusals by several policies at once
-// are rare, and encoded anew.
-func (a *answers) find(reason Reason, violated []string) *problem.Problem {
-	if len(violated) > 1 {
-		return newProblem(reason, violated)
-	}
-	key := answerKey{reason: reason}
-	if len(violated) == 1 {
-		key.policy = violated[0]
-	}
+func (a *answers) find(r *sallyport.Refusal, policy string) *problem.Problem {
+	key := answerKey{r.Code, policy}
 	a.mu.RLock()
 	p := a.known[key]
 	a.mu.RUnlock()
 	if p != nil {
 		return p
 	}
-	p = newProblem(reason, violated)
+	p = problem.New(r.TypeBase, r.Status, r.Code, r.Title, r.Members)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.known == nil {
@@ -123,13 +123,4 @@ func (a *answers) find(reason Reason, violated []string) *problem.Problem {
 		a.known[key] = p
 	}
 	return p
-}
-
-func newProblem(reason Reason, violated []string) *problem.Problem {
-	var members map[string]any
-	if len(violated) > 0 {
-		// draft-ietf-httpapi-ratelimit-headers-10 section 5.
-		members = map[string]any{"violated-policies": violated}
-	}
-	return problem.New("", reason.status(), string(reason), reason.title(), members)
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 func TestWrapHeadersAndProblem(t *testing.T) {
@@ -19,7 +21,7 @@ func TestWrapHeadersAndProblem(t *testing.T) {
 		l := newLimiter(t, ratelimit.Config{
 			Policies: policies(ratelimit.PerAddress("address", limit)), LegacyHeaders: true,
 		})
-		h := clientAddr(t, "").Wrap(l.Wrap(ok))
+		h := newAddr(t).Wrap(l.Wrap(ok))
 		w := serve(h)
 		require.Equal(t, 204, w.Code)
 		require.Equal(t, `"address";q=2;w=2`, w.Header().Get("RateLimit-Policy"))
@@ -95,8 +97,8 @@ func TestOnRejectAddsToTheDefault(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(t, ratelimit.Config{
 		Policies: policies(fixed(perHour("a", ratelimit.TextKey("k"), 0))),
-		OnReject: func(w http.ResponseWriter, _ *http.Request, r *ratelimit.Rejection) {
-			require.Equal(t, "a", r.Decision.Policy)
+		OnReject: func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
+			require.Equal(t, "a", r.Detail.(ratelimit.Decision).Policy)
 			w.Header().Set("X-Own", "1")
 			r.Write(w)
 		},
@@ -106,4 +108,11 @@ func TestOnRejectAddsToTheDefault(t *testing.T) {
 	require.Equal(t, "1", w.Header().Get("X-Own"))
 	require.Empty(t, w.Header().Get("Retry-After"), "waiting cannot help")
 	require.Contains(t, w.Body.String(), `"code":"cost_exceeds_limit"`)
+}
+
+func newAddr(t testing.TB) *clientaddr.Gate {
+	t.Helper()
+	g, err := clientaddr.New(clientaddr.Config{})
+	require.NoError(t, err)
+	return g
 }

@@ -23,8 +23,8 @@ func TestAcquire(t *testing.T) {
 		forgotten, d := l.Acquire(ctx, f)
 		require.True(t, d.Allowed)
 		_, d = l.Acquire(t.Context(), f)
-		require.Equal(t, ratelimit.ReasonInFlight, d.Reason)
-		require.Equal(t, 429, d.Rejection().Status)
+		require.Equal(t, ratelimit.CodeInFlight, d.Code)
+		require.Equal(t, 429, d.Refusal().Status)
 		time.Sleep(10 * time.Minute)
 		_, d = l.Acquire(t.Context(), f)
 		require.False(t, d.Allowed, "places are renewed while their holders live")
@@ -50,27 +50,27 @@ func TestAcquireRefusals(t *testing.T) {
 	for name, tc := range map[string]struct {
 		l    *ratelimit.Limiter
 		edit func(*ratelimit.InFlight)
-		want ratelimit.Reason
+		want string
 	}{
-		"no key":    {l, func(f *ratelimit.InFlight) { f.Key = ratelimit.Key{} }, ratelimit.ReasonNoKey},
-		"no max":    {l, func(f *ratelimit.InFlight) { f.Max = 0 }, ratelimit.ReasonPolicyInvalid},
-		"bad name":  {l, func(f *ratelimit.InFlight) { f.Name = "" }, ratelimit.ReasonPolicyInvalid},
-		"bad lease": {l, func(f *ratelimit.InFlight) { f.Lease = 1 }, ratelimit.ReasonPolicyInvalid},
-		"closed":    {out, func(*ratelimit.InFlight) {}, ratelimit.ReasonUnavailable},
-		"open":      {out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Open }, ""},
-		"local":     {out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Local }, ""},
+		"no key":    {l, func(f *ratelimit.InFlight) { f.Key = ratelimit.Key{} }, ratelimit.CodeNoKey},
+		"no max":    {l, func(f *ratelimit.InFlight) { f.Max = 0 }, ratelimit.CodePolicyInvalid},
+		"bad name":  {l, func(f *ratelimit.InFlight) { f.Name = "" }, ratelimit.CodePolicyInvalid},
+		"bad lease": {l, func(f *ratelimit.InFlight) { f.Lease = 1 }, ratelimit.CodePolicyInvalid},
+		"closed":    {out, func(*ratelimit.InFlight) {}, ratelimit.CodeUnavailable},
+		"open":      {out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Open }, ratelimit.CodeDegraded},
+		"local":     {out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Local }, ratelimit.CodeDegraded},
 	} {
 		g := f
 		tc.edit(&g)
 		release, d := tc.l.Acquire(t.Context(), g)
-		require.Equal(t, tc.want, d.Reason, name)
+		require.Equal(t, tc.want, d.Code, name)
 		release()
 	}
 	f.OnOutage = ratelimit.Local
 	release, _ := out.Acquire(t.Context(), f)
 	defer release()
 	_, d := out.Acquire(t.Context(), f)
-	require.Equal(t, ratelimit.ReasonInFlight, d.Reason, "bounded here, if nowhere else")
+	require.Equal(t, ratelimit.CodeInFlight, d.Code, "bounded here, if nowhere else")
 }
 
 // slowStore takes its time to renew a place.
@@ -87,7 +87,7 @@ func (s slowStore) Enter(
 func TestReleaseDuringRenewal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(t, ratelimit.Config{Store: slowStore{ratelimit.NewMemory(0)}})
+		l := newLimiter(t, ratelimit.Config{Store: slowStore{newMemory(t, 0)}})
 		f := ratelimit.InFlight{
 			Name: "export", Key: ratelimit.TextKey("site"), Max: 1, Lease: 3 * time.Second,
 		}

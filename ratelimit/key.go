@@ -108,3 +108,19 @@ func appendText(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
+
+var (
+	wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
+	localNAT64     = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
+)
+
+// canonical returns the address that names the client: one client must not
+// have several spellings, nor several clients one.
+func canonical(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if wellKnownNAT64.Contains(addr) {
+		b := addr.As16()
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return addr
+}

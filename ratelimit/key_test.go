@@ -14,7 +14,7 @@ import (
 func refused(t *testing.T, k ratelimit.Key) bool {
 	t.Helper()
 	d := newLimiter(t, ratelimit.Config{}).Decide(t.Context(), perHour("a", k, 1))
-	return d.Reason == ratelimit.ReasonNoKey
+	return d.Code == ratelimit.CodeNoKey
 }
 
 func addrKey(s string) ratelimit.Key { return ratelimit.AddrKey(netip.MustParseAddr(s)) }

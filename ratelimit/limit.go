@@ -9,6 +9,11 @@ import (
 // once. It is a plain value, chosen per call: a limit per tenant or per plan
 // needs no new object.
 //
+//	ratelimit.PerMinute(600)                                // 600 at once, 10 a second after that
+//	ratelimit.Limit{Count: 600, Window: time.Minute, Burst: 20} // smoother: 20 at once
+//	ratelimit.Limit{Count: 0, Window: time.Minute}          // nothing: a suspended tenant
+//	ratelimit.Limit{Count: 600}                             // refused: no Window
+//
 // The bucket starts full and regains one unit every Window/Count, rounded up
 // to a whole nanosecond. Within any span of time t it admits at most
 // Burst + Count*t/Window units.

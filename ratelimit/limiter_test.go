@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/ratelimit"
 )
 
@@ -39,70 +40,73 @@ func TestDecide(t *testing.T) {
 	base := perHour("a", key, 10)
 	for name, tc := range map[string]struct {
 		policies []ratelimit.Policy
-		reason   ratelimit.Reason
+		reason   string
 	}{
-		"allowed":       {[]ratelimit.Policy{base}, ""},
-		"no policy":     {nil, ratelimit.ReasonPolicyInvalid},
-		"nine policies": {make([]ratelimit.Policy, 9), ratelimit.ReasonPolicyInvalid},
-		"zero policy":   {[]ratelimit.Policy{{}}, ratelimit.ReasonPolicyInvalid},
-		"no key":        {[]ratelimit.Policy{perHour("a", ratelimit.Key{}, 1)}, ratelimit.ReasonNoKey},
-		"same name":     {[]ratelimit.Policy{base, base}, ratelimit.ReasonPolicyInvalid},
-		"bad name":      {[]ratelimit.Policy{perHour(`a"b`, key, 1)}, ratelimit.ReasonPolicyInvalid},
+		"allowed":       {[]ratelimit.Policy{base}, ratelimit.CodeWithinLimit},
+		"no policy":     {nil, ratelimit.CodePolicyInvalid},
+		"nine policies": {make([]ratelimit.Policy, 9), ratelimit.CodePolicyInvalid},
+		"zero policy":   {[]ratelimit.Policy{{}}, ratelimit.CodePolicyInvalid},
+		"no key":        {[]ratelimit.Policy{perHour("a", ratelimit.Key{}, 1)}, ratelimit.CodeNoKey},
+		"same name":     {[]ratelimit.Policy{base, base}, ratelimit.CodePolicyInvalid},
+		"bad name":      {[]ratelimit.Policy{perHour(`a"b`, key, 1)}, ratelimit.CodePolicyInvalid},
 		"long name": {
 			[]ratelimit.Policy{perHour("a23456789012345678901234567890123", key, 1)},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
-		"negative limit": {[]ratelimit.Policy{perHour("a", key, -1)}, ratelimit.ReasonPolicyInvalid},
+		"negative limit": {[]ratelimit.Policy{perHour("a", key, -1)}, ratelimit.CodePolicyInvalid},
 		"no window": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Limit.Window = 0 })},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
 		"endless window": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Limit.Window = 1 << 62 })},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
 		"overflowing burst": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Limit.Burst = 1 << 62 })},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
 		"too fast": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Limit.Count = 1 << 62 })},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
 		"negative cost": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Cost = -1 })},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
 		"unknown outage": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.OnOutage = 3 })},
-			ratelimit.ReasonPolicyInvalid,
+			ratelimit.CodePolicyInvalid,
 		},
 		"cost above burst": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Cost = 11 })},
-			ratelimit.ReasonCostExceedsLimit,
+			ratelimit.CodeCostExceedsLimit,
 		},
 		"huge cost": {
 			[]ratelimit.Policy{with(base, func(p *ratelimit.Policy) { p.Cost = 1 << 62 })},
-			ratelimit.ReasonCostExceedsLimit,
+			ratelimit.CodeCostExceedsLimit,
 		},
-		"nothing allowed": {[]ratelimit.Policy{perHour("a", key, 0)}, ratelimit.ReasonCostExceedsLimit},
+		"nothing allowed": {[]ratelimit.Policy{perHour("a", key, 0)}, ratelimit.CodeCostExceedsLimit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var reported []ratelimit.Decision
+			var reported []sallyport.Event
 			l := newLimiter(t, ratelimit.Config{
-				OnDecision: func(_ context.Context, d ratelimit.Decision) { reported = append(reported, d) },
+				OnEvent: func(_ context.Context, e sallyport.Event) { reported = append(reported, e) },
 			})
 			d := l.Decide(t.Context(), tc.policies...)
-			require.Equal(t, tc.reason, d.Reason)
-			require.Equal(t, tc.reason == "", d.Allowed)
-			require.Equal(t, []ratelimit.Decision{d}, reported, "reported once, as it is")
-			if tc.reason == "" {
-				require.Nil(t, d.Rejection())
+			require.Equal(t, tc.reason, d.Code)
+			allowed := tc.reason == ratelimit.CodeWithinLimit
+			require.Equal(t, allowed, d.Allowed)
+			require.Equal(t, []sallyport.Event{{
+				Gate: "ratelimit", Code: tc.reason, Allowed: allowed, Policy: d.Policy, Detail: d,
+			}}, reported, "reported once, as it is")
+			if allowed {
+				require.Nil(t, d.Refusal())
 				return
 			}
-			require.Equal(t, tc.reason, d.Rejection().Reason)
-			require.GreaterOrEqual(t, d.Rejection().Status, 400)
+			require.Equal(t, tc.reason, d.Refusal().Code)
+			require.GreaterOrEqual(t, d.Refusal().Status, 400)
 			require.Zero(t, d.RetryAfter)
 		})
 	}
@@ -182,18 +186,18 @@ func TestZeroLimiterRefuses(t *testing.T) {
 	t.Parallel()
 	for _, l := range []*ratelimit.Limiter{nil, {}} {
 		d := l.Decide(t.Context(), perHour("a", addrKey("::1"), 1))
-		require.Equal(t, ratelimit.ReasonNotConfigured, d.Reason)
+		require.Equal(t, ratelimit.CodeNotConfigured, d.Code)
 		w := serve(l.Wrap(ok))
-		require.Equal(t, 500, w.Code)
-		require.Contains(t, w.Body.String(), "not_configured")
+		require.Equal(t, 503, w.Code)
+		require.Contains(t, w.Body.String(), ratelimit.CodeNotConfigured)
 		_, err := l.Check(httptest.NewRequest(http.MethodGet, "/", nil))
 		require.ErrorContains(t, err, "not_configured")
 		release, d := l.Acquire(t.Context(), ratelimit.InFlight{})
-		require.Equal(t, ratelimit.ReasonNotConfigured, d.Reason)
+		require.Equal(t, ratelimit.CodeNotConfigured, d.Code)
 		release()
 	}
 	require.False(t, ratelimit.Decision{}.Allowed)
-	require.Equal(t, ratelimit.ReasonNotConfigured, ratelimit.Decision{}.Rejection().Reason)
+	require.Equal(t, ratelimit.CodeNotConfigured, ratelimit.Decision{}.Refusal().Code)
 	// A limiter without policies refuses what it wraps: forgetting them is no
 	// way to have none.
 	require.Equal(t, 500, serve(newLimiter(t, ratelimit.Config{}).Wrap(ok)).Code)
@@ -209,27 +213,25 @@ func TestCheckDecidesWithoutAnswering(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, d.Allowed)
 	d, err = l.Check(r)
-	rejection, isRejection := errors.AsType[*ratelimit.Rejection](err)
+	rejection, isRejection := errors.AsType[*sallyport.Refusal](err)
 	require.True(t, isRejection)
-	require.Equal(t, d, rejection.Decision)
+	require.Equal(t, d, rejection.Detail)
 }
 
 // Every reason has a status, and a text of its own or a shared one.
 func TestEveryReasonAnswers(t *testing.T) {
 	t.Parallel()
-	for reason, status := range map[ratelimit.Reason]int{
-		ratelimit.ReasonRateLimited: 429, ratelimit.ReasonCostExceedsLimit: 422,
-		ratelimit.ReasonInFlight: 429, ratelimit.ReasonLoginBlocked: 429,
-		ratelimit.ReasonUnavailable: 503, ratelimit.ReasonNoKey: 400,
-		ratelimit.ReasonPolicyInvalid: 500, ratelimit.ReasonNotConfigured: 500,
-		ratelimit.ReasonForwardedMalformed: 400, ratelimit.ReasonPeerUnknown: 400,
+	for reason, status := range map[string]int{
+		ratelimit.CodeRateLimited: 429, ratelimit.CodeCostExceedsLimit: 422,
+		ratelimit.CodeInFlight: 429, ratelimit.CodeUnavailable: 503, ratelimit.CodeNoKey: 400,
+		ratelimit.CodePolicyInvalid: 500, ratelimit.CodeNotConfigured: 503,
 	} {
 		w := httptest.NewRecorder()
-		ratelimit.Decision{Reason: reason}.Rejection().Write(w)
+		ratelimit.Decision{Code: reason}.Refusal().Write(w)
 		require.Equal(t, status, w.Code, reason)
 		var body struct{ Code, Title string }
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
-		require.Equal(t, string(reason), body.Code)
+		require.Equal(t, reason, body.Code)
 		require.NotEmpty(t, body.Title)
 	}
 }
@@ -243,7 +245,7 @@ func TestImpossibleCostBinds(t *testing.T) {
 	l.Decide(t.Context(), one)
 	for _, order := range [][]ratelimit.Policy{{one, two}, {two, one}} {
 		d := l.Decide(t.Context(), order...)
-		require.Equal(t, ratelimit.ReasonCostExceedsLimit, d.Reason)
+		require.Equal(t, ratelimit.CodeCostExceedsLimit, d.Code)
 		require.Equal(t, "two", d.Policy)
 		require.Zero(t, d.RetryAfter)
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestMemoryConforms(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(testing.TB) ratelimit.Store { return ratelimit.NewMemory(0) })
+	storetest.Run(t, func(t testing.TB) ratelimit.Store { return newMemory(t, 0) })
 }
 
 func TestMemoryZeroValueAnswersNothing(t *testing.T) {
@@ -31,6 +31,13 @@ func TestMemoryZeroValueAnswersNothing(t *testing.T) {
 		_, err := m.Enter(t.Context(), p[0], "token", 1, time.Second)
 		require.Error(t, err)
 	}
+}
+
+func newMemory(t testing.TB, maxKeys int) *ratelimit.Memory {
+	t.Helper()
+	m, err := ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: maxKeys})
+	require.NoError(t, err)
+	return m
 }
 
 func perHour(name string, key ratelimit.Key, n int) ratelimit.Policy {
@@ -53,7 +60,7 @@ func numbered(n int) ratelimit.Key {
 // denied ones stay denied, and newcomers share one bucket.
 func TestMemoryFloodGivesNoBudgetBack(t *testing.T) {
 	t.Parallel()
-	m := ratelimit.NewMemory(640)
+	m := newMemory(t, 640)
 	victim := perHour("a", ratelimit.TextKey("denied"), 3)
 	for range 3 {
 		require.True(t, takeOne(t, m, victim).Fits)
@@ -74,7 +81,7 @@ func TestMemoryFloodGivesNoBudgetBack(t *testing.T) {
 // The overflow bucket is shared by keys, not by policies.
 func TestMemoryOverflowIsPerPolicy(t *testing.T) {
 	t.Parallel()
-	m := ratelimit.NewMemory(1)
+	m := newMemory(t, 1)
 	for i := range 500 {
 		takeOne(t, m, perHour("full", numbered(i), 1))
 	}
@@ -95,7 +102,7 @@ func TestMemoryOverflowIsPerPolicy(t *testing.T) {
 // Policy names made from input must not grow the overflow table either.
 func TestMemoryOverflowOfManyNames(t *testing.T) {
 	t.Parallel()
-	m := ratelimit.NewMemory(1)
+	m := newMemory(t, 1)
 	fresh := 0
 	for i := range 5000 {
 		if takeOne(t, m, perHour(fmt.Sprintf("p%d", i), numbered(i), 1)).Fits {
@@ -109,7 +116,7 @@ func TestMemoryOverflowOfManyNames(t *testing.T) {
 func TestMemoryReusesFullBuckets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := ratelimit.NewMemory(64)
+		m := newMemory(t, 64)
 		for round := range 5 {
 			fits := 0
 			for i := range 1000 {
@@ -128,7 +135,7 @@ func TestMemoryTableAgainstModel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const keys = 3000
-		m := ratelimit.NewMemory(keys * 2)
+		m := newMemory(t, keys*2)
 		var used [keys]int
 		state := uint64(1)
 		for range 60_000 {
@@ -146,7 +153,7 @@ func TestMemoryTableAgainstModel(t *testing.T) {
 func TestMemoryChurnLosesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := ratelimit.NewMemory(64 * 40)
+		m := newMemory(t, 64*40)
 		const stay = 1000
 		long := func(i int) ratelimit.Policy { return perHour("stay", numbered(i), 1) }
 		for i := range stay {
@@ -168,7 +175,7 @@ func TestMemoryChurnLosesNothing(t *testing.T) {
 
 func TestMemoryRaceOnOneKeyAndOverflow(t *testing.T) {
 	t.Parallel()
-	m := ratelimit.NewMemory(64)
+	m := newMemory(t, 64)
 	var admitted atomic.Int64
 	var wg sync.WaitGroup
 	for g := range 1000 {
@@ -189,7 +196,7 @@ func TestMemoryRaceOnOneKeyAndOverflow(t *testing.T) {
 // other.
 func TestMemoryLocksInOrder(t *testing.T) {
 	t.Parallel()
-	m := ratelimit.NewMemory(0)
+	m := newMemory(t, 0)
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -213,7 +220,7 @@ func TestMemoryLocksInOrder(t *testing.T) {
 func TestMemoryFollowsTimeExactly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := ratelimit.NewMemory(0)
+		m := newMemory(t, 0)
 		p := ratelimit.Policy{
 			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(7), Cost: 1,
 		}
@@ -233,7 +240,7 @@ func TestMemoryFollowsTimeExactly(t *testing.T) {
 
 func TestMemoryTurnsAwayTooManyHeldKeys(t *testing.T) {
 	t.Parallel()
-	m := ratelimit.NewMemory(2)
+	m := newMemory(t, 2)
 	for i, want := range []bool{true, true, false} {
 		got, err := m.Enter(t.Context(), perHour("a", numbered(i), 1), "token", 1, time.Minute)
 		require.NoError(t, err)
@@ -246,7 +253,7 @@ func TestMemoryTurnsAwayTooManyHeldKeys(t *testing.T) {
 func TestMemoryKeepsBucketsOfOneDecision(t *testing.T) {
 	t.Parallel()
 	for i := range 500 { // places for one key per shard: one pair in 64 meets in one
-		m := ratelimit.NewMemory(64)
+		m := newMemory(t, 64)
 		p := []ratelimit.Policy{perHour("a", numbered(i), 1), perHour("b", numbered(i), 1)}
 		results := make([]ratelimit.Result, 2)
 		require.NoError(t, m.Take(t.Context(), p, results))
@@ -259,7 +266,7 @@ func TestMemoryKeepsBucketsOfOneDecision(t *testing.T) {
 func TestMemoryForgetsExpiredHolders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := ratelimit.NewMemory(10)
+		m := newMemory(t, 10)
 		for i := range 30 {
 			entered, err := m.Enter(t.Context(), perHour("a", numbered(i), 1), "token", 1, time.Minute)
 			require.NoError(t, err)

@@ -9,40 +9,82 @@ import (
 // enough not to add to the trouble, short enough to find it healed.
 const outageRetry = 5 * time.Second
 
-// ask decides by the store and, if it cannot answer, by OnOutage.
-func (l *Limiter) ask(ctx context.Context, policies []Policy, results []Result) Decision {
-	clear(results) // what a store leaves out refuses; the array was used before
-	err := l.store.Take(ctx, policies, results)
-	if err == nil {
-		l.mirror(policies, results)
-		return conclude(policies, results)
+// Take asks the store for all policies or none and, should it not answer, does
+// as each policy's OnOutage says. It is for packages that build on buckets and
+// need more than a Decision, such as loginguard: costs are taken literally, as
+// in [Store], and policies are not examined.
+//
+// Outage is the store's error, or nil. Decided is false when the results mean
+// nothing: a Closed policy was among them, or the caller has gone.
+func (l *Limiter) Take(
+	ctx context.Context, policies []Policy, results []Result,
+) (outage error, decided bool) {
+	if l == nil || l.store == nil {
+		return errNotConfigured, false
 	}
-	d := l.degrade(ctx, policies, results)
-	d.Degraded, d.Err = true, err
-	return d
+	clear(results) // what a store leaves out refuses; the array was used before
+	if outage = l.store.Take(ctx, policies, results); outage == nil {
+		l.mirror(ctx, policies, results)
+		return nil, true
+	}
+	return outage, l.bear(ctx, policies, results)
 }
 
-// degrade decides without the store. One Closed policy closes the request; a
-// caller that has gone away is refused whatever the policies say.
-func (l *Limiter) degrade(ctx context.Context, policies []Policy, results []Result) Decision {
-	locals := policies[:0]
+// Forget makes the buckets of the policies full, in the store and in what this
+// process remembers of it.
+func (l *Limiter) Forget(ctx context.Context, policies ...Policy) error {
+	if l == nil || l.store == nil {
+		return errNotConfigured
+	}
+	if l.memory == nil {
+		_ = l.local.Forget(ctx, policies) // it has one, so it cannot fail
+	}
+	return l.store.Forget(ctx, policies)
+}
+
+// bears returns how an outage is borne, once for every kind of decision. Whoever
+// has gone away is refused whatever was configured: nobody waits for the answer.
+func bears(ctx context.Context, o Outage) Outage {
+	if ctx.Err() != nil {
+		return Closed
+	}
+	return o
+}
+
+// bear decides without the store, and reports whether it could. One Closed policy
+// closes the request.
+func (l *Limiter) bear(ctx context.Context, policies []Policy, results []Result) bool {
+	var local [MaxPolicies]Policy
+	var index [MaxPolicies]int
+	n := 0
 	for i := range policies {
 		p := policies[i]
-		switch {
-		case ctx.Err() != nil, p.OnOutage == Closed && !p.Shadow:
-			return Decision{
-				Reason: ReasonUnavailable, Policy: p.Name, Limit: p.Limit, RetryAfter: outageRetry,
-			}
-		case p.OnOutage == Local:
+		switch how := bears(ctx, p.OnOutage); {
+		case how == Closed && (!p.Shadow || ctx.Err() != nil):
+			return false
+		case how == Local && p.terms().possible():
 			l.share(&p)
-			locals = append(locals, p)
+			local[n], index[n] = p, i
+			n++
+		default:
+			// Nobody counts: as a full bucket that stays full.
+			results[i] = p.Result(0)
 		}
 	}
-	if len(locals) == 0 {
-		return Decision{Allowed: true}
+	if n == 0 {
+		return true
 	}
-	_ = l.local.Take(ctx, locals, results[:len(locals)]) // fails on a zero Memory only
-	return conclude(locals, results[:len(locals)])
+	var got [MaxPolicies]Result
+	_ = l.local.Take(ctx, local[:n], got[:n]) // fails on a zero Memory only
+	for i, r := range got[:n] {
+		if !r.Fits && r.RetryAfter == 0 && !local[i].Shadow {
+			// The cost fits into the limit, and not into this process's share of it.
+			// That passes with the outage: no reason to say that it never will.
+			return false
+		}
+		results[index[i]] = r
+	}
+	return true
 }
 
 // share turns a policy into this process's part of it. A burst that does not
@@ -56,37 +98,19 @@ func (l *Limiter) share(p *Policy) {
 	p.Limit.Count = min(p.Limit.Count, 1)
 }
 
-// mirror keeps the Local buckets no fuller than this process's share of what
-// the store holds, so that an outage does not begin with fresh full buckets.
-func (l *Limiter) mirror(policies []Policy, results []Result) {
+// mirror keeps this process's buckets as long busy as those of the store, for
+// policies that will be decided here in an outage: it does not begin with fresh
+// full buckets. The time until full is the same for a part as for the whole.
+func (l *Limiter) mirror(ctx context.Context, policies []Policy, results []Result) {
+	if l.memory != nil {
+		return
+	}
 	for i := range policies {
-		if policies[i].OnOutage != Local {
-			continue
+		if policies[i].OnOutage == Local {
+			if policies[i].Cost < 0 { // given back, also of what is remembered here
+				_ = l.local.Forget(ctx, policies[i:i+1])
+			}
+			l.local.follow(&policies[i], int64(results[i].Reset))
 		}
-		p := policies[i]
-		l.share(&p)
-		l.local.lower(&p, float64(results[i].Remaining)/float64(l.instances))
-	}
-}
-
-// lower takes from a bucket what it holds above tokens.
-func (m *Memory) lower(p *Policy, tokens float64) {
-	id := m.id(p)
-	s := m.shard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, now := m.now()
-	b := s.find(id)
-	if b == nil {
-		b = s.insert(id, now)
-	}
-	if b == nil {
-		return // the overflow bucket answers for this key, and is strict
-	}
-	c := p.charge()
-	floor := int64((float64(c.capacity) - tokens) * float64(c.interval))
-	if floor > b.busy(t, now, &p.Limit, c) {
-		b.fullAt = now + floor
-		b.rebuild()
 	}
 }

@@ -55,29 +55,29 @@ func TestOutage(t *testing.T) {
 	closed, local := mode("c", ratelimit.Closed), mode("l", ratelimit.Local)
 	open := mode("o", ratelimit.Open)
 	trial := ratelimit.Policy{Name: "s", Key: key, Limit: ratelimit.PerHour(1), Shadow: true}
-	s := &brokenStore{Store: ratelimit.NewMemory(0)}
+	s := &brokenStore{Store: newMemory(t, 0)}
 	l := newLimiter(t, ratelimit.Config{Store: s, Instances: 4})
 	require.False(t, l.Decide(t.Context(), closed, local, open).Degraded)
 	s.err = down
 
 	for name, tc := range map[string]struct {
 		policies []ratelimit.Policy
-		reason   ratelimit.Reason
+		reason   string
 	}{
-		"closed":             {[]ratelimit.Policy{closed}, ratelimit.ReasonUnavailable},
-		"closed closes":      {[]ratelimit.Policy{open, local, closed}, ratelimit.ReasonUnavailable},
-		"open":               {[]ratelimit.Policy{open}, ""},
-		"a shadow never can": {[]ratelimit.Policy{trial}, ""},
+		"closed":             {[]ratelimit.Policy{closed}, ratelimit.CodeUnavailable},
+		"closed closes":      {[]ratelimit.Policy{open, local, closed}, ratelimit.CodeUnavailable},
+		"open":               {[]ratelimit.Policy{open}, ratelimit.CodeDegraded},
+		"a shadow never can": {[]ratelimit.Policy{trial}, ratelimit.CodeDegraded},
 	} {
 		d := l.Decide(t.Context(), tc.policies...)
-		require.Equal(t, tc.reason, d.Reason, name)
+		require.Equal(t, tc.reason, d.Code, name)
 		require.True(t, d.Degraded, name)
 		require.ErrorIs(t, d.Err, down, name)
 	}
 	// Of 8, 7 remained; a fourth of them is one whole unit.
 	require.True(t, l.Decide(t.Context(), local, open).Allowed)
 	d := l.Decide(t.Context(), local, open)
-	require.Equal(t, ratelimit.ReasonRateLimited, d.Reason)
+	require.Equal(t, ratelimit.CodeRateLimited, d.Code)
 	require.Equal(t, "l", d.Policy)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -153,7 +153,7 @@ func (forgetfulStore) Take(context.Context, []ratelimit.Policy, []ratelimit.Resu
 
 func TestResultsThatAStoreLeavesOutRefuse(t *testing.T) {
 	t.Parallel()
-	good := newLimiter(t, ratelimit.Config{Store: &brokenStore{Store: ratelimit.NewMemory(0)}})
+	good := newLimiter(t, ratelimit.Config{Store: &brokenStore{Store: newMemory(t, 0)}})
 	bad := newLimiter(t, ratelimit.Config{Store: forgetfulStore{}})
 	p := perHour("a", ratelimit.TextKey("k"), 1000)
 	for range 100 { // they share pooled arrays

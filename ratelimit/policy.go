@@ -1,6 +1,10 @@
 package ratelimit
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
+)
 
 // MaxPolicies is how many policies one decision may combine.
 const MaxPolicies = 8
@@ -13,6 +17,9 @@ type Policy struct {
 	// is part of the bucket's identity: two policies never share a bucket. 1
 	// to 32 characters of a-z, 0-9, '_', '-' and '.', the same for every
 	// tenant, and unique within one decision.
+	//
+	//	"address", "call-event", "export.daily" // permitted
+	//	"", "Address", "site/" + id             // refused
 	Name string
 	// Limit is the rate. It may differ from call to call; a live bucket is
 	// rescaled so that the time until it is full stays what it was.
@@ -20,11 +27,12 @@ type Policy struct {
 	// Key says whose bucket it is. The zero Key is refused.
 	Key Key
 	// Cost is what the request takes, in units. Default 1. A cost above the
-	// limit's burst is refused with ReasonCostExceedsLimit: waiting cannot help.
+	// limit's burst is refused with CodeCostExceedsLimit: waiting cannot help.
 	Cost int
 	// OnOutage says what happens when the store cannot answer. Default Closed.
 	OnOutage Outage
 	// Shadow counts and reports but never refuses: for trying a limit out.
+	// Clients are not told of it.
 	Shadow bool
 }
 
@@ -54,11 +62,11 @@ func (o Outage) String() string {
 	return "invalid"
 }
 
-// PerAddress limits each client address that ClientAddr has put into the
-// context. Requests without one are refused.
+// PerAddress limits each client address that package clientaddr has put into
+// the context. Requests without one are refused.
 func PerAddress(name string, limit Limit) func(*http.Request) Policy {
 	return func(r *http.Request) Policy {
-		addr, _ := FromContext(r.Context())
+		addr, _ := clientaddr.FromContext(r.Context())
 		return Policy{Name: name, Limit: limit, Key: AddrKey(addr)}
 	}
 }

@@ -17,6 +17,11 @@ type Store interface {
 	// MaxPolicies, and their names differ. Cost is taken literally: 0 looks
 	// without charging, a negative cost gives back. A Shadow policy is charged
 	// when it fits and the others allow, and never refuses.
+	//
+	// A bucket keeps its time until full under another limit. One that owes more
+	// than its present limit can hold counts as empty, and refills from the first
+	// time on that it is refused under that limit; under the old one it goes on
+	// owing until something is charged.
 	Take(ctx context.Context, policies []Policy, results []Result) error
 
 	// Forget makes the buckets of the policies full.
@@ -44,6 +49,9 @@ type Result struct {
 	Reset time.Duration
 	// RetryAfter is the time until the bucket will hold the cost; 0 if it fits.
 	RetryAfter time.Duration
+	// Shared: the store had no place for this key, and answered from a bucket
+	// that all such keys share. It says nothing about this one in particular.
+	Shared bool
 }
 
 // admits reports whether every policy that may refuse has room.

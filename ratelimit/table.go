@@ -4,162 +4,184 @@ import (
 	"math"
 	"math/bits"
 	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// bucket is one key's state. The rate.Limiter decides. fullAt is the account of
-// what it granted, in whole nanoseconds: it tells what remains without asking
-// again, which buckets may be forgotten, and keeps the bound exact where the
-// limiter's floating point would round.
+// bucket is one key's state: 16 bytes in one array, so that finding it costs one
+// cache line. An id of 0 is an empty place.
 type bucket struct {
 	id     uint64 // keyed hash of policy name and key
 	fullAt int64  // nanoseconds since the store's start
-	shape  uint32 // which Limit lim was set to; 0 is none
-	lim    rate.Limiter
 }
 
-// busy returns the nanoseconds until the bucket is full, and brings its limiter
-// to the limit. A bucket that lived under another limit keeps its time until
-// full.
-func (b *bucket) busy(t time.Time, now int64, l *Limit, c charge) int64 {
-	busy := max(b.fullAt-now, 0)
-	if shape := l.shape(); b.shape != shape && c.interval > 0 {
-		b.shape = shape
-		used := min((busy+c.interval-1)/c.interval, c.capacity)
-		busy = min(busy, c.interval*c.capacity)
-		// A rate.Limiter last updated in the year 1 fills at its next use. Whole
-		// units can be taken from it only, so they are taken the rest earlier.
-		b.lim = rate.Limiter{}
-		b.lim.SetBurstAt(time.Time{}, int(c.capacity))
-		b.lim.SetLimitAt(time.Time{}, rate.Every(time.Duration(c.interval)))
-		b.lim.AllowN(t.Add(time.Duration(busy-used*c.interval)), int(used))
-	}
-	return busy
-}
-
-// rebuild makes the next busy set the limiter anew from the account.
-func (b *bucket) rebuild() { b.shape = 0 }
-
-// shape is a fingerprint that differs between limits in practice. A collision
-// keeps the older limit for that bucket until it is forgotten.
-func (l *Limit) shape() uint32 {
-	const a, b, c = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
-	h := uint64(l.Count)*a ^ uint64(l.Window)*b            // #nosec G115 -- any bits do
-	h = (bits.RotateLeft64(h, 29) ^ uint64(l.Burst)*c) * a // #nosec G115 -- any bits do
-	return uint32(h>>32) | 1                               // #nosec G115 -- the high half
-}
-
-const chunkSize = 32
-
-// shard is a hash table of buckets with a hard capacity: an open-addressed
-// index over chunks that are allocated as needed.
+// shard is a hash table of buckets with open addressing and linear probing. At
+// most four of five places are used, so that a probe ends soon, and mostly in the
+// cache line where it began. It grows to a quarter more places than its capacity:
+// 20 bytes per key.
 type shard struct {
-	mu     sync.Mutex
-	index  []uint64 // low half of an id, and its slot+1; 0 is empty
-	chunks []*[chunkSize]bucket
-	used   int
-	cap    int
-	hand   int // where the search for a forgettable bucket goes on
-	_      [64]byte
+	mu      sync.Mutex
+	buckets []bucket
+	used    int
+	cap     int // how many buckets there may be
+
+	// since tells when the few buckets that hold more debt than their present
+	// limit allows were first refused under it; see Memory.busy.
+	since map[uint64]int64
+
+	// What reclaim knows: where it goes on, how many places it has seen in a
+	// row without finding one to reuse, the earliest time among them, and the
+	// time before which looking is in vain.
+	hand    int
+	seen    int
+	soonest int64
+	barren  int64
+
+	_ [40]byte // neighbours do not share a cache line
 }
 
-func (s *shard) at(slot int) *bucket { return &s.chunks[slot/chunkSize][slot%chunkSize] }
+const (
+	firstPlaces = 64
+	// maxSince bounds shard.since.
+	maxSince = 64
+	// Reclaim looks at that many places, 4 KB, and stops when it has freed some.
+	reclaimPlaces = 256
+	reclaimEnough = 8
+)
 
-// behind returns the bucket that an index entry points to.
-func (s *shard) behind(entry uint64) *bucket {
-	return s.at(int(entry&math.MaxUint32) - 1) // #nosec G115 -- the low half
-}
-
-// home is where in the index an id is looked for first: a multiplication in
-// place of a modulo.
+// home is where an id is looked for first: a multiplication in place of a modulo.
 func (s *shard) home(id uint64) int {
-	hi, _ := bits.Mul64(id, uint64(len(s.index)))
-	return int(hi) // #nosec G115 -- below len(s.index)
+	hi, _ := bits.Mul64(id, uint64(len(s.buckets)))
+	return int(hi) // #nosec G115 -- below len(s.buckets)
 }
 
 func (s *shard) next(i int) int {
-	if i++; i == len(s.index) {
+	if i++; i == len(s.buckets) {
 		return 0
 	}
 	return i
 }
 
-// find returns the bucket of id, or nil.
+// find returns the bucket of id, or nil. It is valid until the next insert or
+// remove, which move buckets.
 func (s *shard) find(id uint64) *bucket {
-	if s.index == nil {
+	if s.used == 0 {
 		return nil
 	}
-	for i := s.home(id); s.index[i] != 0; i = s.next(i) {
-		if entry := s.index[i]; entry>>32 == id&math.MaxUint32 {
-			if b := s.behind(entry); b.id == id {
-				return b
-			}
+	for i := s.home(id); ; i = s.next(i) {
+		b := &s.buckets[i]
+		if b.id == id {
+			return b
 		}
-	}
-	return nil
-}
-
-// insert returns a fresh bucket for id, which must not be present, or nil when
-// every place holds a bucket that still matters.
-func (s *shard) insert(id uint64, now int64) *bucket {
-	slot := s.used
-	switch {
-	case s.used < s.cap:
-		if s.index == nil {
-			s.index = make([]uint64, s.cap+s.cap/3+1)
-		}
-		if slot == len(s.chunks)*chunkSize {
-			s.chunks = append(s.chunks, new([chunkSize]bucket))
-		}
-		s.used++
-	default:
-		if slot = s.forgettable(now); slot < 0 {
+		if b.id == 0 {
 			return nil
 		}
-		s.unlink(s.at(slot).id)
 	}
-	b := s.at(slot)
-	b.id, b.fullAt, b.shape = id, 0, 0
-	i := s.home(id)
-	for s.index[i] != 0 {
-		i = s.next(i)
+}
+
+// insert returns a new bucket for id, which must not be present, or nil when
+// every place holds a bucket that still matters.
+func (s *shard) insert(id uint64, now, fullAt int64) *bucket {
+	if s.used == s.cap && !s.reclaim(now) {
+		return nil
 	}
-	s.index[i] = id<<32 | uint64(slot+1) // #nosec G115 -- below MaxInt32
+	if 5*(s.used+1) > 4*len(s.buckets) {
+		s.grow()
+	}
+	b := s.place(id)
+	b.id = id
+	s.used++
+	s.set(b, fullAt)
 	return b
 }
 
-// forgettable returns a slot whose bucket is full, which is what a new one
-// would be: dropping it changes no decision. It looks at a few places per
-// call, so that a flood of new keys costs each of them little.
-func (s *shard) forgettable(now int64) int {
-	for range min(4, s.used) {
-		slot := s.hand
-		if s.hand++; s.hand == s.used {
-			s.hand = 0
-		}
-		if s.at(slot).fullAt <= now {
-			return slot
-		}
-	}
-	return -1
+// set changes the time at which a bucket is full.
+func (s *shard) set(b *bucket, fullAt int64) {
+	b.fullAt = fullAt
+	s.soonest = min(s.soonest, fullAt)
+	s.barren = min(s.barren, fullAt)
 }
 
-// unlink removes id from the index and closes the gap (Knuth, The Art of
-// Computer Programming, volume 3, section 6.4, algorithm R).
-func (s *shard) unlink(id uint64) {
-	n := len(s.index)
+// place returns the empty place where id belongs.
+func (s *shard) place(id uint64) *bucket {
 	i := s.home(id)
-	for s.behind(s.index[i]).id != id {
+	for s.buckets[i].id != 0 {
 		i = s.next(i)
 	}
-	for j := s.next(i); s.index[j] != 0; j = s.next(j) {
-		// The entry at j may fill the gap unless its home lies between them.
-		if home := s.home(s.behind(s.index[j]).id); (j-home+n)%n >= (j-i+n)%n {
-			s.index[i] = s.index[j]
+	return &s.buckets[i]
+}
+
+func (s *shard) grow() {
+	old := s.buckets
+	s.buckets = make([]bucket, min(max(2*len(old), firstPlaces), s.cap+s.cap/4+4))
+	for _, b := range old {
+		if b.id != 0 {
+			*s.place(b.id) = b
+		}
+	}
+	s.hand, s.seen, s.barren = 0, 0, 0
+}
+
+// reclaim frees places whose bucket is full, which is what a new one would be:
+// dropping it changes no decision. It reports whether there is room now. Under a
+// flood of new keys with nothing to reclaim, it goes round once and then waits
+// for the earliest bucket to be full.
+func (s *shard) reclaim(now int64) bool {
+	if now < s.barren {
+		return false
+	}
+	freed := 0
+	for range reclaimPlaces {
+		if s.seen == 0 {
+			s.soonest = math.MaxInt64
+		}
+		b := &s.buckets[s.hand]
+		if b.id != 0 && b.fullAt <= now {
+			s.remove(s.hand)
+			s.seen = 0
+			if freed++; freed == reclaimEnough {
+				break
+			}
+			continue // another bucket may have moved here
+		}
+		if b.id != 0 {
+			s.soonest = min(s.soonest, b.fullAt)
+		}
+		s.hand = s.next(s.hand)
+		if s.seen++; s.seen == len(s.buckets) {
+			s.barren, s.seen = s.soonest, 0
+			break
+		}
+	}
+	return s.used < s.cap
+}
+
+// forget removes id, if it is there.
+func (s *shard) forget(id uint64) {
+	if s.used == 0 {
+		return
+	}
+	for i := s.home(id); s.buckets[i].id != 0; i = s.next(i) {
+		if s.buckets[i].id == id {
+			s.remove(i)
+			return
+		}
+	}
+}
+
+// remove empties a place and closes the gap (Knuth, The Art of Computer
+// Programming, volume 3, section 6.4, algorithm R).
+func (s *shard) remove(i int) {
+	if s.since != nil {
+		delete(s.since, s.buckets[i].id)
+	}
+	n := len(s.buckets)
+	for j := s.next(i); s.buckets[j].id != 0; j = s.next(j) {
+		// The bucket at j may fill the gap unless its home lies between them.
+		if home := s.home(s.buckets[j].id); (j-home+n)%n >= (j-i+n)%n {
+			s.buckets[i] = s.buckets[j]
 			i = j
 		}
 	}
-	s.index[i] = 0
+	s.buckets[i] = bucket{}
+	s.used--
+	s.barren = 0
 }

@@ -134,12 +134,13 @@ func (c *Conn) Keep() {
 			case <-tick.C:
 			case <-c.lost:
 			}
-			c.refill(ctx)
+			c.Refill(ctx)
 		}
 	}()
 }
 
-func (c *Conn) refill(ctx context.Context) {
+// Refill makes connections ready, as far as the servers answer.
+func (c *Conn) Refill(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	// A server that is out is for the commands to notice.

@@ -29,11 +29,15 @@ var cores = map[string][]string{
 	"hmacsig":           nil,
 	"hmacsig/ephemeral": nil,
 	"hmacsig/qstash":    nil,
-	"ratelimit":         {"golang.org/x/time/rate"},
-	"scrub":             nil,
-	"sessions":          nil,
-	"tenancy":           nil,
-	"tenancy/envelope":  nil,
+	"ratelimit":         nil,
+
+	"ratelimit/clientaddr": nil,
+	"ratelimit/loginguard": {"golang.org/x/time/rate"},
+
+	"scrub":            nil,
+	"sessions":         nil,
+	"tenancy":          nil,
+	"tenancy/envelope": nil,
 }
 
 // adapters are the other subpackages and what they may import directly. One
@@ -43,7 +47,7 @@ var adapters = map[string][]string{
 	"audit/pgaudit":         {"github.com/jackc/pgx/v5", "golang.org/x/mod"},
 	"audit/publish":         {"golang.org/x/mod"},
 	"hmacsig/redisreplay":   {"github.com/redis/go-redis/v9"},
-	"ratelimit/redislimit":  {"github.com/redis/go-redis/v9", "golang.org/x/time/rate"},
+	"ratelimit/redislimit":  {"github.com/redis/go-redis/v9"},
 	"scrub/sentryscrub":     {"github.com/getsentry/sentry-go"},
 	"sessions/redissession": {"github.com/redis/go-redis/v9"},
 	"tenancy/rls":           {"github.com/jackc/pgx/v5"},

@@ -99,26 +99,9 @@ type identity struct {
 
 // result is a policy's part of the answer.
 func (c *call) result(p *ratelimit.Policy, i int) ratelimit.Result {
-	r := state(p, c.busy[i])
+	r := p.Result(time.Duration(c.busy[i]))
 	if c.admitted && !c.short[i] {
 		r.Fits, r.RetryAfter = true, 0
-	}
-	return r
-}
-
-// state is what a bucket that is full after busy holds.
-func state(p *ratelimit.Policy, busy int64) ratelimit.Result {
-	t := termOf(p)
-	full := t.interval * t.burst
-	r := ratelimit.Result{
-		Reset: time.Duration(busy),
-		Fits:  t.cost <= 0 || t.cost <= t.burst && busy+t.interval*t.cost <= full,
-	}
-	if t.interval > 0 {
-		r.Remaining = int(max(full-busy, 0) / t.interval)
-	}
-	if !r.Fits && t.cost <= t.burst {
-		r.RetryAfter = time.Duration(busy + t.interval*t.cost - full)
 	}
 	return r
 }

@@ -22,10 +22,20 @@ import (
 
 var context0 = context.Background()
 
+func clusterClient(t testing.TB, o *redis.ClusterOptions) *redis.ClusterClient {
+	t.Helper()
+	o.ContextTimeoutEnabled = true
+	c := redis.NewClusterClient(o)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return c
+}
+
 func openCluster(t testing.TB, addrs []string) *redislimit.Store {
 	t.Helper()
 	url := "redis://" + addrs[0] + "?addr=" + strings.Join(addrs[1:], "&addr=")
-	s, err := redislimit.New(redislimit.Config{URL: url, Secret: secret, Timeout: 2 * time.Second})
+	s, err := redislimit.New(redislimit.Config{
+		Client: dial(t, url), Secret: secret, Timeout: 2 * time.Second,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -81,7 +91,7 @@ func TestCluster(t *testing.T) {
 func TestClusterLosesOneMaster(t *testing.T) {
 	addrs := loopback.RedisCluster(t)
 	s, err := redislimit.New(redislimit.Config{
-		Redis:  &redis.UniversalOptions{Addrs: addrs},
+		Client: clusterClient(t, &redis.ClusterOptions{Addrs: addrs}),
 		Secret: secret, Timeout: 100 * time.Millisecond,
 	})
 	require.NoError(t, err)
@@ -95,7 +105,7 @@ func TestClusterLosesOneMasterAfterStartingOut(t *testing.T) {
 	var dead atomic.Bool
 	dead.Store(true)
 	s, err := redislimit.New(redislimit.Config{
-		Redis: &redis.UniversalOptions{
+		Client: clusterClient(t, &redis.ClusterOptions{
 			Addrs: addrs,
 			Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if dead.Load() {
@@ -103,7 +113,7 @@ func TestClusterLosesOneMasterAfterStartingOut(t *testing.T) {
 				}
 				return new(net.Dialer).DialContext(ctx, network, addr)
 			},
-		},
+		}),
 		Secret: secret, Timeout: 100 * time.Millisecond,
 	})
 	require.NoError(t, err)

@@ -2,28 +2,32 @@ package redislimit
 
 import (
 	"errors"
-	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
+	"github.com/opsmantik/sallyport/internal/redisconn"
 )
+
+const gate = "redislimit"
 
 // Config configures a Store. New copies it.
 type Config struct {
 	_ [0]func() // keyed literals only
 
-	// URL of the server: redis://user:password@host:6379/0, rediss:// for TLS,
-	// and ?addr=host:port for each further node of a Cluster. Either URL or
-	// Redis is required.
-	URL string
-	// Redis gives the connection in full: Sentinel, client certificates, pool
-	// size. Its timeouts and retries are replaced: a decision must be made in
-	// time, and an unknown outcome must not be charged twice.
-	Redis *redis.UniversalOptions
+	// Client talks to Redis: a *redis.Client (Sentinel included) or a
+	// *redis.ClusterClient. It stays the caller's to close, after the Store, and
+	// may be shared with other stores. Required. New refuses a client that sends
+	// commands again (MaxRetries must be -1), ignores the deadlines of contexts
+	// (ContextTimeoutEnabled must be set), reads from replicas or accepts any
+	// certificate; [NewClient] makes one that is right. Its DialTimeout bounds
+	// connecting, which happens before a connection is needed.
+	Client redis.UniversalClient
 	// Secret keys the hashes under which buckets are stored. All instances
 	// need the same; a new one starts all buckets afresh. Required, at least
 	// 16 bytes.
@@ -45,6 +49,9 @@ type Config struct {
 	// 1m.
 	LeaseTime time.Duration
 
+	// DangerouslyAllowPlaintext accepts a server on another machine without TLS:
+	// whoever sees the network sees the password, and can change every answer.
+	DangerouslyAllowPlaintext bool
 	// DangerouslyAllowEviction accepts a server that drops keys when its
 	// memory is full. Each dropped key is a bucket that starts full again.
 	DangerouslyAllowEviction bool
@@ -54,54 +61,80 @@ type Config struct {
 	OnState func(err error)
 }
 
-const clusterBreakers = 32
+const (
+	minSecret = 16
+	maxPrefix = 32
+	maxBatch  = 128
+	maxLease  = 100_000
+)
 
-// New returns a Store, or every problem of the configuration at once. A server
-// that cannot be reached is no problem: the store starts out and connects as
-// soon as it can. A server that answers but may evict keys is one.
+// NewClient makes a client for a URL, with the options that a Store needs:
 //
-// Close the store when done.
+//	redis://user:password@localhost:6379/0                  // a server on this machine
+//	rediss://user:password@redis.example:6379/0             // with TLS
+//	rediss://10.0.0.1:6379?addr=10.0.0.2:6379               // a Cluster: further nodes
+//	rediss://10.0.0.1:26379?master_name=m&addr=10.0.0.2:26379 // Sentinel
+//	unix:///run/redis.sock
+//
+// It does not connect. Close it when done.
+func NewClient(url string) (redis.UniversalClient, error) {
+	client, err := redisconn.Open(url)
+	if err != nil {
+		problems := configerr.For(gate)
+		problems.Add("URL", "", sallyport.ConfigMalformed, err.Error()) // it may hold a password
+		return nil, problems.Err()
+	}
+	return client, nil
+}
+
+// New connects and returns a Store, or every problem of the configuration at once,
+// each a *[sallyport.ConfigError]. A server that cannot be reached is no problem:
+// the store starts out, and connects as soon as it can. A server that says no is
+// one: to the password, to a command that the store needs, or because it may evict
+// keys; so is a certificate that does not verify. New takes two seconds at most.
+//
+// Close the store when done, before the client.
 func New(cfg Config) (*Store, error) {
-	var errs []error
-	bad := func(field, value, reason string) {
-		errs = append(errs, &ratelimit.ConfigError{
-			Field: "redislimit." + field, Value: value, Reason: reason,
-		})
-	}
-	options, reason := cfg.options()
-	if reason != "" {
-		bad("URL", "", reason) // it may hold a password
-	}
-	if len(cfg.Secret) < 16 {
-		bad("Secret", "", "want at least 16 bytes")
-	}
+	problems := configerr.For(gate)
 	cfg = cfg.withDefaults()
-	if len(cfg.Prefix) > 32 || slices.ContainsFunc([]byte(cfg.Prefix), isBrace) {
-		bad("Prefix", cfg.Prefix, "want at most 32 bytes, without braces")
+	cfg.check(problems)
+	if err := problems.Err(); err != nil {
+		return nil, err
 	}
-	if cfg.Timeout < time.Millisecond || cfg.Timeout > 5*time.Second {
-		bad("Timeout", cfg.Timeout.String(), "want 1ms to 5s")
-	}
-	if cfg.Batch < 1 || cfg.Batch > 128 {
-		bad("Batch", strconv.Itoa(cfg.Batch), "want 1 to 128")
-	}
-	if cfg.Lease < 0 || cfg.Lease > 100_000 {
-		bad("Lease", strconv.Itoa(cfg.Lease), "want 0 to 100,000")
-	}
-	if cfg.LeaseTime < 10*time.Millisecond || cfg.LeaseTime > time.Minute {
-		bad("LeaseTime", cfg.LeaseTime.String(), "want 10ms to 1m")
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	s := newStore(cfg, harden(options, cfg.Timeout))
+	s := newStore(cfg)
 	if err := s.start(); err != nil {
-		return nil, errors.Join(err, s.Close())
+		problems.Add("Client", "", sallyport.ConfigUnavailable, err.Error())
+		return nil, errors.Join(problems.Err(), s.Close())
 	}
 	return s, nil
 }
 
-func isBrace(c byte) bool { return c == '{' || c == '}' }
+func (cfg Config) check(problems *configerr.List) {
+	redisconn.Check(problems, redisconn.Config{
+		Client: cfg.Client, AllowPlaintext: cfg.DangerouslyAllowPlaintext,
+	})
+	if _, ring := cfg.Client.(*redis.Ring); ring {
+		problems.Add("Client", "", sallyport.ConfigConflict, "is a *redis.Ring, which moves keys "+
+			"when a server fails: each would be a bucket that starts full again")
+	}
+	if len(cfg.Secret) < minSecret {
+		problems.Add("Secret", "", sallyport.ConfigInsecure, "want at least 16 bytes")
+	}
+	wrong := func(is bool, field, value, want string) {
+		if is {
+			problems.Add(field, value, sallyport.ConfigOutOfRange, want)
+		}
+	}
+	wrong(len(cfg.Prefix) > maxPrefix || strings.ContainsAny(cfg.Prefix, "{}"), "Prefix", cfg.Prefix,
+		"want at most 32 bytes, without braces")
+	wrong(cfg.Timeout < time.Millisecond || cfg.Timeout > 5*time.Second, "Timeout",
+		cfg.Timeout.String(), "want 1ms to 5s")
+	wrong(cfg.Batch < 1 || cfg.Batch > maxBatch, "Batch", strconv.Itoa(cfg.Batch), "want 1 to 128")
+	wrong(cfg.Lease < 0 || cfg.Lease > maxLease, "Lease", strconv.Itoa(cfg.Lease),
+		"want 0 to 100,000")
+	wrong(cfg.LeaseTime < 10*time.Millisecond || cfg.LeaseTime > time.Minute, "LeaseTime",
+		cfg.LeaseTime.String(), "want 10ms to 1m")
+}
 
 func (cfg Config) withDefaults() Config {
 	cfg.Secret = slices.Clone(cfg.Secret)
@@ -118,55 +151,4 @@ func (cfg Config) withDefaults() Config {
 		cfg.LeaseTime = time.Second
 	}
 	return cfg
-}
-
-// options returns a copy of the connection options, or what is wrong.
-func (cfg Config) options() (redis.UniversalOptions, string) {
-	switch {
-	case (cfg.URL == "") == (cfg.Redis == nil):
-		return redis.UniversalOptions{}, "set either URL or Redis"
-	case cfg.Redis != nil && len(cfg.Redis.Addrs) == 0:
-		return redis.UniversalOptions{}, "Redis.Addrs is empty"
-	case cfg.Redis != nil:
-		return *cfg.Redis, ""
-	}
-	const reason = "is not a redis:// or rediss:// URL"
-	u, err := url.Parse(cfg.URL)
-	if err != nil {
-		return redis.UniversalOptions{}, reason
-	}
-	if u.Query().Has("addr") {
-		o, err := redis.ParseClusterURL(cfg.URL)
-		if err != nil {
-			return redis.UniversalOptions{}, reason
-		}
-		return redis.UniversalOptions{
-			Addrs: o.Addrs, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
-			PoolSize: o.PoolSize, IsClusterMode: true,
-		}, ""
-	}
-	o, err := redis.ParseURL(cfg.URL)
-	if err != nil {
-		return redis.UniversalOptions{}, reason
-	}
-	return redis.UniversalOptions{
-		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB,
-		TLSConfig: o.TLSConfig, PoolSize: o.PoolSize,
-	}, ""
-}
-
-// harden replaces what go-redis is generous with: it would wait 5 seconds per
-// attempt, try four times, and dial five times.
-func harden(o redis.UniversalOptions, timeout time.Duration) *redis.UniversalOptions {
-	o.ContextTimeoutEnabled = true
-	o.MaxRetries = -1
-	o.DialTimeout = timeout
-	o.DialerRetries = 1
-	o.DialerRetryTimeout = time.Millisecond
-	o.ReadTimeout = timeout
-	o.WriteTimeout = timeout
-	o.PoolTimeout = timeout
-	// Reads from replicas would be stale, and every decision writes.
-	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
-	return &o
 }

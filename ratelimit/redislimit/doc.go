@@ -1,8 +1,11 @@
 // Package redislimit keeps the buckets of package ratelimit in Redis, shared by
 // every process that uses the same server, secret and prefix.
 //
+//	client, err := redislimit.NewClient(os.Getenv("REDIS_URL"))
+//	...
+//	defer client.Close()
 //	store, err := redislimit.New(redislimit.Config{
-//		URL:    os.Getenv("REDIS_URL"),
+//		Client: client,
 //		Secret: secret, // the same in every instance
 //	})
 //	...

@@ -11,8 +11,13 @@ import (
 
 // Without a server the store starts out, and each policy does as it says.
 func Example() {
+	client, err := redislimit.NewClient("redis://127.0.0.1:1")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = client.Close() }()
 	store, err := redislimit.New(redislimit.Config{
-		URL:     "redis://127.0.0.1:1",
+		Client:  client,
 		Secret:  []byte("the same sixteen or more in every instance"),
 		Timeout: 50 * time.Millisecond,
 	})
@@ -29,24 +34,29 @@ func Example() {
 			Name: "site", Key: ratelimit.TextKey("events").In("site-1"),
 			Limit: ratelimit.PerMinute(2000), OnOutage: outage,
 		})
-		fmt.Println(outage, d.Allowed, d.Reason, d.Remaining)
+		fmt.Println(outage, d.Allowed, d.Code, d.Remaining)
 	}
 	// Output:
 	// closed false limiter_unavailable 0
-	// local true  499
-	// open true  0
+	// local true limiter_degraded 499
+	// open true limiter_degraded 0
 }
 
 // A secret made at start is different in every instance: each would count alone.
 func Example_incorrect() {
+	client, err := redislimit.NewClient("redis://127.0.0.1:1")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = client.Close() }()
 	a, errA := redislimit.New(redislimit.Config{
-		URL: "redis://127.0.0.1:1", Secret: []byte(time.Now().String()), // wrong
+		Client: client, Secret: []byte(time.Now().String()), // wrong
 	})
 	b, errB := redislimit.New(redislimit.Config{
-		URL: "redis://127.0.0.1:1", Secret: nil, // refused, at least
+		Client: client, Secret: nil, // refused, at least
 	})
 	fmt.Println(errA == nil, errB)
 	_, _ = a.Close(), b.Close()
 	// Output:
-	// true ratelimit: redislimit.Secret: "": want at least 16 bytes
+	// true redislimit: Secret: want at least 16 bytes
 }

@@ -85,13 +85,13 @@ func (m *memo) answer(id uint64, policies []ratelimit.Policy, results []ratelimi
 			p := &policies[i]
 			// The bucket as it is, less what is taken ahead and still unused.
 			ahead := e.credit * int64(p.Limit.Interval()) * int64(p.Cost)
-			results[i] = state(p, max(e.busy[i]-passed-ahead, 0))
+			results[i] = p.Result(time.Duration(max(e.busy[i]-passed-ahead, 0)))
 			results[i].Fits, results[i].RetryAfter = true, 0
 		}
 		return true
 	case now.Before(e.denied):
 		for i := range policies {
-			results[i] = state(&policies[i], max(e.busy[i]-passed, 0))
+			results[i] = policies[i].Result(time.Duration(max(e.busy[i]-passed, 0)))
 		}
 		// While a leased key rests, its time may have come: it must still refuse.
 		if i := refuser(policies, results); i >= 0 {

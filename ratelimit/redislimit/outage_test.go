@@ -222,7 +222,7 @@ func TestReadOnlyReplicaIsOut(t *testing.T) {
 func TestEvictingServerIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := func(addr string) redislimit.Config {
-		return redislimit.Config{URL: "redis://" + addr, Secret: secret, Timeout: time.Second}
+		return redislimit.Config{Client: dial(t, "redis://"+addr), Secret: secret, Timeout: time.Second}
 	}
 	for _, policy := range []string{"allkeys-lru", "volatile-lru", "volatile-ttl"} {
 		addr := loopback.RedisWith(t, "--maxmemory", "4mb", "--maxmemory-policy", policy)
@@ -262,7 +262,9 @@ func TestCloseDuringOutage(t *testing.T) {
 	t.Parallel()
 	server := loopback.StartRedis(t)
 	server.Kill()
-	s, err := redislimit.New(redislimit.Config{URL: "redis://" + server.Addr, Secret: secret})
+	s, err := redislimit.New(redislimit.Config{
+		Client: dial(t, "redis://"+server.Addr), Secret: secret,
+	})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	_, err = attempt(s, "k")
@@ -285,7 +287,7 @@ func TestOutageModes(t *testing.T) {
 
 	closed := perHour("closed", "k", 100)
 	d := l.Decide(t.Context(), closed)
-	require.Equal(t, ratelimit.ReasonUnavailable, d.Reason)
+	require.Equal(t, ratelimit.CodeUnavailable, d.Code)
 	require.True(t, d.Degraded)
 	require.Error(t, d.Err)
 	require.Positive(t, d.RetryAfter)
@@ -304,7 +306,7 @@ func TestOutageModes(t *testing.T) {
 		if d.Allowed {
 			admitted++
 		} else {
-			require.Equal(t, ratelimit.ReasonRateLimited, d.Reason)
+			require.Equal(t, ratelimit.CodeRateLimited, d.Code)
 		}
 	}
 	require.LessOrEqual(t, admitted, 40/instances+1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/opsmantik/sallyport/internal/redisconn"
 	"github.com/opsmantik/sallyport/ratelimit"
 )
 
@@ -133,7 +134,10 @@ func integers(reply []any) bool {
 
 // uncertain reports whether the command may have run, or may still run.
 func uncertain(err error) bool {
-	if _, ok := errors.AsType[redis.Error](err); ok || errors.Is(err, errOut) {
+	if _, out := errors.AsType[*redisconn.Outage](err); out {
+		return false
+	}
+	if _, ok := errors.AsType[redis.Error](err); ok || errors.Is(err, redisconn.ErrBusy) {
 		return false
 	}
 	op, ok := errors.AsType[*net.OpError](err)

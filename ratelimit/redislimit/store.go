@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/opsmantik/sallyport/internal/redisconn"
 	"github.com/opsmantik/sallyport/ratelimit"
 )
 
@@ -27,12 +27,12 @@ var enterSource string
 // answers nothing, which refuses. It is safe for concurrent use.
 type Store struct {
 	cfg      Config
-	client   redis.UniversalClient
+	conn     *redisconn.Conn
 	cluster  bool
 	names    *namer
 	seed     maphash.Seed
-	take     script
-	enter    script
+	take     *redis.Script
+	enter    *redis.Script
 	lanes    lanes
 	memo     *memo
 	breakers []breaker
@@ -63,17 +63,25 @@ var (
 	errReply = errors.New("redislimit: unexpected reply")
 )
 
-func newStore(cfg Config, o *redis.UniversalOptions) *Store {
+const clusterBreakers = 32
+
+func newStore(cfg Config) *Store {
 	s := &Store{
-		cfg:    cfg,
-		client: redis.NewUniversalClient(o),
-		names:  newNamer(cfg.Prefix, cfg.Secret),
-		seed:   maphash.MakeSeed(),
-		take:   newScript(takeSource),
-		enter:  newScript(enterSource),
-		memo:   newMemo(cfg),
+		cfg:   cfg,
+		names: newNamer(cfg.Prefix, cfg.Secret),
+		seed:  maphash.MakeSeed(),
+		take:  redis.NewScript(takeSource),
+		enter: redis.NewScript(enterSource),
+		memo:  newMemo(cfg),
 	}
-	_, s.cluster = s.client.(*redis.ClusterClient)
+	s.conn = redisconn.New(redisconn.Config{
+		Client: cfg.Client, AllowEviction: cfg.DangerouslyAllowEviction,
+		Probe: func(ctx context.Context, _ redis.UniversalClient) error {
+			return s.probe(ctx, "start")
+		},
+	})
+	s.conn.Keep()
+	_, s.cluster = cfg.Client.(*redis.ClusterClient)
 	s.breakers = make([]breaker, 1)
 	if s.cluster {
 		s.breakers = make([]breaker, clusterBreakers)
@@ -82,10 +90,10 @@ func newStore(cfg Config, o *redis.UniversalOptions) *Store {
 	return s
 }
 
-// start connects. Only a server that answers, and may evict, is an error.
+// start connects. Only a server that says no is an error.
 func (s *Store) start() error {
-	err := s.probe(context.Background(), "start")
-	if errors.Is(err, errEviction) {
+	err := s.conn.Connect(context.Background())
+	if redisconn.Refused(err) {
 		return err
 	}
 	if err != nil {
@@ -106,15 +114,17 @@ func (s *Store) tagFor(i int) string {
 	}
 }
 
-// Close ends the connections. Decisions fail afterwards.
+// Close ends what the store does in the background. The client stays open. It
+// never fails.
 func (s *Store) Close() error {
-	if s == nil || s.client == nil {
+	if s == nil || s.conn == nil {
 		return nil
 	}
 	for i := range s.breakers {
 		s.breakers[i].close()
 	}
-	return s.client.Close()
+	s.conn.Close()
+	return nil
 }
 
 // Stats returns the counts so far.
@@ -137,7 +147,7 @@ func (s *Store) changed(err error) {
 func (s *Store) Take(
 	ctx context.Context, policies []ratelimit.Policy, results []ratelimit.Result,
 ) error {
-	if s == nil || s.client == nil {
+	if s == nil || s.conn == nil {
 		return errNotConfigured
 	}
 	if err := ctx.Err(); err != nil {
@@ -150,16 +160,18 @@ func (s *Store) Take(
 		return nil
 	}
 	// Standalone, one breaker stands for the server: no key is needed to ask it.
-	if !s.cluster && s.breakers[0].open.Load() {
-		return errOut
+	if !s.cluster {
+		if out := s.breakers[0].outage(); out != nil {
+			return out
+		}
 	}
 	c := s.calls.Get().(*call)
 	if err := c.fill(s, id, policies); err != nil {
 		return err
 	}
-	if c.breaker.open.Load() {
+	if out := c.breaker.outage(); out != nil {
 		s.calls.Put(c)
-		return errOut
+		return out
 	}
 	if err := s.lanes.do(s, c); err != nil {
 		return err // c may still be on its way
@@ -173,7 +185,7 @@ func (s *Store) Take(
 
 // Forget implements ratelimit.Store.
 func (s *Store) Forget(ctx context.Context, policies []ratelimit.Policy) error {
-	if s == nil || s.client == nil {
+	if s == nil || s.conn == nil {
 		return errNotConfigured
 	}
 	var errs []error
@@ -193,7 +205,7 @@ func (s *Store) Forget(ctx context.Context, policies []ratelimit.Policy) error {
 func (s *Store) Enter(
 	ctx context.Context, p ratelimit.Policy, token string, limit int, lease time.Duration,
 ) (bool, error) {
-	if s == nil || s.client == nil {
+	if s == nil || s.conn == nil {
 		return false, errNotConfigured
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -208,7 +220,7 @@ func (s *Store) Enter(
 
 // Leave implements ratelimit.Store.
 func (s *Store) Leave(ctx context.Context, p ratelimit.Policy, token string) error {
-	if s == nil || s.client == nil {
+	if s == nil || s.conn == nil {
 		return errNotConfigured
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -216,20 +228,13 @@ func (s *Store) Leave(ctx context.Context, p ratelimit.Policy, token string) err
 	return s.ask(ctx, key, redis.NewIntCmd(ctx, "zrem", key, token))
 }
 
-// script is a Lua script and its SHA-1, by which Redis caches it.
-type script struct{ source, sha string }
-
-func newScript(source string) script {
-	return script{source: source, sha: redis.NewScript(source).Hash()}
-}
-
 // eval runs a script by hash and, if the server does not know it, by source:
 // NOSCRIPT says that nothing ran, so this is no blind retry. Args is room to
 // build the command in.
 func (s *Store) eval(
-	ctx context.Context, sc script, args []any, keys []string, argv ...any,
+	ctx context.Context, sc *redis.Script, args []any, keys []string, argv ...any,
 ) (*redis.Cmd, error) {
-	args = append(args, "evalsha", sc.sha, len(keys))
+	args = append(args, "evalsha", sc.Hash(), len(keys))
 	for _, key := range keys {
 		args = append(args, key)
 	}
@@ -237,11 +242,18 @@ func (s *Store) eval(
 	cmd := redis.NewCmd(ctx, args...)
 	err := s.ask(ctx, keys[0], once{cmd})
 	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		args = append([]any{"eval", sc.source}, args[2:]...)
+		args = append([]any{"eval", s.source(sc)}, args[2:]...)
 		cmd = redis.NewCmd(ctx, args...)
 		err = s.ask(ctx, keys[0], once{cmd})
 	}
 	return cmd, err
+}
+
+func (s *Store) source(sc *redis.Script) string {
+	if sc == s.take {
+		return takeSource
+	}
+	return enterSource
 }
 
 // once forbids the Cluster client to send a command again whose outcome is not
@@ -257,12 +269,14 @@ func (once) NoRetry() bool { return true }
 func (s *Store) ask(ctx context.Context, key string, cmd redis.Cmder) error {
 	tag := s.names.tag(key)
 	b := s.breaker(tag)
-	if b.open.Load() {
-		return errOut
+	if out := b.outage(); out != nil {
+		return out
 	}
 	s.counters.calls.Add(1)
-	err := s.client.Process(deadline{ctx, time.Now().Add(s.cfg.Timeout)}, cmd)
+	err := s.conn.Process(ctx, time.Now().Add(s.cfg.Timeout), cmd)
 	switch {
+	case errors.Is(err, redisconn.ErrBusy): // says nothing about the server
+		s.counters.failures.Add(1)
 	case err == nil, errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "NOSCRIPT"):
 		b.succeed()
 	default:
@@ -280,49 +294,25 @@ func (s *Store) breaker(tag string) *breaker {
 	return &s.breakers[slot(tag)*clusterBreakers/slots]
 }
 
-// deadline is a context with a deadline and no timer: go-redis sets it on the
-// socket.
-type deadline struct {
-	context.Context
-	at time.Time
-}
-
-// Deadline implements context.Context.
-func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
-
-var errEviction = errors.New("redislimit: the server may evict keys, each a bucket that starts " +
-	"full again: set maxmemory-policy to noeviction")
-
-// probe reports whether the server can be written to, and may be trusted to
-// keep what was written.
+// probe does what decisions do, on keys of its own.
 func (s *Store) probe(ctx context.Context, tag string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
+	client := s.conn.Client()
 	key := s.cfg.Prefix + "{" + tag + "}probe"
-	if err := s.client.Set(ctx, key, 1, time.Second).Err(); err != nil {
-		return fmt.Errorf("redislimit: probe: %w", err)
+	p := ratelimit.Policy{Limit: ratelimit.Limit{Count: 1, Window: time.Millisecond}, Cost: 1}
+	one := &call{n: 1}
+	one.terms[0] = termOf(&p)
+	_, err := s.take.Run(ctx, client, []string{key}, one.pack(nil, 1)).Result()
+	if err == nil {
+		err = s.enter.Run(ctx, client, []string{key + "s"}, "t", 1, 1000).Err()
 	}
-	if s.cfg.DangerouslyAllowEviction {
-		return nil
+	if err == nil {
+		err = client.ZRem(ctx, key+"s", "t").Err()
 	}
-	if c, ok := s.client.(*redis.ClusterClient); ok {
-		return c.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error {
-			return keeps(ctx, n)
-		})
+	if err == nil {
+		err = client.Del(ctx, key, key+"s").Err()
 	}
-	return keeps(ctx, s.client)
-}
-
-// keeps checks the eviction policy. Every policy but noeviction may drop our
-// keys, since all of them expire. Servers that do not tell are believed.
-func keeps(ctx context.Context, c redis.Cmdable) error {
-	info, err := c.Info(ctx, "memory").Result()
 	if err != nil {
-		return nil //nolint:nilerr // forbidden by an access control list
+		return fmt.Errorf("probe: %w", err)
 	}
-	if strings.Contains(info, "\r\nmaxmemory:0\r\n") || !strings.Contains(info, "maxmemory_policy:") ||
-		strings.Contains(info, "maxmemory_policy:noeviction") {
-		return nil
-	}
-	return errEviction
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/internal/loopback"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/ratelimit/redislimit"
@@ -24,7 +25,9 @@ var secret = []byte("a secret that is only for tests!")
 // not about it: this machine may be busy.
 func open(t testing.TB, addr string, edit ...func(*redislimit.Config)) *redislimit.Store {
 	t.Helper()
-	cfg := redislimit.Config{URL: "redis://" + addr, Secret: secret, Timeout: 2 * time.Second}
+	cfg := redislimit.Config{
+		Client: dial(t, "redis://"+addr), Secret: secret, Timeout: 2 * time.Second,
+	}
 	for _, e := range edit {
 		e(&cfg)
 	}
@@ -32,6 +35,15 @@ func open(t testing.TB, addr string, edit ...func(*redislimit.Config)) *redislim
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
+}
+
+// dial makes a client that is closed after the store.
+func dial(t testing.TB, url string) redis.UniversalClient {
+	t.Helper()
+	c, err := redislimit.NewClient(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return c
 }
 
 func client(t testing.TB, addr string) *redis.Client {
@@ -83,28 +95,34 @@ func TestZeroStoreAnswersNothing(t *testing.T) {
 
 func TestNewReportsEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
+	unsafe := redis.NewClient(&redis.Options{Addr: "192.0.2.1:1"})
+	defer func() { require.NoError(t, unsafe.Close()) }()
 	_, err := redislimit.New(redislimit.Config{
-		URL: "http://user:hunter2@host", Secret: []byte("short"), Prefix: "a{b", Timeout: time.Hour,
+		Client: unsafe, Secret: []byte("short"), Prefix: "a{b", Timeout: time.Hour,
 		Batch: 1000, Lease: -1, LeaseTime: time.Hour,
 	})
 	for _, field := range []string{
-		"URL", "Secret", "Prefix", "Timeout", "Batch", "Lease:", "LeaseTime",
+		"Client: \"MaxRetries=3\"", "Client: waits", "Client: \"192.0.2.1:1\"", "Secret", "Prefix",
+		"Timeout", "Batch", "Lease:", "LeaseTime",
 	} {
-		require.ErrorContains(t, err, "redislimit."+field)
+		require.ErrorContains(t, err, "redislimit: "+field)
 	}
-	require.NotContains(t, err.Error(), "hunter2")
 	require.NotContains(t, err.Error(), "short")
-	for _, cfg := range []redislimit.Config{
-		{},
-		{URL: "redis://a", Redis: &redis.UniversalOptions{Addrs: []string{"a"}}},
-		{Redis: &redis.UniversalOptions{}},
-		{URL: "redis://a:1?addr=b:1&nonsense=1"},
-		{URL: "redis://%zz"},
-	} {
-		cfg.Secret = secret
-		_, err := redislimit.New(cfg)
-		require.ErrorContains(t, err, "redislimit.URL")
-	}
+	_, err = redislimit.New(redislimit.Config{Secret: secret})
+	require.ErrorContains(t, err, "redislimit: Client: is the")
+
+	ring := redis.NewRing(&redis.RingOptions{
+		Addrs: map[string]string{"a": "127.0.0.1:1"}, MaxRetries: -1, ContextTimeoutEnabled: true,
+	})
+	defer func() { require.NoError(t, ring.Close()) }()
+	_, err = redislimit.New(redislimit.Config{Client: ring, Secret: secret})
+	require.ErrorContains(t, err, "Ring")
+
+	_, err = redislimit.NewClient("http://user:hunter2@host")
+	var problem *sallyport.ConfigError
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, sallyport.ConfigMalformed, problem.Code)
+	require.NotContains(t, err.Error(), "hunter2")
 }
 
 // Nothing of an address, account or API key may be readable in Redis, every key
@@ -383,7 +401,7 @@ func TestPlaceIsKeptWhileRenewedAndGivenBack(t *testing.T) {
 	require.True(t, d.Allowed)
 	<-time.After(3 * time.Second)
 	_, d = l.Acquire(t.Context(), f)
-	require.Equal(t, ratelimit.ReasonInFlight, d.Reason, "the lease was not renewed")
+	require.Equal(t, ratelimit.CodeInFlight, d.Code, "the lease was not renewed")
 	release()
 	release()
 	release, d = l.Acquire(t.Context(), f)

@@ -80,7 +80,10 @@ func (c Config) conn() redisconn.Config {
 func (c Config) validate() error {
 	bad := configerr.For(gate)
 	redisconn.Check(bad, c.conn())
-	checkPrefix(bad, c.Prefix)
+	if !validPrefix.MatchString(c.Prefix) {
+		bad.Add("Prefix", c.Prefix, sallyport.ConfigMalformed,
+			`want at most 64 letters, digits and ".:_-"`)
+	}
 	if c.Resolution < time.Nanosecond || c.Resolution > time.Minute {
 		bad.Add("Resolution", c.Resolution.String(), sallyport.ConfigOutOfRange,
 			"want between a nanosecond and a minute")
@@ -94,11 +97,4 @@ func (c Config) validate() error {
 			"want at least one for each shard")
 	}
 	return bad.Err()
-}
-
-func checkPrefix(bad *configerr.List, prefix string) {
-	if !validPrefix.MatchString(prefix) {
-		bad.Add("Prefix", prefix, sallyport.ConfigMalformed,
-			`want at most 64 letters, digits and ".:_-"`)
-	}
 }

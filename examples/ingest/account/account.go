@@ -18,7 +18,8 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
-	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
+	"github.com/opsmantik/sallyport/ratelimit/loginguard"
 	"github.com/opsmantik/sallyport/sessions"
 )
 
@@ -41,7 +42,7 @@ type Sessions = sessions.Manager[Data]
 type Config struct {
 	Users    map[string]User // by lower-case e-mail address
 	Sessions *Sessions
-	Guard    *ratelimit.LoginGuard
+	Guard    *loginguard.Guard
 	Factors  store.Factors
 	Log      *slog.Logger
 }
@@ -79,10 +80,11 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	email := strings.ToLower(strings.TrimSpace(given.Email))
-	attempt, ok := a.begin(w, r, email)
+	attempt, ok := a.begin(w, r, email, a.Guard.Begin)
 	if !ok {
 		return
 	}
+	defer attempt.Release()
 	user, known := a.Users[email]
 	hash := user.Hash
 	if !known {
@@ -114,14 +116,15 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 // is written when it may not go on.
 func (a *Accounts) begin(
 	w http.ResponseWriter, r *http.Request, account string,
-) (*ratelimit.Attempt, bool) {
-	addr, _ := ratelimit.FromContext(r.Context())
-	attempt, err := a.Guard.Begin(r.Context(), addr, account)
-	if rejection, refused := errors.AsType[*ratelimit.Rejection](err); refused {
-		rejection.Write(w)
+	begin func(context.Context, loginguard.Login) (*loginguard.Attempt, error),
+) (*loginguard.Attempt, bool) {
+	addr, _ := clientaddr.FromContext(r.Context())
+	attempt, err := begin(r.Context(), loginguard.Login{Addr: addr, Account: account, Request: r})
+	if !a.Guard.Answer(w, r, err) {
 		return nil, false
 	}
 	if err := attempt.Wait(r.Context()); err != nil {
+		attempt.Release()
 		reply.Unavailable(w, reply.CodeLoginBusy, "The request ended before its turn came")
 		return nil, false
 	}
@@ -129,7 +132,7 @@ func (a *Accounts) begin(
 }
 
 // settle reports how an attempt ended, and returns that.
-func (a *Accounts) settle(ctx context.Context, attempt *ratelimit.Attempt, success bool) bool {
+func (a *Accounts) settle(ctx context.Context, attempt *loginguard.Attempt, success bool) bool {
 	ctx = context.WithoutCancel(ctx)
 	if !success {
 		attempt.Fail(ctx)

@@ -30,10 +30,11 @@ func (a *Accounts) TOTP(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &given) {
 		return
 	}
-	attempt, ok := a.begin(w, r, "totp:"+current.User)
+	attempt, ok := a.begin(w, r, current.User, a.Guard.BeginFactor)
 	if !ok {
 		return
 	}
+	defer attempt.Release()
 	spent, err := a.spend(r, a.byID[current.User], given.Code)
 	if err != nil {
 		a.Log.ErrorContext(r.Context(), "one-time password not recorded", "error", err)

@@ -14,7 +14,8 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/account"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/hmacsig"
-	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
+	"github.com/opsmantik/sallyport/ratelimit/loginguard"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -33,12 +34,12 @@ type Config struct {
 type Gates struct {
 	Origin     *cors.Gate // customers' pages: events
 	Own        *cors.Gate // the server's own pages: everything else
-	Address    *ratelimit.ClientAddr
+	Address    *clientaddr.Gate
 	Limits     *Limits
 	Calls      *hmacsig.Verifier // signatures of call events
 	Deliveries *hmacsig.Verifier // signatures of the queue
 	Sessions   *account.Sessions
-	Logins     *ratelimit.LoginGuard
+	Logins     *loginguard.Guard
 	Access     *tenancy.Gate
 
 	crossOrigin *http.CrossOriginProtection
@@ -70,7 +71,7 @@ func (g *Gates) open() (err error) {
 		func() error { g.Calls, err = newCalls(g.cfg, memory.calls); return err },
 		func() error { g.Deliveries, err = newDeliveries(g.cfg, memory.deliveries); return err },
 		func() error { g.Sessions, err = newSessions(g.cfg); return err },
-		func() error { g.Logins, err = newLogins(g.cfg, g.Limits.Limiter); return err },
+		func() error { g.Logins, err = newLogins(g.cfg, memory.limits); return err },
 		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },
 	} {
 		if err := gate(); err != nil {

@@ -1,13 +1,13 @@
 package gates
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 // callsPerMinute is the contract's limit for call events, per site, proxy host
@@ -45,20 +45,12 @@ func newLimits(cfg Config, store ratelimit.Store) (*Limits, error) {
 		// No page may read the budget across origins, and who guesses passwords
 		// must not: Retry-After says what a client needs.
 		HideBudget: true,
-		OnDecision: func(ctx context.Context, d ratelimit.Decision) {
-			code := string(d.Reason)
-			if d.Allowed {
-				code = "within_limit"
-			}
-			cfg.OnEvent(ctx, sallyport.Event{
-				Gate: "ratelimit", Code: code, Allowed: d.Allowed, Policy: d.Policy,
-			})
-		},
-		OnReject: func(w http.ResponseWriter, _ *http.Request, rejection *ratelimit.Rejection) {
-			if rejection.Status == http.StatusTooManyRequests {
+		OnEvent:    cfg.OnEvent,
+		OnReject: func(w http.ResponseWriter, _ *http.Request, refused *sallyport.Refusal) {
+			if refused.Status == http.StatusTooManyRequests {
 				w.Header().Set("X-Opsmantik-Ratelimit", "1")
 			}
-			rejection.Write(w)
+			refused.Write(w)
 		},
 	})
 	return l, err
@@ -104,6 +96,6 @@ func (l *Limits) Call(w http.ResponseWriter, r *http.Request, c intake.Caller) b
 }
 
 func clientKey(r *http.Request, c intake.Caller) ratelimit.Key {
-	addr, _ := ratelimit.FromContext(r.Context())
+	addr, _ := clientaddr.FromContext(r.Context())
 	return ratelimit.AddrKey(addr).With(c.Site.ID, c.ProxyHost).In(c.Site.ID)
 }

@@ -3,14 +3,16 @@ package gates
 import (
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/loginguard"
 )
 
-// newLogins slows down whoever guesses passwords and second factors.
-func newLogins(cfg Config, limiter *ratelimit.Limiter) (*ratelimit.LoginGuard, error) {
-	config := ratelimit.LoginConfig{}
+// newLogins slows down whoever guesses passwords and second factors. In process
+// it has a table of its own: a flood of logins takes no place from other limits.
+func newLogins(cfg Config, store ratelimit.Store) (*loginguard.Guard, error) {
+	config := loginguard.Config{Store: store, OnEvent: cfg.OnEvent}
 	if cfg.Settings.FailMode != settings.FailClosed {
 		// FAIL_MODE=open is for events: passwords are never guessed uncounted.
 		config.OnOutage = ratelimit.Local
 	}
-	return ratelimit.NewLoginGuard(limiter, config)
+	return loginguard.New(config)
 }

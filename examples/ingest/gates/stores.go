@@ -3,11 +3,7 @@ package gates
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/redisreplay"
@@ -37,8 +33,13 @@ func (g *Gates) openStores() (stores, error) {
 	if err != nil {
 		return stores{}, err
 	}
+	client, err := redislimit.NewClient(s.RedisURL)
+	if err != nil {
+		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	g.closers = append(g.closers, client.Close)
 	limits, err := redislimit.New(redislimit.Config{
-		URL: s.RedisURL, Secret: secret,
+		Client: client, Secret: secret,
 		OnState: func(err error) {
 			if err != nil {
 				g.cfg.Log.Error("rate limits: Redis is out", "fail_mode", string(s.FailMode), "error", err)
@@ -51,11 +52,6 @@ func (g *Gates) openStores() (stores, error) {
 		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	g.closers = append(g.closers, limits.Close)
-	client, err := replayClient(s.RedisURL)
-	if err != nil {
-		return stores{}, err
-	}
-	g.closers = append(g.closers, client.Close)
 	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
 	if err != nil {
 		return stores{}, err
@@ -72,24 +68,4 @@ func memoryStores() (stores, error) {
 	}
 	deliveries, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
 	return stores{calls: calls, deliveries: deliveries}, err
-}
-
-// replayClient never sends a command twice: a claim whose answer was lost would
-// find its own first attempt. More than one node makes it a Cluster.
-func replayClient(url string) (redis.UniversalClient, error) {
-	// The errors of the parsers may quote the URL, and with it a password.
-	if strings.Contains(url, "addr=") {
-		options, err := redis.ParseClusterURL(url)
-		if err != nil {
-			return nil, errors.New("REDIS_URL: is not the URL of a Redis Cluster")
-		}
-		options.MaxRetries, options.ContextTimeoutEnabled = -1, true
-		return redis.NewClusterClient(options), nil
-	}
-	options, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, errors.New("REDIS_URL: is not the URL of a Redis server")
-	}
-	options.MaxRetries, options.ContextTimeoutEnabled = -1, true
-	return redis.NewClient(options), nil
 }

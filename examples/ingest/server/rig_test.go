@@ -76,7 +76,6 @@ type rig struct {
 	URL  string
 	DB   string // its folder
 	Logs *lockedBuffer
-	srv  *server.Server
 }
 
 // run serves s until the test ends, and requires a clean stop.
@@ -100,7 +99,7 @@ func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *
 		require.NoError(t, <-done)
 		require.NoError(t, db.Close())
 	})
-	return &rig{t: t, URL: srv.Addresses().API, DB: s.DataDir, Logs: logs, srv: srv}
+	return &rig{t: t, URL: srv.Addresses().API, DB: s.DataDir, Logs: logs}
 }
 
 // newServer is a server that does not run yet. Who runs it closes its store.

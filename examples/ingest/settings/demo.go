@@ -37,9 +37,7 @@ func (s *Settings) completeDemo(at Bound) error {
 	}
 	demo, err := readDemo(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		demo = newDemo()
-		demo.File = path
-		err = demo.write()
+		demo, err = writeDemo(path)
 	}
 	if err != nil {
 		return &Problem{"DATA_DIR", fmt.Sprintf("%s: %v; delete it to make a new one", path, err)}
@@ -68,22 +66,9 @@ func readDemo(path string) (*Demo, error) {
 	return &demo, nil
 }
 
-// NewPassword replaces the password of a demo that is kept already: nobody can
-// print the old one, of which there is only a hash. A server that is running
-// takes the new one when it is started again.
-func (s *Settings) NewPassword() error {
-	path := s.Demo.File
-	demo, err := readDemo(path)
-	if err != nil {
-		return &Problem{"DATA_DIR", fmt.Sprintf("%s: %v; start the server once to make it", path, err)}
-	}
-	demo.File, demo.Password = path, rand.Text()
-	demo.User.PasswordHash = password.New(demo.Password).PHC()
-	s.Demo = demo
-	return demo.write()
-}
-
-func newDemo() *Demo {
+// writeDemo renames a complete file into place: a start that is killed half
+// way leaves none.
+func writeDemo(path string) (*Demo, error) {
 	secret := rand.Text()
 	demo := &Demo{
 		Site: Site{
@@ -97,21 +82,15 @@ func newDemo() *Demo {
 		Password: secret,
 	}
 	demo.User.Sites = []string{demo.Site.ID}
-	return demo
-}
-
-// write renames a complete file into place: a start that is killed half way
-// leaves none.
-func (d *Demo) write() error {
-	data, err := json.Marshal(d)
+	data, err := json.Marshal(demo)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	partial := d.File + ".new"
+	partial := path + ".new"
 	if err := os.WriteFile(partial, data, 0o600); err != nil {
-		return err
+		return nil, err
 	}
-	return os.Rename(partial, d.File)
+	return demo, os.Rename(partial, path)
 }
 
 func randomHex(n int) string {

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 func newHandler() (http.Handler, error) {
 	// Behind a proxy: name the header it writes and the networks it is in.
-	address, err := ratelimit.NewClientAddr(ratelimit.ClientAddrConfig{})
+	address, err := clientaddr.New(clientaddr.Config{})
 	if err != nil {
 		return nil, err
 	}

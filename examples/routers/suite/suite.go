@@ -15,6 +15,7 @@ import (
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/tenancy"
 	"github.com/opsmantik/sallyport/tools/gatetest/adaptertest"
@@ -111,7 +112,7 @@ func corsPass(t *testing.T, mount Mount) {
 }
 
 func ratelimitPass(t *testing.T, mount Mount) {
-	address, err := ratelimit.NewClientAddr(ratelimit.ClientAddrConfig{})
+	address, err := clientaddr.New(clientaddr.Config{})
 	require.NoError(t, err)
 	limiter, err := ratelimit.New(ratelimit.Config{
 		Policies: []func(*http.Request) ratelimit.Policy{

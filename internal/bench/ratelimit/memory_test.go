@@ -26,6 +26,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 func bars(t *testing.T) {
@@ -110,7 +111,7 @@ func TestBarsInProcess(t *testing.T) {
 	bare := rate.NewLimiter(plenty, plenty)
 	l, err := ratelimit.New(ratelimit.Config{MaxKeys: 2 * keys})
 	require.NoError(t, err)
-	m := ratelimit.NewMemory(2 * keys)
+	m := newMemory(t, 2*keys)
 	ctx, limit := t.Context(), ratelimit.PerSecond(plenty)
 	hot := ratelimit.Policy{Name: "a", Key: ratelimit.TextKey("hot"), Limit: limit, Cost: 1}
 	one, result := []ratelimit.Policy{hot}, make([]ratelimit.Result, 1)
@@ -190,7 +191,7 @@ func TestBarsMiddleware(t *testing.T) {
 		ratelimit.PerAddress("address", ratelimit.PerSecond(plenty)),
 	}})
 	require.NoError(t, err)
-	addr, err := ratelimit.NewClientAddr(ratelimit.ClientAddrConfig{})
+	addr, err := clientaddr.New(clientaddr.Config{})
 	require.NoError(t, err)
 	store, err := memorystore.New(&memorystore.Config{Tokens: plenty, Interval: time.Second})
 	require.NoError(t, err)
@@ -237,4 +238,10 @@ func TestBarsMiddleware(t *testing.T) {
 		allocs := testing.AllocsPerRun(1000, func() { serve(0) })
 		t.Logf("| %s | %.0f ns | %.2f | %.0f allocs |", m.name, ns, ns/base, allocs)
 	}
+}
+
+func newMemory(t require.TestingT, maxKeys int) *ratelimit.Memory {
+	m, err := ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: maxKeys})
+	require.NoError(t, err)
+	return m
 }

@@ -98,7 +98,7 @@ func TestMemoryIsTheModel(t *testing.T) {
 		}), 1, 120).Draw(rt, "steps")
 		var history []admission
 		synctest.Test(t, func(*testing.T) {
-			m := ratelimit.NewMemory(64)
+			m := newMemory(t, 64)
 			want := newModel(l, true)
 			start := time.Now()
 			for i, step := range steps {

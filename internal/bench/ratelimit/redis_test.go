@@ -31,16 +31,16 @@ var secret = []byte("a secret that is only for tests!")
 
 func openStore(t testing.TB, addr string, edit func(*redislimit.Config)) *redislimit.Store {
 	t.Helper()
-	cfg := redislimit.Config{
-		Redis:  &redis.UniversalOptions{Addrs: []string{addr}, PoolSize: workers},
-		Secret: secret, Timeout: 5 * time.Second,
-	}
+	client := redis.NewClient(&redis.Options{
+		Addr: addr, PoolSize: workers, MaxRetries: -1, ContextTimeoutEnabled: true,
+	})
+	cfg := redislimit.Config{Client: client, Secret: secret, Timeout: 5 * time.Second}
 	if edit != nil {
 		edit(&cfg)
 	}
 	s, err := redislimit.New(cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() })
+	t.Cleanup(func() { _, _ = s.Close(), client.Close() })
 	return s
 }
 
@@ -209,7 +209,10 @@ func TestBarsRedisMemory(t *testing.T) {
 		return float64(used(t, c)-before) / float64(size)
 	}
 	ours := measure(func(_ *redis.Client, addr string) {
-		s := openStore(t, addr, nil)
+		client := redis.NewClient(&redis.Options{
+			Addr: addr, PoolSize: workers, MaxRetries: -1, ContextTimeoutEnabled: true,
+		})
+		s := openStore(t, addr, func(c *redislimit.Config) { c.Client = client })
 		each(n, func(i int) {
 			p := []ratelimit.Policy{{
 				Name: "a", Key: ratelimit.TextKey(strconv.Itoa(i)), Cost: 1,
@@ -217,7 +220,8 @@ func TestBarsRedisMemory(t *testing.T) {
 			}}
 			_ = s.Take(t.Context(), p, make([]ratelimit.Result, 1))
 		})
-		require.NoError(t, s.Close()) // and with it what Redis holds per connection
+		require.NoError(t, s.Close())
+		require.NoError(t, client.Close()) // and with it what Redis holds per connection
 	})
 	theirs := measure(func(_ *redis.Client, addr string) {
 		c := redis.NewClient(&redis.Options{Addr: addr, PoolSize: workers})

@@ -1,4 +1,4 @@
-package ratelimit
+package clientaddr
 
 import (
 	"errors"
@@ -16,35 +16,37 @@ import (
 const maxHops = 32
 
 var (
-	errNotAddress = errors.New("ratelimit: not an IP address")
-	errTooLong    = errors.New("ratelimit: more than 32 trusted hops")
-	errManyLines  = errors.New("ratelimit: more than one line of a single-address header")
-	errForwarded  = errors.New("ratelimit: not an RFC 7239 element with one for=")
+	errNotAddress = errors.New("clientaddr: not an IP address")
+	errTooLong    = errors.New("clientaddr: more than 32 trusted hops")
+	errFewHops    = errors.New("clientaddr: the chain is shorter than TrustedHops")
+	errManyLines  = errors.New("clientaddr: more than one line of a single-address header")
+	errForwarded  = errors.New("clientaddr: not an RFC 7239 element with one for=")
 )
 
-// rightmostXFF reads X-Forwarded-For: addresses with optional ports, comma
-// separated, over one or more lines in order (RFC 9110 section 5.3).
-func rightmostXFF(lines []string, trusted func(netip.Addr) bool) (netip.Addr, error) {
-	return rightmost(lines, trusted, cutComma, parseHost)
+// xff reads X-Forwarded-For: addresses with optional ports, comma separated, over
+// one or more lines in order (RFC 9110 section 5.3).
+func xff(lines []string, g *Gate) (netip.Addr, error) {
+	return g.walk(lines, cutComma, parseHost)
 }
 
-// rightmostForwarded reads Forwarded (RFC 7239 section 4).
-func rightmostForwarded(lines []string, trusted func(netip.Addr) bool) (netip.Addr, error) {
-	return rightmost(lines, trusted, cutElement, parseFor)
+// forwarded reads Forwarded (RFC 7239 section 4).
+func forwarded(lines []string, g *Gate) (netip.Addr, error) {
+	return g.walk(lines, cutElement, parseFor)
 }
 
 // single reads a header that holds one address.
-func single(lines []string, _ func(netip.Addr) bool) (netip.Addr, error) {
+func single(lines []string, _ *Gate) (netip.Addr, error) {
 	if len(lines) != 1 {
 		return netip.Addr{}, errManyLines
 	}
 	return parseHost(trimOWS(lines[0]))
 }
 
-// rightmost walks a chain from its end. When every hop is a trusted proxy, the
-// leftmost one made the request itself.
-func rightmost(
-	lines []string, trusted func(netip.Addr) bool,
+// walk reads a chain from its end. With TrustedHops the client is that many
+// elements from the right. Else it is the first that is not a trusted proxy, and
+// when every hop is one, the leftmost made the request itself.
+func (g *Gate) walk(
+	lines []string,
 	cut func(string) (rest, last string, more bool), parse func(string) (netip.Addr, error),
 ) (netip.Addr, error) {
 	var addr netip.Addr
@@ -53,17 +55,26 @@ func rightmost(
 		for rest, more := lines[i], true; more; {
 			var element string
 			rest, element, more = cut(rest)
+			if element = trimOWS(element); element == "" {
+				continue // RFC 9110 section 5.6.1.2
+			}
 			if hops++; hops > maxHops {
 				return netip.Addr{}, errTooLong
 			}
 			var err error
-			if addr, err = parse(trimOWS(element)); err != nil {
+			if addr, err = parse(element); err != nil {
 				return netip.Addr{}, err
 			}
-			if !trusted(addr) {
+			if hops == g.hops || g.hops == 0 && !g.trusts(addr) {
 				return addr, nil
 			}
 		}
+	}
+	switch {
+	case hops == 0:
+		return netip.Addr{}, errNotAddress
+	case g.hops > 0:
+		return netip.Addr{}, errFewHops
 	}
 	return addr, nil
 }
@@ -136,19 +147,19 @@ func parseHost(s string) (netip.Addr, error) {
 			if err != nil || addr.Is4() {
 				return netip.Addr{}, errNotAddress
 			}
-			return addr.Unmap().WithZone(""), nil
+			return canonical(addr), nil
 		}
 		pair, err := netip.ParseAddrPort(s)
 		if err != nil {
 			return netip.Addr{}, errNotAddress
 		}
-		return pair.Addr().Unmap().WithZone(""), nil
+		return canonical(pair.Addr()), nil
 	}
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
 		return netip.Addr{}, errNotAddress
 	}
-	return addr.Unmap().WithZone(""), nil
+	return canonical(addr), nil
 }
 
 // trimOWS removes optional whitespace (RFC 9110 section 5.6.3).

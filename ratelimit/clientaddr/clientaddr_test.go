@@ -1,4 +1,4 @@
-package ratelimit_test
+package clientaddr_test
 
 import (
 	"errors"
@@ -10,7 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 var proxies = []netip.Prefix{
@@ -18,21 +19,25 @@ var proxies = []netip.Prefix{
 	netip.MustParsePrefix("::ffff:192.0.2.0/120"),
 }
 
-func clientAddr(t testing.TB, header string) *ratelimit.ClientAddr {
+func newGate(t testing.TB, header string) *clientaddr.Gate {
 	t.Helper()
-	cfg := ratelimit.ClientAddrConfig{Header: header}
+	cfg := clientaddr.Config{Header: header}
 	if header != "" {
 		cfg.TrustedProxies = proxies
 	}
-	c, err := ratelimit.NewClientAddr(cfg)
+	c, err := clientaddr.New(cfg)
 	require.NoError(t, err)
 	return c
 }
 
-func TestClientAddr(t *testing.T) {
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	const xff, fwd, real = "X-Forwarded-For", "Forwarded", "X-Real-IP"
-	const bad = "bad"
+	const (
+		bad       = clientaddr.CodeForwardedMalformed
+		unknown   = clientaddr.CodePeerUnknown
+		rewritten = clientaddr.CodePeerRewritten
+	)
 	for name, tc := range map[string]struct {
 		use, peer, header string
 		lines             []string
@@ -42,9 +47,9 @@ func TestClientAddr(t *testing.T) {
 		"peer IPv6":         {"", "[2001:db8::1]:1", "", nil, "2001:db8::1"},
 		"peer mapped":       {"", "[::ffff:198.51.100.7]:1", "", nil, "198.51.100.7"},
 		"peer zoned":        {"", "[fe80::1%eth0]:1", "", nil, "fe80::1"},
-		"peer without port": {"", "198.51.100.7", "", nil, "198.51.100.7"},
-		"peer unknown":      {"", "@", "", nil, "peer"},
-		"peer empty":        {"", "", "", nil, "peer"},
+		"peer without port": {"", "198.51.100.7", "", nil, rewritten},
+		"peer unknown":      {"", "@", "", nil, unknown},
+		"peer empty":        {"", "", "", nil, unknown},
 		"untrusted peer lies": {
 			xff, "198.51.100.7:1", xff,
 			[]string{"1.1.1.1"},
@@ -118,7 +123,8 @@ func TestClientAddr(t *testing.T) {
 			"198.51.100.7",
 		},
 		"empty":                   {xff, "10.0.0.1:1", xff, []string{""}, bad},
-		"empty element":           {xff, "10.0.0.1:1", xff, []string{"198.51.100.7,"}, bad},
+		"empty elements":          {xff, "10.0.0.1:1", xff, []string{"198.51.100.7,, ,"}, "198.51.100.7"},
+		"nothing but commas":      {xff, "10.0.0.1:1", xff, []string{",,"}, bad},
 		"not an address":          {xff, "10.0.0.1:1", xff, []string{"unknown"}, bad},
 		"malformed after trusted": {xff, "10.0.0.1:1", xff, []string{"x, 10.2.2.2"}, bad},
 		"leading zeros":           {xff, "10.0.0.1:1", xff, []string{"198.051.100.7"}, bad},
@@ -174,17 +180,13 @@ func TestClientAddr(t *testing.T) {
 			if tc.header != "" {
 				r.Header[http.CanonicalHeaderKey(tc.header)] = tc.lines
 			}
-			addr, err := clientAddr(t, tc.use).Check(r)
+			addr, err := newGate(t, tc.use).Check(r)
 			require.Equal(t, tc.peer, r.RemoteAddr, "RemoteAddr is untouched")
 			switch tc.want {
-			case bad, "peer":
-				rejection, ok := errors.AsType[*ratelimit.Rejection](err)
+			case bad, unknown, rewritten:
+				rejection, ok := errors.AsType[*sallyport.Refusal](err)
 				require.True(t, ok)
-				want := ratelimit.ReasonForwardedMalformed
-				if tc.want == "peer" {
-					want = ratelimit.ReasonPeerUnknown
-				}
-				require.Equal(t, want, rejection.Reason)
+				require.Equal(t, tc.want, rejection.Code)
 				require.Error(t, rejection.Unwrap())
 			default:
 				require.NoError(t, err)
@@ -194,71 +196,71 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
-func TestClientAddrConfig(t *testing.T) {
+func TestConfig(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		cfg  ratelimit.ClientAddrConfig
+		cfg  clientaddr.Config
 		want []string
 	}{
 		"header without proxies": {
-			ratelimit.ClientAddrConfig{Header: "X-Real-IP"},
+			clientaddr.Config{Header: "X-Real-IP"},
 			[]string{"TrustedProxies"},
 		},
 		"proxies without header": {
-			ratelimit.ClientAddrConfig{TrustedProxies: proxies},
+			clientaddr.Config{TrustedProxies: proxies},
 			[]string{"Header"},
 		},
-		"two problems": {ratelimit.ClientAddrConfig{
+		"two problems": {clientaddr.Config{
 			Header: "X Real", TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0")},
 		}, []string{"Header", "TrustedProxies", "0.0.0.0/0"}},
-		"the whole internet, mapped": {ratelimit.ClientAddrConfig{
+		"the whole internet, mapped": {clientaddr.Config{
 			Header: "X-Real-IP", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("::ffff:0:0/96")},
 		}, []string{"TrustedProxies", "::ffff:0.0.0.0/96"}},
-		"too many": {ratelimit.ClientAddrConfig{
+		"too many": {clientaddr.Config{
 			Header: "X-Real-IP", TrustedProxies: make([]netip.Prefix, 1001),
 		}, []string{"at most 1000"}},
 	} {
-		_, err := ratelimit.NewClientAddr(tc.cfg)
+		_, err := clientaddr.New(tc.cfg)
 		for _, want := range tc.want {
 			require.ErrorContains(t, err, want, name)
 		}
-		_, ok := errors.AsType[*ratelimit.ConfigError](err)
+		_, ok := errors.AsType[*sallyport.ConfigError](err)
 		require.True(t, ok, name)
 	}
 }
 
-func TestClientAddrWrap(t *testing.T) {
+func TestWrap(t *testing.T) {
 	t.Parallel()
 	ran := false
 	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ran = true
-		addr, ok := ratelimit.FromContext(r.Context())
+		addr, ok := clientaddr.FromContext(r.Context())
 		require.True(t, ok)
 		require.Equal(t, "192.0.2.1", addr.String())
 	})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	clientAddr(t, "").Wrap(next).ServeHTTP(httptest.NewRecorder(), r)
+	newGate(t, "").Wrap(next).ServeHTTP(httptest.NewRecorder(), r)
 	require.True(t, ran)
-	_, ok := ratelimit.FromContext(r.Context())
+	_, ok := clientaddr.FromContext(r.Context())
 	require.False(t, ok)
 
 	ran = false
-	for _, c := range []*ratelimit.ClientAddr{nil, {}} {
+	for _, c := range []*clientaddr.Gate{nil, {}} {
 		w := httptest.NewRecorder()
 		c.Wrap(next).ServeHTTP(w, r)
-		require.Equal(t, http.StatusInternalServerError, w.Code)
-		require.Contains(t, w.Body.String(), "not_configured")
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.Contains(t, w.Body.String(), clientaddr.CodeNotConfigured)
 	}
 	w := httptest.NewRecorder()
 	r.RemoteAddr = "nonsense"
-	clientAddr(t, "").Wrap(next).ServeHTTP(w, r)
-	require.Equal(t, http.StatusBadRequest, w.Code)
+	newGate(t, "").Wrap(next).ServeHTTP(w, r)
+	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.False(t, ran)
 
-	var seen ratelimit.Reason
-	c, err := ratelimit.NewClientAddr(ratelimit.ClientAddrConfig{
-		OnReject: func(w http.ResponseWriter, _ *http.Request, r *ratelimit.Rejection) {
-			seen = r.Reason
+	var seen string
+	c, err := clientaddr.New(clientaddr.Config{
+		OnReject: func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
+			seen = r.Code
 			w.WriteHeader(http.StatusTeapot)
 		},
 	})
@@ -266,5 +268,5 @@ func TestClientAddrWrap(t *testing.T) {
 	w = httptest.NewRecorder()
 	c.Wrap(next).ServeHTTP(w, r)
 	require.Equal(t, http.StatusTeapot, w.Code)
-	require.Equal(t, ratelimit.ReasonPeerUnknown, seen)
+	require.Equal(t, clientaddr.CodePeerRewritten, seen)
 }

@@ -1,16 +1,18 @@
-package ratelimit_test
+package clientaddr_test
 
 import (
 	"errors"
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 )
 
 // The slow reference: split everything, understand all of it, and only then
@@ -97,6 +99,7 @@ func refClient(header string, lines []string) (netip.Addr, bool) {
 	for _, line := range lines {
 		elements = append(elements, refSplit(line, header == "Forwarded")...)
 	}
+	elements = slices.DeleteFunc(elements, func(e string) bool { return strings.Trim(e, " \t") == "" })
 	var client netip.Addr
 	for i := len(elements) - 1; i >= 0; i-- {
 		parse := refHost
@@ -117,7 +120,7 @@ func refClient(header string, lines []string) (netip.Addr, bool) {
 			return client, true
 		}
 	}
-	return client, true
+	return client, client.IsValid()
 }
 
 func FuzzForwarding(f *testing.F) {
@@ -131,8 +134,8 @@ func FuzzForwarding(f *testing.F) {
 		f.Add(seed, "10.3.3.3", true)
 		f.Add(seed, "", false)
 	}
-	gates := map[string]*ratelimit.ClientAddr{
-		"X-Forwarded-For": clientAddr(f, "X-Forwarded-For"), "Forwarded": clientAddr(f, "Forwarded"),
+	gates := map[string]*clientaddr.Gate{
+		"X-Forwarded-For": newGate(f, "X-Forwarded-For"), "Forwarded": newGate(f, "Forwarded"),
 	}
 	f.Fuzz(func(t *testing.T, first, second string, two bool) {
 		lines := []string{first}
@@ -145,7 +148,7 @@ func FuzzForwarding(f *testing.F) {
 			want, ok := refClient(header, lines)
 			require.Equal(t, ok, err == nil, "%s %q: %v, want %v", header, lines, err, want)
 			if err != nil {
-				_, typed := errors.AsType[*ratelimit.Rejection](err)
+				_, typed := errors.AsType[*sallyport.Refusal](err)
 				require.True(t, typed)
 				continue
 			}
