@@ -2,6 +2,7 @@ package ephemeral
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/opsmantik/sallyport"
@@ -35,10 +36,17 @@ func newSigner(scheme hmacsig.Scheme, keys hmacsig.Keyring) (*hmacsig.Signer, er
 	return hmacsig.NewSigner(hmacsig.SignerConfig{Scheme: scheme, Secret: key.Secret})
 }
 
-func checkLifetime(list *configerr.List, d time.Duration) {
-	if d < time.Second || d > maxLifetime {
-		list.Add("Lifetime", d.String(), sallyport.ConfigOutOfRange, "is not between 1s and 24h")
+func checkDuration(list *configerr.List, field string, d, least, most time.Duration) {
+	if d < least || d > most {
+		list.Add(field, d.String(), sallyport.ConfigOutOfRange,
+			"is not between "+least.String()+" and "+most.String())
 	}
+}
+
+// used reports whether an answer has used a credential up. Unlike a message, a
+// credential that was answered with a redirect has led where it leads.
+func used(status int) bool {
+	return status >= 200 && status < 400 || status == http.StatusSwitchingProtocols
 }
 
 func checkKeys(list *configerr.List, keys hmacsig.Keyring) {

@@ -3,7 +3,9 @@ package ephemeral_test
 import (
 	"crypto/hmac"
 	"crypto/sha1" // #nosec G505 -- the protocol's
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -166,9 +168,9 @@ func TestConfigProblems(t *testing.T) {
 		require.ErrorContains(t, err, field)
 	}
 	_, err = ephemeral.NewSessionIssuer(ephemeral.SessionConfig{
-		Issuer: `a"b`, Lifetime: time.Millisecond,
+		Issuer: `a"b`, Lifetime: 5*time.Minute + 1, Leeway: 2 * time.Minute,
 	})
-	for _, field := range []string{"Issuer", "Audience", "Scope", "Lifetime", "Keys"} {
+	for _, field := range []string{"Issuer", "Audience", "Lifetime", "Leeway", "Keys"} {
 		require.ErrorContains(t, err, field)
 	}
 	_, err = ephemeral.NewTURN(hmacsig.Secret{}, -1)
@@ -181,7 +183,7 @@ func sessions(
 ) (*ephemeral.SessionIssuer, *hmacsig.Verifier) {
 	t.Helper()
 	cfg := ephemeral.SessionConfig{
-		Issuer: "api", Audience: "signaling", Scope: "room:7", Keys: ring(t),
+		Issuer: "api", Audience: "signaling", Keys: ring(t),
 	}
 	if change != nil {
 		change(&cfg)
@@ -201,27 +203,79 @@ func join(v *hmacsig.Verifier, token string) (hmacsig.Proof, error) {
 	return v.Check(r)
 }
 
+// call is a session to issue.
+func call() ephemeral.Session {
+	return ephemeral.Session{
+		Site: "site-1", Room: "room:7", Subject: "user-1", Certificate: sha256.Sum256([]byte("DER")),
+	}
+}
+
 func TestSessionTokens(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		i, v := sessions(t, nil)
-		token, err := i.Issue("user-1")
+		token, err := i.Issue(call())
 		require.NoError(t, err)
 		proof, err := join(v, token)
 		require.NoError(t, err)
+		require.Equal(t, "site-1", proof.KeyID)
 		require.Equal(t, "user-1", proof.Subject)
 		require.NotEmpty(t, proof.Nonce)
 		require.NoError(t, v.Confirm(t.Context(), proof))
 		_, err = join(v, token)
 		require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err), "one token, one session")
 
-		late, err := i.Issue("user-1")
+		late, err := i.Issue(call())
 		require.NoError(t, err)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(5*time.Minute - time.Second)
+		proof, err = join(v, late)
+		require.NoError(t, err, "a second left")
+		require.NoError(t, v.Release(t.Context(), proof))
+		time.Sleep(time.Second)
 		_, err = join(v, late)
 		require.Equal(t, hmacsig.CodeSignatureExpired, reasonOf(t, err))
 		_, err = join(v, "")
 		require.Equal(t, hmacsig.CodeSignatureMissing, reasonOf(t, err))
+	})
+}
+
+// What the token says reaches the handler, and nothing else does.
+func TestSessionOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i, v := sessions(t, nil)
+		token, err := i.Issue(call())
+		require.NoError(t, err)
+		other := call()
+		other.Room = "room:8"
+		swapped, err := i.Issue(other)
+		require.NoError(t, err)
+		var got ephemeral.Session
+		h := v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			proof, ok := hmacsig.FromContext(r.Context())
+			require.True(t, ok)
+			got, ok = ephemeral.SessionOf(r, proof)
+			require.True(t, ok)
+			r.Header.Set("Authorization", "Bearer "+swapped)
+			_, ok = ephemeral.SessionOf(r, proof)
+			require.False(t, ok, "another token than the one that was verified")
+			_, ok = ephemeral.SessionOf(r, hmacsig.Proof{})
+			require.False(t, ok, "nothing was verified")
+			r.Header.Del("Authorization")
+			_, ok = ephemeral.SessionOf(r, proof)
+			require.False(t, ok)
+		}))
+		r := httptest.NewRequest(http.MethodPost, "/offer", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code)
+		want := call()
+		require.NotEmpty(t, got.ID)
+		want.ID, want.Expires = got.ID, time.Now().Add(5*time.Minute)
+		require.True(t, want.Expires.Equal(got.Expires))
+		want.Expires = got.Expires
+		require.Equal(t, want, got)
 	})
 }
 
@@ -231,36 +285,197 @@ func TestSessionTokensElsewhere(t *testing.T) {
 	with := func(change func(*ephemeral.SessionConfig)) func(*ephemeral.SessionConfig) {
 		return func(c *ephemeral.SessionConfig) { c.Keys = keys; change(c) }
 	}
-	_, v := sessions(t, with(func(*ephemeral.SessionConfig) {}))
+	_, v := sessions(t, with(func(c *ephemeral.SessionConfig) { c.Lifetime = time.Minute }))
 	for _, row := range []struct {
 		name   string
 		change func(*ephemeral.SessionConfig)
 	}{
 		{"issuer", func(c *ephemeral.SessionConfig) { c.Issuer = "other" }},
 		{"audience", func(c *ephemeral.SessionConfig) { c.Audience = "other" }},
-		{"room", func(c *ephemeral.SessionConfig) { c.Scope = "room:8" }},
-		{"lifetime", func(c *ephemeral.SessionConfig) { c.Lifetime = time.Hour }},
+		{"lifetime", func(c *ephemeral.SessionConfig) { c.Lifetime = 2 * time.Minute }},
 	} {
 		i, _ := sessions(t, with(row.change))
-		token, err := i.Issue("user-1")
+		token, err := i.Issue(call())
 		require.NoError(t, err)
 		_, err = join(v, token)
 		require.Equal(t, hmacsig.CodeSignatureClaims, reasonOf(t, err), row.name)
 	}
 	i, _ := sessions(t, nil)
-	token, err := i.Issue("user-1")
+	token, err := i.Issue(call())
 	require.NoError(t, err)
 	_, err = join(v, token)
 	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err), "another key")
-	_, err = i.Issue(`user","aud":"x`)
-	require.Error(t, err)
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	v.Wrap(http.NotFoundHandler()).ServeHTTP(w, r)
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
+}
+
+// A token opens one room of one site.
+func TestSessionTokenForAnotherPlace(t *testing.T) {
+	t.Parallel()
+	i, v := sessions(t, func(c *ephemeral.SessionConfig) {
+		c.Place = func(r *http.Request) (site, room string) {
+			return r.URL.Query().Get("site"), r.URL.Query().Get("room")
+		}
+	})
+	for target, want := range map[string]string{
+		"/?site=site-1&room=room:7":    "",
+		"/?site=site-2&room=room:7":    hmacsig.CodeSignatureClaims,
+		"/?site=site-1&room=room:8":    hmacsig.CodeSignatureClaims,
+		"/?room=room:7":                hmacsig.CodeSignatureClaims,
+		"/":                            hmacsig.CodeSignatureClaims,
+		"/?site=site-1/room:7&room=":   hmacsig.CodeSignatureClaims,
+		"/?site=&room=site-1/room:7":   hmacsig.CodeSignatureClaims,
+		"/?site=site-1&room=room:7%00": hmacsig.CodeSignatureClaims,
+	} {
+		token, err := i.Issue(call())
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodPost, target, nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		_, err = v.Check(r)
+		require.Equal(t, want, reasonOf(t, err), target)
+	}
+}
+
+func TestIssueRefuses(t *testing.T) {
+	t.Parallel()
+	i, _ := sessions(t, nil)
+	for field, change := range map[string]func(*ephemeral.Session){
+		"Session.Site":        func(s *ephemeral.Session) { s.Site = "" },
+		"Session.Room":        func(s *ephemeral.Session) { s.Room = "a/b" },
+		"Session.Subject":     func(s *ephemeral.Session) { s.Subject = `user","aud":"x` },
+		"Session.Certificate": func(s *ephemeral.Session) { s.Certificate = [32]byte{} },
+	} {
+		s := call()
+		change(&s)
+		_, err := i.Issue(s)
+		require.ErrorContains(t, err, "hmacsig/ephemeral: "+field)
+	}
+}
+
+// An issuer or a signer half a second ahead makes credentials that work at once.
+func TestClocksThatDiffer(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name          string
+		ahead, leeway time.Duration
+		ok            bool
+	}{
+		{"half a second", 500 * time.Millisecond, 0, true},
+		{"5 seconds", 5 * time.Second, 0, true},
+		{"6 seconds", 6 * time.Second, 0, false},
+		{"no leeway", time.Second, time.Nanosecond, false},
+		{"a minute of leeway", time.Minute, time.Minute, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(700 * time.Millisecond) // not on the second
+			s := hmacsig.Generate()
+			keys := ring(t, hmacsig.Key{Name: "current", Secret: s})
+			_, v := sessions(t, func(c *ephemeral.SessionConfig) { c.Keys, c.Leeway = keys, row.leeway })
+			_, u := urls(t, ephemeral.URLConfig{Scope: "a", Keys: keys, Leeway: row.leeway})
+			at := time.Now().Add(row.ahead).Unix()
+			payload := fmt.Sprintf(`{"iss":"api","aud":"signaling","sub":"u","site":"s","room":"r",`+
+				`"cnf":{"x5t#S256":"%s"},"iat":%d,"nbf":%d,"exp":%d,"jti":"j"}`,
+				strings.Repeat("A", 43), at, at, at+300)
+			_, err := join(v, token(s, `{"alg":"HS256","typ":"JWT"}`, payload))
+			require.Equal(t, row.ok, err == nil, "%s: %v", row.name, err)
+			target := fmt.Sprintf("/?expires=%d&nonce=%s&scope=a", at+300, strings.Repeat("n", 16))
+			_, err = u.Check(httptest.NewRequest(http.MethodGet, target+"&sig="+sum(s, "GET\n"+target), nil))
+			require.Equal(t, row.ok, err == nil, "%s: %v", row.name, err)
+		})
+	}
+}
+
+// What Sign returns verifies after a browser's respelling.
+func TestURLsAreSpelledAsBrowsersDo(t *testing.T) {
+	t.Parallel()
+	s, v := urls(t, ephemeral.URLConfig{Scope: "a", Keys: ring(t)})
+	for target, want := range map[string]string{
+		`/a b/"c"/<d>.ogg`:         "/a%20b/%22c%22/%3Cd%3E.ogg?",
+		"/Müller/日本":               "/M%C3%BCller/%E6%97%A5%E6%9C%AC?",
+		`/x?q=a b&r="ü"&s='<>`:     "/x?q=a%20b&r=%22%C3%BC%22&s=%27%3C%3E&",
+		"/a%20b?c=%22":             "/a%20b?c=%22&",
+		"/it's/(1)!*":              "/it%27s/(1)!*?",
+		"/{a}|b^c`d":               "/%7Ba%7D%7Cb%5Ec%60d?",
+		`/a\b`:                     "/a%5Cb?",
+		"https://m.test/x y?z=1#f": "https://m.test/x%20y?z=1&",
+		"https://m.test":           "https://m.test?",
+		"//m.test/x":               "//m.test/x?",
+		"/a%2Fb?x=%2B+&y":          "/a%2Fb?x=%2B+&y&",
+		"/a..b/...":                "/a..b/...?",
+	} {
+		signed, err := s.Sign(http.MethodGet, target)
+		require.NoError(t, err, target)
+		require.Contains(t, signed, want, target)
+		require.Equal(t, want, signed[:len(want)], target)
+		u, err := url.Parse(signed)
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RequestURI, r.URL = u.RequestURI(), u
+		_, err = v.Check(r)
+		require.NoError(t, err, target)
+	}
+}
+
+// What a browser would resolve, or not request at all, is an error.
+func TestSignRefusesWhatIsNoRequest(t *testing.T) {
+	t.Parallel()
+	s, _ := urls(t, ephemeral.URLConfig{Scope: "a", Keys: ring(t)})
+	for _, target := range []string{
+		"", "x.ogg", "recordings/1.ogg", "?a=b", "#f", "./x", "../x", "mailto:a@example.com",
+		"javascript:alert(1)", "ftp://m.test/x", "https:///x", "https:x", "file:///etc/passwd",
+		"/a/../b", "/a/%2e%2E/b", "/.", "/a/..", "/a/%2e", "https://user:pass@m.test/x",
+		"/x?a=%zz", "/x?a;b", "http://[", "/a\nb",
+	} {
+		_, err := s.Sign(http.MethodGet, target)
+		require.ErrorContains(t, err, "hmacsig/ephemeral:", target)
+		require.NotContains(t, err.Error(), "pass", "the target is not quoted")
+	}
+}
+
+// A single-use URL that redirects to its object has been used.
+func TestSingleUseRedirectIsUsed(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]int{
+		http.StatusFound: http.StatusConflict, http.StatusSeeOther: http.StatusConflict,
+		http.StatusNotFound: http.StatusNotFound, http.StatusServiceUnavailable: http.StatusServiceUnavailable,
+	} {
+		s, v := urls(t, ephemeral.URLConfig{Scope: "a", Keys: ring(t), SingleUse: true})
+		signed, err := s.Sign(http.MethodGet, "/x")
+		require.NoError(t, err)
+		h := v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		for _, want := range []int{code, want} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, signed, nil))
+			require.Equal(t, want, w.Code)
+		}
+	}
+}
+
+func TestZeroValues(t *testing.T) {
+	t.Parallel()
+	for _, s := range []*ephemeral.URLSigner{{}, nil} {
+		_, err := s.Sign(http.MethodGet, "/")
+		require.ErrorContains(t, err, "New")
+	}
+	for _, i := range []*ephemeral.SessionIssuer{{}, nil} {
+		_, err := i.Issue(call())
+		require.ErrorContains(t, err, "New")
+	}
+	for _, turn := range []*ephemeral.TURN{{}, nil} {
+		_, err := turn.Credentials("u")
+		require.ErrorContains(t, err, "New")
+	}
 }
 
 // Every bit of a token and of a URL matters.
 func TestEveryBitMatters(t *testing.T) {
 	t.Parallel()
-	i, v := sessions(t, func(c *ephemeral.SessionConfig) { c.DangerouslyMultipleUse = true })
-	token, err := i.Issue("user-1")
+	i, v := sessions(t, nil)
+	token, err := i.Issue(call())
 	require.NoError(t, err)
 	s, u := urls(t, ephemeral.URLConfig{Scope: "a", Keys: ring(t)})
 	signed, err := s.Sign(http.MethodGet, "/x?y=1")

@@ -2,6 +2,7 @@ package ephemeral
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"strconv"
@@ -13,49 +14,90 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig/internal/flatjws"
 )
 
+const bearer = "Bearer "
+
+// Session is what a session token says.
+type Session struct {
+	// Site and Room are what it opens, Subject is for whom: letters, digits, '_',
+	// '-', '.' and ':', 1 to 128 of them.
+	Site, Room, Subject string
+	// Certificate is the SHA-256 of the peer's DER certificate, which is the
+	// fingerprint in its SDP: the claim cnf with x5t#S256 (RFC 8705 section 3.1).
+	// Whoever steals the token cannot use it without that certificate's key, if
+	// the server compares it with the certificate of the DTLS handshake.
+	Certificate [sha256.Size]byte
+	// ID is the jti, and Expires the end of the token. Issue sets both.
+	ID      string
+	Expires time.Time
+}
+
 // SessionConfig configures both sides of session tokens.
 type SessionConfig struct {
 	_ [0]func() // keyed literals only
 
-	// Issuer and Audience are the claims iss and aud. Scope is what the token
-	// opens, for one a room. All are compared whole. Letters, digits, '_',
-	// '-', '.' and ':', 1 to 128. Required.
-	Issuer, Audience, Scope string
+	// Issuer and Audience are the claims iss and aud, compared whole. Characters
+	// as in Session. Required.
+	Issuer, Audience string
 	// Keys verify; the first active one signs. Required.
 	Keys hmacsig.Keyring
-	// Lifetime of a token, default 5 minutes, at most 24 hours. A verifier
-	// refuses tokens that were made to live longer.
+	// Lifetime of a token, 1 second to 5 minutes, which is the default. A
+	// verifier refuses tokens that were made to live longer.
 	Lifetime time.Duration
-	// Replay remembers the jti of tokens that opened a session. Nil: this
-	// process's memory.
+	// Leeway is how far the issuer's clock may be ahead, 0 to 1 minute. Zero: 5
+	// seconds. It lengthens no token.
+	Leeway time.Duration
+	// Place, if set, says for which site and room a request is. A token for
+	// another is refused. Nil: the handler takes both from the token.
+	//
+	//	func(r *http.Request) (site, room string) {
+	//		return r.PathValue("site"), r.PathValue("room")
+	//	}
+	Place func(*http.Request) (site, room string)
+	// Replay remembers the jti of tokens that opened a session: each opens one.
+	// Nil: this process's memory.
 	Replay hmacsig.ReplayStore
-	// DangerouslyMultipleUse lets a token open any number of sessions.
-	DangerouslyMultipleUse bool
 
-	// OnEvent, OnReject and ProblemBase are as in hmacsig.Config.
+	// OnEvent, OnReject and ProblemBase are as in hmacsig.Config. Event.Tenant is
+	// the site.
 	OnEvent     func(context.Context, sallyport.Event)
 	OnReject    func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
 	ProblemBase string
 }
 
-// NewSessionVerifier makes a verifier of "Authorization: Bearer" tokens. What
-// a token proves is in hmacsig.FromContext: Subject is sub, Nonce is jti.
+// NewSessionVerifier makes a verifier of "Authorization: Bearer" tokens. Every
+// problem is reported at once. In the Proof, KeyID is the site, Subject the
+// subject and Nonce the jti; SessionOf gives the rest.
 func NewSessionVerifier(cfg SessionConfig) (*hmacsig.Verifier, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	return hmacsig.New(hmacsig.Config{
-		Scheme:                 sessionScheme(&cfg, ""),
-		Keys:                   hmacsig.StaticKeys{"": cfg.Keys},
-		Replay:                 cfg.Replay,
-		DangerouslyAllowReplay: cfg.DangerouslyMultipleUse,
-		OnEvent:                cfg.OnEvent,
-		OnReject:               cfg.OnReject,
-		ProblemBase:            cfg.ProblemBase,
+		Scheme:      sessionScheme(&cfg, nil),
+		Keys:        hmacsig.StaticKeys{"": cfg.Keys},
+		Replay:      cfg.Replay,
+		OnEvent:     cfg.OnEvent,
+		OnReject:    cfg.OnReject,
+		ProblemBase: cfg.ProblemBase,
 	})
 }
 
-// SessionIssuer makes session tokens. It is safe for concurrent use.
+// SessionOf returns what the token of a request says, if a verifier has accepted
+// it: proof is that of hmacsig.FromContext, or of Verifier.Check.
+func SessionOf(r *http.Request, proof hmacsig.Proof) (Session, bool) {
+	_, payload, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), bearer), ".")
+	payload, _, _ = strings.Cut(payload, ".")
+	var buf [maxDecoded]byte
+	c, ok := readClaims(buf[:], payload)
+	// The jti is the verified token's: another token that was put into the header
+	// since has another.
+	if !ok || proof.Nonce == "" || c.ID != proof.Nonce || c.Subject != proof.Subject {
+		return Session{}, false
+	}
+	return c.Session, true
+}
+
+// SessionIssuer makes session tokens. It is safe for concurrent use. The zero
+// SessionIssuer and nil issue nothing.
 type SessionIssuer struct {
 	cfg SessionConfig
 }
@@ -68,18 +110,23 @@ func NewSessionIssuer(cfg SessionConfig) (*SessionIssuer, error) {
 	return &SessionIssuer{cfg: cfg}, nil
 }
 
-// Issue makes a token for a subject (a user's id), of the characters that the
-// configuration's texts may have.
-func (s *SessionIssuer) Issue(subject string) (token string, err error) {
-	if s == nil || s.cfg.Scope == "" {
+// Issue makes a token for a session. ID and Expires are its own to set.
+func (s *SessionIssuer) Issue(session Session) (token string, err error) {
+	if s == nil || s.cfg.Issuer == "" {
 		return "", errNotNew
 	}
 	list := newList()
-	checkText(list, "subject", subject)
+	checkText(list, "Session.Site", session.Site)
+	checkText(list, "Session.Room", session.Room)
+	checkText(list, "Session.Subject", session.Subject)
+	if session.Certificate == [sha256.Size]byte{} {
+		list.Add("Session.Certificate", "", sallyport.ConfigRequired,
+			"binds the token to the peer's certificate")
+	}
 	if err := list.Err(); err != nil {
 		return "", err
 	}
-	signer, err := newSigner(sessionScheme(&s.cfg, subject), s.cfg.Keys)
+	signer, err := newSigner(sessionScheme(&s.cfg, &session), s.cfg.Keys)
 	if err != nil {
 		return "", err
 	}
@@ -90,35 +137,38 @@ func (s *SessionIssuer) Issue(subject string) (token string, err error) {
 	return strings.TrimPrefix(r.Header.Get("Authorization"), bearer), nil
 }
 
-const bearer = "Bearer "
-
 func (c *SessionConfig) check() error {
 	if c.Lifetime == 0 {
 		c.Lifetime = defaultLifetime
 	}
+	if c.Leeway == 0 {
+		c.Leeway = defaultLeeway
+	}
 	list := newList()
 	checkText(list, "Issuer", c.Issuer)
 	checkText(list, "Audience", c.Audience)
-	checkText(list, "Scope", c.Scope)
-	checkLifetime(list, c.Lifetime)
+	checkDuration(list, "Lifetime", c.Lifetime, time.Second, maxSession)
+	checkDuration(list, "Leeway", c.Leeway, 0, maxLeeway)
 	checkKeys(list, c.Keys)
-	if c.Replay != nil && c.DangerouslyMultipleUse {
-		list.Add("Replay", "", sallyport.ConfigConflict, "is never asked with DangerouslyMultipleUse")
-	}
 	return list.Err()
 }
 
-// sessionScheme is a session token as an hmacsig.Scheme.
-func sessionScheme(cfg *SessionConfig, subject string) hmacsig.Scheme {
+// sessionScheme is a session token as an hmacsig.Scheme. Session is what is
+// signed; nil verifies.
+func sessionScheme(cfg *SessionConfig, session *Session) hmacsig.Scheme {
 	return hmacsig.Scheme{
 		Name:        "session-jwt",
-		MaxAge:      maxLifetime,
-		Untimed:     true, // Open checks nbf and exp
+		MaxAge:      maxSession,
+		Untimed:     true, // open checks nbf and exp
 		IgnoresBody: true,
-		Read:        readSession,
+		Challenge:   "Bearer",
+		Done:        used,
+		Read: func(r *http.Request, m *hmacsig.Message) error {
+			return readSession(cfg, r, m)
+		},
 		Base: func(dst []byte, _ *http.Request, m *hmacsig.Message) []byte {
 			if m.Raw == "" {
-				m.Raw = sessionToken(cfg, subject, m)
+				m.Raw = sessionToken(cfg, session, m)
 			}
 			return append(dst, m.Raw...)
 		},
@@ -130,7 +180,9 @@ func sessionScheme(cfg *SessionConfig, subject string) hmacsig.Scheme {
 	}
 }
 
-func readSession(r *http.Request, m *hmacsig.Message) error {
+// readSession cuts the token. Until it is opened, Subject is the place that the
+// request is for.
+func readSession(cfg *SessionConfig, r *http.Request, m *hmacsig.Message) error {
 	text, err := hmacsig.SingleHeader(r.Header, "Authorization")
 	if err != nil {
 		return err
@@ -144,58 +196,49 @@ func readSession(r *http.Request, m *hmacsig.Message) error {
 		return malformed
 	}
 	m.Raw = signed
+	if cfg.Place != nil {
+		m.Subject = place(cfg.Place(r))
+	}
 	return nil
 }
 
+// place joins a site and a room. Neither has a '/' in a token.
+func place(site, room string) string { return site + "/" + room }
+
 // sessionToken writes the signed part. All texts are of characters that JSON
 // takes as they are.
-func sessionToken(cfg *SessionConfig, subject string, m *hmacsig.Message) string {
+func sessionToken(cfg *SessionConfig, s *Session, m *hmacsig.Message) string {
 	at := strconv.FormatInt(m.Timestamp, 10)
 	end := strconv.FormatInt(m.Timestamp+int64(cfg.Lifetime/time.Second), 10)
-	payload := `{"iss":"` + cfg.Issuer + `","aud":"` + cfg.Audience + `","sub":"` + subject +
-		`","scope":"` + cfg.Scope + `","iat":` + at + `,"nbf":` + at + `,"exp":` + end +
-		`,"jti":"` + m.Nonce + `"}`
+	payload := `{"iss":"` + cfg.Issuer + `","aud":"` + cfg.Audience + `","sub":"` + s.Subject +
+		`","site":"` + s.Site + `","room":"` + s.Room + `","cnf":{"x5t#S256":"` +
+		base64.RawURLEncoding.EncodeToString(s.Certificate[:]) + `"},"iat":` + at +
+		`,"nbf":` + at + `,"exp":` + end + `,"jti":"` + m.Nonce + `"}`
 	return flatjws.UsualHeader + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
 }
 
 // openSession examines the claims once the signature has been verified.
 func openSession(cfg *SessionConfig, m *hmacsig.Message, now time.Time) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
-	buf := make([]byte, min(len(m.Raw), maxDecoded))
-	if !flatjws.IsHS256(buf, header) {
+	var buf [maxDecoded]byte
+	if !flatjws.IsHS256(buf[:], header) {
 		return malformed
 	}
-	raw, ok := flatjws.Decode(buf, payload)
+	c, ok := readClaims(buf[:], payload)
 	if !ok {
 		return malformed
 	}
-	texts := map[string]string{"iss": "", "aud": "", "sub": "", "scope": "", "jti": ""}
-	times := map[string]int64{"iat": 0, "nbf": 0, "exp": 0}
-	seen := 0
-	ok = flatjws.Members(raw, func(name, value []byte, kind byte) bool {
-		seen++
-		if old, known := texts[string(name)]; known {
-			texts[string(name)] = string(value)
-			return old == "" && kind == '"' && len(value) > 0 && len(value) <= maxText
-		}
-		old, known := times[string(name)]
-		unix, good := flatjws.Seconds(value, kind)
-		times[string(name)] = unix
-		return known && good && old == 0 && unix > 0
-	})
-	if !ok || seen != len(texts)+len(times) {
-		return malformed
-	}
-	switch unix, life := now.Unix(), int64(cfg.Lifetime/time.Second); {
-	case unix >= times["exp"]:
+	switch unix := now.Unix(); {
+	case unix >= c.exp: // RFC 7519 section 4.1.4: on or after
 		return expired
-	case unix < times["nbf"]:
+	case unix < c.nbf-int64(cfg.Leeway/time.Second):
 		return notYetValid
-	case texts["iss"] != cfg.Issuer, texts["aud"] != cfg.Audience, texts["scope"] != cfg.Scope,
-		times["exp"]-times["nbf"] > life:
+	case c.iss != cfg.Issuer, c.aud != cfg.Audience, c.exp-c.nbf > int64(cfg.Lifetime/time.Second):
+		return mismatch
+	case cfg.Place != nil && m.Subject != place(c.Site, c.Room):
 		return mismatch
 	}
-	m.Subject, m.Nonce = texts["sub"], texts["jti"]
-	m.Timestamp, m.Expires = times["iat"], times["exp"]
+	m.KeyID, m.Subject, m.Nonce = c.Site, c.Subject, c.ID
+	m.Timestamp, m.Expires = c.iat, c.exp
 	return nil
 }

@@ -33,7 +33,7 @@ func NewTURN(secret hmacsig.Secret, lifetime time.Duration) (*TURN, error) {
 		lifetime = defaultLifetime
 	}
 	list := newList()
-	checkLifetime(list, lifetime)
+	checkDuration(list, "Lifetime", lifetime, time.Second, maxLifetime)
 	if secret.IsZero() {
 		list.Add("Secret", "", sallyport.ConfigRequired, "is the TURN server's static-auth-secret")
 	}

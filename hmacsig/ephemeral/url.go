@@ -17,6 +17,9 @@ import (
 const (
 	defaultLifetime = 5 * time.Minute
 	maxLifetime     = 24 * time.Hour
+	maxSession      = 5 * time.Minute
+	defaultLeeway   = 5 * time.Second
+	maxLeeway       = time.Minute
 	maxText         = 128  // bytes of a scope, subject, issuer, audience
 	maxDecoded      = 2048 // bytes of a token's header or payload
 )
@@ -33,6 +36,9 @@ type URLConfig struct {
 	// Lifetime of a URL, default 5 minutes, at most 24 hours. A verifier
 	// refuses a URL while it has more than this left.
 	Lifetime time.Duration
+	// Leeway is how far the signer's clock may be ahead, 0 to 1 minute. Zero: 5
+	// seconds.
+	Leeway time.Duration
 	// SingleUse accepts a URL once. It needs Replay where several instances
 	// answer; nil means this process's memory.
 	SingleUse bool
@@ -60,7 +66,8 @@ func NewURLVerifier(cfg URLConfig) (*hmacsig.Verifier, error) {
 	})
 }
 
-// URLSigner signs URLs of one scope. It is safe for concurrent use.
+// URLSigner signs URLs of one scope. It is safe for concurrent use. The zero
+// URLSigner and nil sign nothing.
 type URLSigner struct {
 	cfg URLConfig
 }
@@ -73,26 +80,29 @@ func NewURLSigner(cfg URLConfig) (*URLSigner, error) {
 	return &URLSigner{cfg: cfg}, nil
 }
 
-// Sign returns target, a path or an absolute URL, with a signature for one
-// method. Its query may not use the names expires, nonce, scope and sig.
+// Sign returns target, a path or an absolute http or https URL, with a signature
+// for one method. Its query may not use the names expires, nonce, scope and sig.
+//
+// What Sign returns is spelled as browsers spell it, so that they change nothing:
+// spaces, quotes and letters outside ASCII are percent-encoded. What a browser
+// would resolve first is an error.
+//
+//	/recordings/Müller "1".ogg?q=a b    signed as /recordings/M%C3%BCller%20%221%22.ogg?q=a%20b
+//	recordings/1.ogg                    refused: relative to a page that we do not know
+//	/recordings/../1.ogg                refused: browsers send /1.ogg
+//	mailto:a@example.com                refused: no request
 func (s *URLSigner) Sign(method, target string) (string, error) {
 	if s == nil || s.cfg.Scope == "" {
 		return "", errNotNew
 	}
-	u, err := url.Parse(target)
+	u, err := parseTarget(target)
 	if err != nil {
-		return "", errors.New("ephemeral: the target is not a URL")
-	}
-	for _, name := range [...]string{"expires", "nonce", "scope", "sig"} {
-		if u.Query().Has(name) {
-			return "", errors.New("ephemeral: the query already has " + name)
-		}
+		return "", err
 	}
 	signer, err := newSigner(urlScheme(&s.cfg), s.cfg.Keys)
 	if err != nil {
 		return "", err
 	}
-	u.Fragment, u.RawFragment = "", ""
 	r := &http.Request{Method: method, URL: u}
 	if err := signer.Sign(r); err != nil {
 		return "", err
@@ -100,13 +110,64 @@ func (s *URLSigner) Sign(method, target string) (string, error) {
 	return u.String(), nil
 }
 
+// parseTarget reads a target and spells it as browsers do.
+func parseTarget(target string) (*url.URL, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return nil, errors.New("hmacsig/ephemeral: the target is not a URL") // may hold a secret
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	web := u.Scheme == "http" || u.Scheme == "https"
+	switch {
+	case err != nil:
+		return nil, errors.New("hmacsig/ephemeral: the target's query is malformed")
+	case u.Scheme != "" && !web, u.Scheme == "" && !strings.HasPrefix(target, "/"), web && u.Host == "":
+		return nil, errors.New("hmacsig/ephemeral: the target is no path and no http or https URL")
+	case u.User != nil:
+		return nil, errors.New("hmacsig/ephemeral: the target holds a user name")
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			return nil, errors.New("hmacsig/ephemeral: the target's path has a dot segment")
+		}
+	}
+	for _, name := range [...]string{"expires", "nonce", "scope", "sig"} {
+		if query.Has(name) {
+			return nil, errors.New("hmacsig/ephemeral: the query already has " + name)
+		}
+	}
+	u.Fragment, u.RawFragment = "", ""
+	u.RawPath, u.RawQuery = percent(u.EscapedPath()), percent(u.RawQuery)
+	return u, nil
+}
+
+// percent encodes what a browser would encode in a path or a query (WHATWG URL,
+// percent-encode sets), and leaves escapes as they are.
+func percent(text string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		if c > ' ' && c < 0x7f && strings.IndexByte("\"#'<>\\^`{|}", c) < 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+	}
+	return b.String()
+}
+
 func (c *URLConfig) check() error {
 	if c.Lifetime == 0 {
 		c.Lifetime = defaultLifetime
 	}
+	if c.Leeway == 0 {
+		c.Leeway = defaultLeeway
+	}
 	list := newList()
 	checkText(list, "Scope", c.Scope)
-	checkLifetime(list, c.Lifetime)
+	checkDuration(list, "Lifetime", c.Lifetime, time.Second, maxLifetime)
+	checkDuration(list, "Leeway", c.Leeway, 0, maxLeeway)
 	checkKeys(list, c.Keys)
 	if c.Replay != nil && !c.SingleUse {
 		list.Add("Replay", "", sallyport.ConfigConflict, "is never asked without SingleUse")
@@ -121,6 +182,7 @@ func urlScheme(cfg *URLConfig) hmacsig.Scheme {
 		MaxAge:      maxLifetime,
 		Untimed:     true, // Open checks the expiry
 		IgnoresBody: true,
+		Done:        used,
 		Status:      http.StatusForbidden,
 		Read:        readURL,
 		Base: func(dst []byte, r *http.Request, m *hmacsig.Message) []byte {
@@ -138,7 +200,7 @@ func urlScheme(cfg *URLConfig) hmacsig.Scheme {
 			switch left := m.Expires - now.Unix(); {
 			case left <= 0:
 				return expired
-			case left > int64(cfg.Lifetime/time.Second), m.Subject != cfg.Scope:
+			case left > int64((cfg.Lifetime+cfg.Leeway)/time.Second), m.Subject != cfg.Scope:
 				return mismatch
 			}
 			return nil

@@ -71,7 +71,7 @@ func (c *claims) set(name, value []byte, kind byte) (bit int, ok bool) {
 		c.iat, ok = flatjws.Seconds(value, kind)
 		return hasIat, ok
 	}
-	return 0, true
+	return 0, kind != '{'
 }
 
 // setBody decodes the digest; one "=" of padding may be there or not.

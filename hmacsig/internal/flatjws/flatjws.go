@@ -1,5 +1,5 @@
-// Package flatjws reads compact HS256 tokens (RFC 7515) whose claims are one
-// flat JSON object: strictly, without reflection, and nothing else.
+// Package flatjws reads compact HS256 tokens (RFC 7515) whose claims are one flat
+// JSON object, or hold flat ones: strictly, without reflection, and nothing else.
 package flatjws
 
 import (
@@ -69,33 +69,48 @@ func Seconds(value []byte, kind byte) (int64, bool) {
 	return n, true
 }
 
-// Members scans one flat JSON object (RFC 8259) and hands over each member.
-// Kind is '"' for a string, '0' for a number and 't', 'f' or 'n' for the
-// literals. Nested values are refused: no claim has one, and depth is where
+// Members scans one JSON object (RFC 8259) and hands over each member. Kind is
+// '"' for a string, '0' for a number, 't', 'f' or 'n' for the literals, and '{'
+// for a flat object, whose value is its text, for Members again. What is nested
+// deeper is refused, and so are arrays: no claim has one, and depth is where
 // parsers are attacked. It reports whether the text was such an object, whole.
+//
+//	{ "iss" : "api" , "cnf" : {"x5t#S256":"..."} , "exp" : 1 }
+//	  name    value   name    one object deep      name    value
+//
+// Names are not compared: visit must notice one that comes twice.
 func Members(s []byte, visit func(name, value []byte, kind byte) bool) bool {
 	p := scanner{text: s}
+	return p.members(visit, true) && p.atEnd()
+}
+
+// members reads an object from its opening brace to its closing one. Nest says
+// whether its values may be objects.
+func (p *scanner) members(visit func(name, value []byte, kind byte) bool, nest bool) bool {
 	if !p.take('{') {
 		return false
 	}
 	if p.take('}') {
-		return p.atEnd()
+		return true
 	}
 	for {
 		name, ok := p.str()
 		if !ok || !p.take(':') {
 			return false
 		}
-		value, kind, ok := p.value()
+		value, kind, ok := p.value(nest)
 		if !ok || !visit(name, value, kind) {
 			return false
 		}
 		if p.take(',') {
 			continue
 		}
-		return p.take('}') && p.atEnd()
+		return p.take('}')
 	}
 }
+
+// anyMember takes every member.
+func anyMember(_, _ []byte, _ byte) bool { return true }
 
 type scanner struct {
 	text []byte
@@ -214,8 +229,9 @@ func (p *scanner) hex4() (rune, bool) {
 	return r, true
 }
 
-// value reads a string, a number or a literal.
-func (p *scanner) value() (value []byte, kind byte, ok bool) {
+// value reads a string, a number or a literal, and where objects may nest, a flat
+// object.
+func (p *scanner) value(nest bool) (value []byte, kind byte, ok bool) {
 	p.space()
 	if p.at == len(p.text) {
 		return nil, 0, false
@@ -232,6 +248,9 @@ func (p *scanner) value() (value []byte, kind byte, ok bool) {
 		}
 		value = p.text[start:p.at]
 		return value, '0', isNumber(value)
+	case c == '{' && nest:
+		ok = p.members(anyMember, false)
+		return p.text[start:p.at], '{', ok
 	}
 	for _, literal := range [...]string{"true", "false", "null"} {
 		if strings.HasPrefix(string(p.text[start:min(start+5, len(p.text))]), literal) {

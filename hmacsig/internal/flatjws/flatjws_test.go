@@ -33,7 +33,14 @@ var objects = []struct {
 	{`{a:1}`, false},
 	{`[]`, false},
 	{`{"a":[]}`, false},
-	{`{"a":{}}`, false},
+	{`{"a":{}}`, true},
+	{`{"a":{"b":1,"c":"}"},"d":{ }}`, true},
+	{`{"a":{"b":{}}}`, false},
+	{`{"a":{"b":[]}}`, false},
+	{`{"a":{"b":1}`, false},
+	{`{"a":{`, false},
+	{`{"a":{"b"}}`, false},
+	{`{"a":{"b":1,}}`, false},
 	{`{"a":01}`, false},
 	{`{"a":+1}`, false},
 	{`{"a":1.}`, false},
@@ -121,22 +128,7 @@ func FuzzMembers(f *testing.F) {
 		f.Add([]byte(row.text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got := map[string]any{}
-		ok := flatjws.Members(text, func(name, value []byte, kind byte) bool {
-			switch kind {
-			case '"':
-				got[string(name)] = string(value)
-			case '0':
-				n, err := strconv.ParseFloat(string(value), 64)
-				if err != nil {
-					return false
-				}
-				got[string(name)] = n
-			default:
-				got[string(name)] = map[byte]any{'t': true, 'f': false, 'n': nil}[kind]
-			}
-			return true
-		})
+		got, ok := members(text)
 		if !ok {
 			return
 		}
@@ -146,4 +138,26 @@ func FuzzMembers(f *testing.F) {
 		}
 		require.Equal(t, want, got)
 	})
+}
+
+// members reads an object as encoding/json would.
+func members(text []byte) (got map[string]any, ok bool) {
+	got = map[string]any{}
+	ok = flatjws.Members(text, func(name, value []byte, kind byte) (ok bool) {
+		switch kind {
+		case '"':
+			got[string(name)] = string(value)
+		case '0':
+			n, err := strconv.ParseFloat(string(value), 64)
+			got[string(name)] = n
+			return err == nil
+		case '{':
+			got[string(name)], ok = members(value)
+			return ok
+		default:
+			got[string(name)] = map[byte]any{'t': true, 'f': false, 'n': nil}[kind]
+		}
+		return true
+	})
+	return got, ok
 }
