@@ -8,29 +8,35 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 )
 
+func row(w io.Writer, name, value string) { _, _ = fmt.Fprintf(w, "  %-12s %s\n", name, value) }
+
+// printCredentials shows what was generated.
+func printCredentials(w io.Writer, demo *settings.Demo) {
+	row(w, "site", demo.Site.ID)
+	row(w, "secret", demo.Site.Secret)
+	row(w, "admin", demo.User.Email)
+	if demo.Password != "" {
+		row(w, "password", demo.Password)
+	} else {
+		row(w, "password", "(printed on the first start; -print-demo makes a new one)")
+	}
+	row(w, "TOTP secret", demo.User.TOTPSecret)
+	row(w, "TOTP URL", "otpauth://totp/sallyport:"+demo.User.Email+
+		"?secret="+demo.User.TOTPSecret+"&issuer=sallyport")
+}
+
 // banner tells a newcomer what was generated and what to try first.
 func banner(w io.Writer, s *settings.Settings, at server.Addresses) {
-	line := func(name, value string) { _, _ = fmt.Fprintf(w, "  %-12s %s\n", name, value) }
 	if s.Demo == nil {
 		_, _ = fmt.Fprintln(w, "sallyport ingest")
-		line("api", at.API)
+		row(w, "api", at.API)
 		return
 	}
 	site, user := s.Demo.Site, s.Demo.User
 	_, _ = fmt.Fprintln(w, "sallyport ingest, demo mode: this machine only, made-up secrets")
-	line("api", at.API)
-	line("demo page", at.Demo+"/demo")
-	line("site", site.ID)
-	line("secret", site.Secret)
-	line("admin", user.Email)
-	if s.Demo.Password != "" {
-		line("password", s.Demo.Password)
-	} else {
-		line("password", "(printed on the first start; delete "+s.Demo.File+" for a new one)")
-	}
-	line("TOTP secret", user.TOTPSecret)
-	line("TOTP URL", "otpauth://totp/sallyport:"+user.Email+
-		"?secret="+user.TOTPSecret+"&issuer=sallyport")
+	row(w, "api", at.API)
+	row(w, "demo page", at.Demo+"/demo")
+	printCredentials(w, s.Demo)
 	_, _ = fmt.Fprintf(w, `
 Send an event:
   curl -i '%s/api/sync' -H 'Content-Type: text/plain' -d '{"s":"%s","u":"%s/demo","ec":"interaction","ea":"view","el":"","consent_scopes":["analytics"]}'

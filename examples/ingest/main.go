@@ -39,6 +39,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		_, _ = fmt.Fprintf(stderr, "ingest: settings:\n%v\n", err)
 		return 2
 	}
+	if s.PrintDemo {
+		if err := s.NewPassword(); err != nil {
+			_, _ = fmt.Fprintln(stderr, "ingest:", err)
+			return 1
+		}
+		printCredentials(stdout, s.Demo)
+		return 0
+	}
 	log, closeLog, err := telemetry.NewLogger(stderr, s.SentryDSN)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "ingest: settings:\n%v\n", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -73,5 +74,48 @@ func TestProductionProcess(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusAccepted, res.StatusCode, string(text))
 	drained(t, p.dir)
+	p.stop()
+}
+
+// A taken port costs nothing: the demo's password is not lost with it.
+func TestATakenPortLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	dir := filepath.Join(t.TempDir(), "data")
+	code, text := exit(t, "DATA_DIR="+dir, "LISTEN_ADDR="+listener.Addr().String())
+	require.Equal(t, 1, code)
+	require.Contains(t, text, "LISTEN_ADDR")
+	require.NoDirExists(t, dir)
+}
+
+// The credentials can be printed again, with a password that works.
+func TestPrintDemo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	binary, err := built()
+	require.NoError(t, err)
+	print := func() string {
+		cmd := exec.Command(binary, "-print-demo", "-data-dir="+dir) // #nosec G204 -- the binary under test
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return err.Error() + string(out)
+		}
+		return string(out)
+	}
+	require.Contains(t, print(), "start the server once")
+	p := start(t, dir)
+	p.stop()
+	text := print()
+	_, rest, found := strings.Cut(text, "  password     ")
+	require.True(t, found, text)
+	secret, _, _ := strings.Cut(rest, "\n")
+	p = start(t, dir)
+	res, err := p.post(t.Context(), "/auth/login", "", `{"email":"admin@demo.test","password":"`+secret+`"}`, "Content-Type", "application/json")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Contains(t, text, p.demo().Site.Secret)
 	p.stop()
 }

@@ -80,10 +80,7 @@ func (c Config) conn() redisconn.Config {
 func (c Config) validate() error {
 	bad := configerr.For(gate)
 	redisconn.Check(bad, c.conn())
-	if !validPrefix.MatchString(c.Prefix) {
-		bad.Add("Prefix", c.Prefix, sallyport.ConfigMalformed,
-			`want at most 64 letters, digits and ".:_-"`)
-	}
+	checkPrefix(bad, c.Prefix)
 	if c.Resolution < time.Nanosecond || c.Resolution > time.Minute {
 		bad.Add("Resolution", c.Resolution.String(), sallyport.ConfigOutOfRange,
 			"want between a nanosecond and a minute")
@@ -97,4 +94,11 @@ func (c Config) validate() error {
 			"want at least one for each shard")
 	}
 	return bad.Err()
+}
+
+func checkPrefix(bad *configerr.List, prefix string) {
+	if !validPrefix.MatchString(prefix) {
+		bad.Add("Prefix", prefix, sallyport.ConfigMalformed,
+			`want at most 64 letters, digits and ".:_-"`)
+	}
 }

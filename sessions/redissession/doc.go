@@ -48,6 +48,9 @@
 //	{P:n}:u:<user>       a user's sessions by id; the user is hashed
 //	{P:n}:e              its epoch, which ending everybody raises
 //
+// [Visits] keeps the visits of package tracker under a prefix of their own, a site in
+// one slot.
+//
 // # Example
 //
 //	client := redis.NewClient(&redis.Options{

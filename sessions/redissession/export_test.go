@@ -7,5 +7,10 @@ func NewSkewed(cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return newStore(cfg, " + (redis.call('GET', 'skew') or 0)"), nil
+	return newStore(cfg, skewed), nil
 }
+
+const skewed = " + (redis.call('GET', 'skew') or 0)"
+
+// NewSkewedVisits is NewVisits with that clock.
+func NewSkewedVisits(cfg VisitsConfig) (*Visits, error) { return newVisits(cfg, skewed) }

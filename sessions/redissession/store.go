@@ -2,21 +2,16 @@ package redissession
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // Redis names scripts by it
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/opsmantik/sallyport"
-	"github.com/opsmantik/sallyport/internal/configerr"
 	"github.com/opsmantik/sallyport/internal/redisconn"
 	"github.com/opsmantik/sallyport/sessions"
 )
@@ -34,19 +29,11 @@ var (
 	everyoneSource string
 )
 
-// script is a Lua script and the name that a server knows it by.
-type script struct{ source, sha string }
-
-func newScript(source string) script {
-	sum := sha1.Sum([]byte(source)) //nolint:gosec // a name, not a proof
-	return script{source, hex.EncodeToString(sum[:])}
-}
-
 // Store is a [sessions.Store] in Redis. It is safe for concurrent use. The zero
 // value and nil answer every call with an error.
 type Store struct {
+	commands
 	cfg        Config
-	conn       *redisconn.Conn
 	resolution string // in microseconds
 	grace      string
 	perShard   string
@@ -54,9 +41,6 @@ type Store struct {
 
 	load, create, replace, user, everyone script
 }
-
-// defaultTimeout bounds a command whose context has no deadline.
-const defaultTimeout = 2 * time.Second
 
 // New returns a store, or every problem of cfg at once. It connects; a server that
 // says no is an error, and one that does not answer is an outage, during which
@@ -67,12 +51,9 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := newStore(cfg, "")
-	if err := s.conn.Connect(context.Background()); err != nil && redisconn.Refused(err) {
-		bad := configerr.For(gate)
-		bad.Add("Client", "", sallyport.ConfigUnavailable, err.Error())
-		return nil, bad.Err()
+	if err := s.connect(); err != nil {
+		return nil, err
 	}
-	s.conn.Keep()
 	return s, nil
 }
 
@@ -102,8 +83,8 @@ func newStore(cfg Config, skew string) *Store {
 
 // Close ends the goroutine that keeps connections ready. The client stays open.
 func (s *Store) Close() {
-	if s != nil && s.conn != nil {
-		s.conn.Close()
+	if s != nil {
+		s.close()
 	}
 }
 
@@ -114,34 +95,6 @@ func (s *Store) probe(ctx context.Context, _ redis.UniversalClient) error {
 		return nil
 	}
 	return err
-}
-
-var errZero = errors.New("redissession: zero Store; use New")
-
-// run sends a script, by its name if the server knows it. The server answers
-// NOSCRIPT without having done anything, so that alone is sent again.
-func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (any, error) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(defaultTimeout)
-	}
-	words := make([]any, 0, 3+len(keys)+len(args))
-	words = append(words, "evalsha", sc.sha, len(keys))
-	for _, key := range keys {
-		words = append(words, key)
-	}
-	words = append(words, args...)
-	cmd := redis.NewCmd(ctx, words...)
-	err := s.conn.Process(ctx, deadline, cmd)
-	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		words[0], words[1] = "eval", sc.source
-		cmd = redis.NewCmd(ctx, words...)
-		err = s.conn.Process(ctx, deadline, cmd)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return cmd.Val(), nil
 }
 
 // shard returns what the keys of a tag's shard begin with.

@@ -6,11 +6,14 @@ import (
 	"runtime/debug"
 
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
 )
 
 // Harden is the outermost layer: headers that no answer should lack, and the
 // end of every panic. The stack goes to the log, nothing to the client.
-func Harden(log *slog.Logger, tls bool, next http.Handler) http.Handler {
+func Harden(s *settings.Settings, log *slog.Logger, next http.Handler) http.Handler {
+	// Of its own, or of the proxies in front: visitors come by TLS.
+	tls := s.TLSCertFile != "" || len(s.TrustedProxies) > 0
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		// One allocation for the three, instead of one each.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/ingest/gates"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 )
 
@@ -19,7 +20,7 @@ func TestPanicsAreAnsweredWithoutTheirCause(t *testing.T) {
 	var lines bytes.Buffer
 	log, _, err := telemetry.NewLogger(&lines, "")
 	require.NoError(t, err)
-	h := gates.Harden(log, false, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	h := gates.Harden(&settings.Settings{}, log, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		panic("broken for " + canary)
 	}))
 	w := httptest.NewRecorder()

@@ -8,7 +8,7 @@ import (
 )
 
 // Gated is the whole server as one handler.
-func (srv *Server) Gated() http.Handler { return srv.api.Handler }
+func (srv *Server) Gated() http.Handler { return srv.servers[0].Handler }
 
 // Ungated is POST /api/sync with every gate taken away: the same decoder,
 // queue and store.

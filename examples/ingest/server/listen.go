@@ -14,24 +14,29 @@ import (
 // anything is generated, opened or written: a second start of the same server
 // ends here and changes nothing.
 type Listeners struct {
-	API  net.Listener
-	Page net.Listener // the demo page; nil outside demo mode
+	API     net.Listener
+	Page    net.Listener // the demo page; nil outside demo mode
+	Metrics net.Listener // nil without METRICS_ADDR
 }
 
-// Listen binds LISTEN_ADDR and, in demo mode, the next port, or any free one,
-// for the page.
+// Listen binds LISTEN_ADDR, METRICS_ADDR and, in demo mode, the next port, or any
+// free one, for the page.
 func Listen(ctx context.Context, s *settings.Settings) (*Listeners, error) {
 	var config net.ListenConfig
-	api, err := config.Listen(ctx, "tcp", s.ListenAddr)
-	if err != nil {
+	l := &Listeners{}
+	var err error
+	if l.API, err = config.Listen(ctx, "tcp", s.ListenAddr); err != nil {
 		return nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
-	l := &Listeners{API: api}
-	if s.Demo == nil {
-		return l, nil
+	if s.MetricsAddr != "" {
+		if l.Metrics, err = config.Listen(ctx, "tcp", s.MetricsAddr); err != nil {
+			return nil, errors.Join(fmt.Errorf("METRICS_ADDR: %w", err), l.Close())
+		}
 	}
-	if l.Page, err = listenPage(ctx, &config, s.ListenAddr); err != nil {
-		return nil, errors.Join(fmt.Errorf("the demo page beside LISTEN_ADDR: %w", err), l.Close())
+	if s.Demo != nil {
+		if l.Page, err = listenPage(ctx, &config, s.ListenAddr); err != nil {
+			return nil, errors.Join(fmt.Errorf("the demo page beside LISTEN_ADDR: %w", err), l.Close())
+		}
 	}
 	return l, nil
 }
@@ -61,9 +66,14 @@ func (l *Listeners) Bound() settings.Bound {
 
 // Close frees the addresses.
 func (l *Listeners) Close() error {
-	err := l.API.Close()
-	if l.Page != nil {
-		err = errors.Join(err, l.Page.Close())
+	var errs []error
+	for _, each := range []net.Listener{l.API, l.Page, l.Metrics} {
+		if each == nil {
+			continue
+		}
+		if err := each.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }

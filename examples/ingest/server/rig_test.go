@@ -76,6 +76,7 @@ type rig struct {
 	URL  string
 	DB   string // its folder
 	Logs *lockedBuffer
+	srv  *server.Server
 }
 
 // run serves s until the test ends, and requires a clean stop.
@@ -99,7 +100,7 @@ func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *
 		require.NoError(t, <-done)
 		require.NoError(t, db.Close())
 	})
-	return &rig{t: t, URL: srv.Addresses().API, DB: s.DataDir, Logs: logs}
+	return &rig{t: t, URL: srv.Addresses().API, DB: s.DataDir, Logs: logs, srv: srv}
 }
 
 // newServer is a server that does not run yet. Who runs it closes its store.

@@ -71,7 +71,9 @@ func (srv *Server) routes() (http.Handler, error) {
 	machines := newTable(g.Own.Wrap)
 	machines.handle("POST /api/sync/worker", &delivery.Worker{Events: db, Log: log}, g.Deliveries.Wrap)
 	srv.metrics.WatchQueue(db)
-	machines.handle("GET /metrics", srv.metrics.Handler(notFound))
+	if s := srv.cfg.Settings; s.MetricsAddr == "" && len(s.TrustedProxies) == 0 {
+		machines.handle("GET /metrics", srv.metrics.Local(notFound))
+	}
 	machines.handle("GET /healthz", http.HandlerFunc(healthz))
 	machines.handle("GET /readyz", http.HandlerFunc(srv.readyz))
 
@@ -80,7 +82,7 @@ func (srv *Server) routes() (http.Handler, error) {
 	people.mount(mux)
 	machines.mount(mux)
 	mux.Handle("/", g.Own.Wrap(http.HandlerFunc(notFound)))
-	return gates.Harden(log, srv.cfg.Settings.TLSCertFile != "", mux), errors.Join(broken...)
+	return gates.Harden(srv.cfg.Settings, log, g.Peers(mux)), errors.Join(broken...)
 }
 
 func (srv *Server) newIntake() (*intake.Intake, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -39,7 +40,13 @@ type Server struct {
 	gates      *gates.Gates
 	dispatcher *delivery.Dispatcher
 	intake     *intake.Intake
-	api, page  *http.Server // page: in demo mode only
+	servers    []bound
+}
+
+// bound is an HTTP server and where it listens.
+type bound struct {
+	*http.Server
+	net.Listener
 }
 
 // New builds the gates and the routes. When it fails, nothing is left open.
@@ -77,7 +84,10 @@ func (srv *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv.api = srv.httpServer(handler)
+	srv.serve(srv.cfg.Listeners.API, handler)
+	if l := srv.cfg.Listeners.Metrics; l != nil {
+		srv.serve(l, srv.metrics.Everywhere())
+	}
 	return srv.openPage()
 }
 
@@ -105,8 +115,13 @@ func (srv *Server) openPage() error {
 	if err != nil {
 		return err
 	}
-	srv.page = srv.httpServer(handler)
+	srv.serve(srv.cfg.Listeners.Page, handler)
 	return nil
+}
+
+// serve notes that handler will answer at l.
+func (srv *Server) serve(l net.Listener, handler http.Handler) {
+	srv.servers = append(srv.servers, bound{srv.httpServer(handler), l})
 }
 
 func (srv *Server) httpServer(handler http.Handler) *http.Server {
@@ -125,10 +140,9 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 // Run serves until ctx ends, then stops in the order that loses nothing: no
 // new deliveries, no new requests, no gates.
 func (srv *Server) Run(ctx context.Context) error {
-	failed := make(chan error, 2)
-	go func() { failed <- srv.serveAPI() }()
-	if srv.page != nil {
-		go func() { failed <- served(srv.page.Serve(srv.cfg.Listeners.Page)) }()
+	failed := make(chan error, len(srv.servers))
+	for i, server := range srv.servers {
+		go func() { failed <- srv.run(server, i == 0) }()
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
@@ -146,15 +160,13 @@ func (srv *Server) Run(ctx context.Context) error {
 	return errors.Join(err, srv.close())
 }
 
-func (srv *Server) serveAPI() error {
-	if s := srv.cfg.Settings; s.TLSCertFile != "" {
-		return served(srv.api.ServeTLS(srv.cfg.Listeners.API, s.TLSCertFile, s.TLSKeyFile))
+// run serves until the server is shut down. Only the API has TLS.
+func (srv *Server) run(b bound, api bool) (err error) {
+	if s := srv.cfg.Settings; api && s.TLSCertFile != "" {
+		err = b.ServeTLS(b.Listener, s.TLSCertFile, s.TLSKeyFile)
+	} else {
+		err = b.Serve(b.Listener)
 	}
-	return served(srv.api.Serve(srv.cfg.Listeners.API))
-}
-
-// served tells a server that was shut down from one that failed.
-func served(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -166,13 +178,10 @@ func served(err error) error {
 func (srv *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
-	for _, server := range []*http.Server{srv.api, srv.page} {
-		if server == nil {
-			continue
-		}
+	for _, server := range srv.servers {
 		if err := server.Shutdown(ctx); err != nil {
 			srv.cfg.Log.Warn("requests cut off at shutdown", "error", err)
-			_ = server.Close()
+			_ = server.Server.Close()
 		}
 	}
 }
@@ -186,7 +195,7 @@ func (srv *Server) close() error {
 }
 
 // Addresses are the URLs that the server answers at.
-type Addresses struct{ API, Demo string }
+type Addresses struct{ API, Demo, Metrics string }
 
 // Addresses tells where the server listens.
 func (srv *Server) Addresses() Addresses {
@@ -197,6 +206,9 @@ func (srv *Server) Addresses() Addresses {
 	at := Addresses{API: scheme + l.API.Addr().String()}
 	if l.Page != nil {
 		at.Demo = "http://" + l.Page.Addr().String()
+	}
+	if l.Metrics != nil {
+		at.Metrics = "http://" + l.Metrics.Addr().String()
 	}
 	return at
 }

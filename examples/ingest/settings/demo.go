@@ -37,7 +37,9 @@ func (s *Settings) completeDemo(at Bound) error {
 	}
 	demo, err := readDemo(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		demo, err = writeDemo(path)
+		demo = newDemo()
+		demo.File = path
+		err = demo.write()
 	}
 	if err != nil {
 		return &Problem{"DATA_DIR", fmt.Sprintf("%s: %v; delete it to make a new one", path, err)}
@@ -66,9 +68,22 @@ func readDemo(path string) (*Demo, error) {
 	return &demo, nil
 }
 
-// writeDemo renames a complete file into place: a start that is killed half
-// way leaves none.
-func writeDemo(path string) (*Demo, error) {
+// NewPassword replaces the password of a demo that is kept already: nobody can
+// print the old one, of which there is only a hash. A server that is running
+// takes the new one when it is started again.
+func (s *Settings) NewPassword() error {
+	path := s.Demo.File
+	demo, err := readDemo(path)
+	if err != nil {
+		return &Problem{"DATA_DIR", fmt.Sprintf("%s: %v; start the server once to make it", path, err)}
+	}
+	demo.File, demo.Password = path, rand.Text()
+	demo.User.PasswordHash = password.New(demo.Password).PHC()
+	s.Demo = demo
+	return demo.write()
+}
+
+func newDemo() *Demo {
 	secret := rand.Text()
 	demo := &Demo{
 		Site: Site{
@@ -82,15 +97,21 @@ func writeDemo(path string) (*Demo, error) {
 		Password: secret,
 	}
 	demo.User.Sites = []string{demo.Site.ID}
-	data, err := json.Marshal(demo)
+	return demo
+}
+
+// write renames a complete file into place: a start that is killed half way
+// leaves none.
+func (d *Demo) write() error {
+	data, err := json.Marshal(d)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	partial := path + ".new"
+	partial := d.File + ".new"
 	if err := os.WriteFile(partial, data, 0o600); err != nil {
-		return nil, err
+		return err
 	}
-	return demo, os.Rename(partial, path)
+	return os.Rename(partial, d.File)
 }
 
 func randomHex(n int) string {

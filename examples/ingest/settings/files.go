@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 )
@@ -136,22 +138,51 @@ func loadFile(v *values, name string, into any) bool {
 		v.problem(name, "is missing or empty; name a JSON file, see the README")
 		return false
 	}
-	info, err := os.Stat(path)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
-		err = errors.New("want a regular file of at most 16 MiB")
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(path) // #nosec G304 -- the operator names the file
-	}
+	data, err := readSmall(path)
 	if err != nil {
 		v.problem(name, "cannot be read: %v", err)
 		return false
 	}
+	if err := private(path); err != nil {
+		v.problem(name, "%v", err)
+		return false
+	}
 	if err := json.Unmarshal(data, into, json.RejectUnknownMembers(true)); err != nil {
-		// The decoder's text may quote a secret from the file.
-		v.problem(name, "is not a JSON array of the documented members")
+		v.problem(name, "%s", whatIsWrong(path, data, err))
 		return false
 	}
 	return true
+}
+
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, errors.New("want a regular file of at most 16 MiB")
+	}
+	return os.ReadFile(path) // #nosec G304 -- the operator names the file
+}
+
+// whatIsWrong says where a file breaks its format. The decoder's own text may
+// quote a secret from the file, so it goes no further than here.
+func whatIsWrong(path string, data []byte, err error) string {
+	offset, pointer, reason := int64(len(data)), jsontext.Pointer(""), "is not JSON"
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		offset, pointer = syntactic.ByteOffset, syntactic.JSONPointer
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			reason = "is there twice"
+		}
+	} else if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		offset, pointer, reason = semantic.ByteOffset, semantic.JSONPointer, "has the wrong type"
+		if errors.Is(err, json.ErrUnknownName) {
+			reason = "is not a documented member"
+		}
+	}
+	line := 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
+	if pointer != "" {
+		reason = string(pointer) + " " + reason
+	}
+	return fmt.Sprintf("is not a JSON array of the documented members: %s:%d: %s", path, line, reason)
 }

@@ -9,7 +9,7 @@ import (
 
 // parseFlags reads flags named like the settings; -listen-addr, --listen_addr
 // and -LISTEN_ADDR are one flag.
-func parseFlags(args []string) (map[string]string, error) {
+func parseFlags(args []string, printDemo *bool) (map[string]string, error) {
 	set := flag.NewFlagSet("ingest", flag.ContinueOnError)
 	set.SetOutput(os.Stderr)
 	set.Usage = func() {
@@ -18,7 +18,9 @@ func parseFlags(args []string) (map[string]string, error) {
 		for _, row := range table {
 			_, _ = fmt.Fprintf(set.Output(), "  %-28s %s (default %q)\n", row.name, row.usage, row.fallback)
 		}
+		_, _ = fmt.Fprintln(set.Output(), "-print-demo prints the demo's credentials, with a new password.")
 	}
+	set.BoolVar(printDemo, "print-demo", false, "print the demo's credentials, with a new password")
 	given := map[string]string{}
 	for _, row := range table {
 		set.Func(flagName(row.name), row.usage, func(value string) error {

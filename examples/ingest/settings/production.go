@@ -3,14 +3,17 @@ package settings
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
 
 // production checks the settings of a server that real traffic reaches.
@@ -88,6 +91,9 @@ func (s *Settings) signingKeys(v *values) {
 	}
 	if v.present["QSTASH_NEXT_SIGNING_KEY"] {
 		checkSecret(v, "QSTASH_NEXT_SIGNING_KEY", s.NextKey)
+		if s.NextKey == s.CurrentKey {
+			v.problem("QSTASH_NEXT_SIGNING_KEY", "is the current key again; unset it when there is no next one")
+		}
 	}
 }
 
@@ -103,16 +109,36 @@ func (s *Settings) proxies(v *values) {
 	if !v.present["TRUSTED_PROXIES"] {
 		return
 	}
+	covered := 0.0 // of the IPv4 space
 	for entry := range strings.SplitSeq(v.get("TRUSTED_PROXIES"), ",") {
 		prefix, err := netip.ParsePrefix(strings.TrimSpace(entry))
 		switch {
-		case err != nil || prefix != prefix.Masked():
+		case err != nil || prefix.Addr().Is4In6() || prefix != prefix.Masked():
 			v.problem("TRUSTED_PROXIES", "want a comma list of CIDRs, such as 10.0.0.0/8")
 			return
-		case prefix.Bits() == 0:
-			v.problem("TRUSTED_PROXIES", "%s would trust everyone's forwarding headers", prefix)
+		case prefix.Bits() < narrowest(prefix):
+			v.problem("TRUSTED_PROXIES", "%s is so wide that it would trust nearly everyone's forwarding "+
+				"headers; want /8 or longer, for IPv6 /16", prefix)
+		case prefix.Addr().Is4():
+			covered += 1 / float64(uint64(1)<<prefix.Bits())
 		}
 		s.TrustedProxies = append(s.TrustedProxies, prefix)
+	}
+	if covered > 1.0/32 {
+		v.problem("TRUSTED_PROXIES", "together they would trust nearly everyone's forwarding headers")
+	}
+}
+
+// narrowest is the shortest prefix that one operator's proxies may have. The
+// largest private networks are 10.0.0.0/8 and fc00::/7.
+func narrowest(prefix netip.Prefix) int {
+	switch {
+	case prefix.Addr().Is4():
+		return 8
+	case prefix.Addr().IsPrivate():
+		return 7
+	default:
+		return 16
 	}
 }
 
@@ -121,6 +147,9 @@ func (s *Settings) transport(v *values, loopback bool) {
 	case (s.TLSCertFile == "") != (s.TLSKeyFile == ""):
 		v.problem("TLS_CERT_FILE", "set it together with TLS_KEY_FILE, or neither")
 	case s.TLSCertFile != "":
+		if err := private(s.TLSKeyFile); err != nil {
+			v.problem("TLS_KEY_FILE", "%v", err)
+		}
 		if _, err := tls.LoadX509KeyPair(s.TLSCertFile, s.TLSKeyFile); err != nil {
 			v.problem("TLS_CERT_FILE", "the pair with TLS_KEY_FILE does not load: %v", err)
 		}
@@ -144,8 +173,28 @@ func checkURL(v *values, name string) {
 		"REDIS_URL": {"redis", "rediss"}, "WORKER_URL": {"http", "https"},
 		"SENTRY_DSN": {"http", "https"},
 	}
-	if slices.Contains(schemes[name], u.Scheme) {
-		return
+	if !slices.Contains(schemes[name], u.Scheme) {
+		v.problem(name, "want a URL that starts with %s://", strings.Join(schemes[name], ":// or "))
 	}
-	v.problem(name, "want a URL that starts with %s://", strings.Join(schemes[name], ":// or "))
+	if name == "WORKER_URL" && (u.User != nil || u.Fragment != "" || !signable(v.get(name))) {
+		v.problem(name, "want the URL alone, such as https://ingest.example.com/api/sync/worker")
+	}
+}
+
+// signable asks the package that will sign for the URL.
+func signable(worker string) bool {
+	_, err := qstash.NewSigner(qstash.SignerConfig{URL: worker, Secret: hmacsig.Generate()})
+	return err == nil
+}
+
+// private refuses a file that everybody on the machine can read.
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("%s holds secrets and everybody may use it; chmod o-rwx", path)
+	}
+	return nil
 }

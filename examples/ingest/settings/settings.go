@@ -33,9 +33,14 @@ type Settings struct {
 	RatePerMinute  int
 	FailMode       FailMode
 	CORSReportOnly bool
+	MetricsAddr    string // empty: /metrics for loopback peers on ListenAddr
 
 	// Demo is set in demo mode, and holds what was generated.
 	Demo *Demo
+
+	// PrintDemo asks for the demo's credentials, with a new password, and nothing
+	// else.
+	PrintDemo bool
 
 	public []string // the environment's public variables
 }
@@ -88,6 +93,7 @@ var table = []setting{
 	{"TLS_KEY_FILE", "", "private key, PEM", true},
 	{"RATE_PER_MINUTE", "2000", "/api/sync per client address and site", false},
 	{"FAIL_MODE", "closed", "limiter without Redis: closed, local or open", false},
+	{"METRICS_ADDR", "", "host:port of a listener for /metrics alone", false},
 	{"CORS_REPORT_ONLY", "false", "true: report origins that would be refused, refuse none", false},
 }
 
@@ -96,6 +102,8 @@ type values struct {
 	text     map[string]string
 	present  map[string]bool
 	problems []error
+
+	printDemo bool
 }
 
 func (v *values) get(name string) string { return v.text[name] }
@@ -117,6 +125,7 @@ func Load(args, environ []string) (*Settings, error) {
 		CurrentKey: v.get("QSTASH_CURRENT_SIGNING_KEY"), NextKey: v.get("QSTASH_NEXT_SIGNING_KEY"),
 		WorkerURL: v.get("WORKER_URL"), FailMode: FailMode(v.get("FAIL_MODE")),
 		TLSCertFile: v.get("TLS_CERT_FILE"), TLSKeyFile: v.get("TLS_KEY_FILE"),
+		MetricsAddr: v.get("METRICS_ADDR"),
 	}
 	loopback := s.common(v)
 	if production := v.presentProduction(); len(production) == 0 && loopback {
@@ -126,6 +135,9 @@ func Load(args, environ []string) (*Settings, error) {
 	}
 	s.public = publicVariables(environ)
 	s.refusePublicCopies(v)
+	if s.PrintDemo = v.printDemo; s.PrintDemo && s.Demo == nil {
+		v.problem("-print-demo", "is for demo mode; a production setting is present")
+	}
 	if err := errors.Join(v.problems...); err != nil {
 		return nil, err
 	}
@@ -174,12 +186,12 @@ func loopbackOrigins(api string) []string {
 // common checks what demo and production share, and reports whether the
 // address is a loopback one.
 func (s *Settings) common(v *values) (loopback bool) {
-	host, port, err := net.SplitHostPort(s.ListenAddr)
-	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
-		v.problem("LISTEN_ADDR", "want host:port, such as 127.0.0.1:8080")
-	}
+	host := checkAddr(v, "LISTEN_ADDR", s.ListenAddr)
 	addr, err := netip.ParseAddr(host)
 	loopback = host == "localhost" || err == nil && addr.IsLoopback()
+	if s.MetricsAddr != "" {
+		checkAddr(v, "METRICS_ADDR", s.MetricsAddr)
+	}
 	if s.DataDir == "" {
 		v.problem("DATA_DIR", "is empty; name a folder")
 	}
@@ -197,6 +209,14 @@ func (s *Settings) common(v *values) (loopback bool) {
 		v.problem("CORS_REPORT_ONLY", "want true or false")
 	}
 	return loopback
+}
+
+func checkAddr(v *values, name, address string) (host string) {
+	host, port, err := net.SplitHostPort(address)
+	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
+		v.problem(name, "want host:port, such as 127.0.0.1:8080")
+	}
+	return host
 }
 
 // presentProduction names the production settings that are set.
@@ -217,7 +237,7 @@ func read(args, environ []string) (*values, error) {
 		name, value, _ := strings.Cut(entry, "=")
 		env[name] = value
 	}
-	flags, err := parseFlags(args)
+	flags, err := parseFlags(args, &v.printDemo)
 	if err != nil {
 		return nil, err
 	}

@@ -131,6 +131,18 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"worker of another kind":  {map[string]string{"WORKER_URL": "ftp://x/"}, "WORKER_URL", "http"},
 		"proxies malformed":       {map[string]string{"TRUSTED_PROXIES": "10.0.0.1"}, "TRUSTED_PROXIES", "CIDR"},
 		"proxies everyone":        {map[string]string{"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES", "everyone"},
+		"proxies by halves":       {map[string]string{"TRUSTED_PROXIES": "0.0.0.0/1,128.0.0.0/1"}, "TRUSTED_PROXIES", "everyone"},
+		"proxies by sixteenths":   {map[string]string{"TRUSTED_PROXIES": "10.0.0.0/8,11.0.0.0/8,12.0.0.0/8,13.0.0.0/8,14.0.0.0/8,15.0.0.0/8,16.0.0.0/8,17.0.0.0/8,18.0.0.0/8"}, "TRUSTED_PROXIES", "together"},
+		"proxies mapped":          {map[string]string{"TRUSTED_PROXIES": "::ffff:10.0.0.0/8"}, "TRUSTED_PROXIES", "CIDR"},
+		"proxies mapped, long":    {map[string]string{"TRUSTED_PROXIES": "::ffff:10.0.0.0/104"}, "TRUSTED_PROXIES", "CIDR"},
+		"proxies of all of IPv6":  {map[string]string{"TRUSTED_PROXIES": "2000::/3"}, "TRUSTED_PROXIES", "everyone"},
+		"one key twice":           {map[string]string{"QSTASH_NEXT_SIGNING_KEY": key}, "QSTASH_NEXT_SIGNING_KEY", "again"},
+		"worker with a fragment":  {map[string]string{"WORKER_URL": "https://x.example/w#f"}, "WORKER_URL", "alone"},
+		"a placeholder for a key": {map[string]string{"QSTASH_CURRENT_SIGNING_KEY": "changeme-changeme"}, "QSTASH_CURRENT_SIGNING_KEY", "placeholder"},
+		"unknown member":          {map[string]string{"SITES_FILE": "[\n" + strings.Replace(site, `"name"`, `"nmae"`, 1) + "]"}, "SITES_FILE", "SITES_FILE:2: /0/nmae is not a documented member"},
+		"member twice":            {map[string]string{"USERS_FILE": "[" + strings.Replace(user(), `"role"`, "\n\n"+`"id":"u2","role"`, 1) + "]"}, "USERS_FILE", "USERS_FILE:3: /0/id is there twice"},
+		"member of another type":  {map[string]string{"SITES_FILE": badSite("600", "\n\"s3cr3t-s3cr3t\"")}, "SITES_FILE", "SITES_FILE:2: /0/rate_per_minute has the wrong type"},
+		"not JSON at all":         {map[string]string{"SITES_FILE": "[\n\nx]"}, "SITES_FILE", "SITES_FILE:3: "},
 		"half of TLS":             {map[string]string{"TLS_CERT_FILE": "x"}, "TLS_CERT_FILE", "together"},
 		"TLS files absent":        {map[string]string{"TLS_CERT_FILE": "/x", "TLS_KEY_FILE": "/y"}, "TLS_CERT_FILE", "does not load"},
 		"plain beyond loopback":   {map[string]string{"LISTEN_ADDR": ":8080"}, "LISTEN_ADDR", "TLS"},
@@ -240,4 +252,21 @@ func TestHelpAndUnknownFlags(t *testing.T) {
 	require.False(t, errors.Is(err, flag.ErrHelp))
 	_, err = settings.Load([]string{"serve"}, nil)
 	require.Contains(t, problems(t, err), "arguments")
+}
+
+// Whoever can read a file of secrets has them.
+func TestFilesThatEverybodyCanReadAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"SITES_FILE", "USERS_FILE"} {
+		for mode, allowed := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: false, 0o602: false} {
+			env := production(t, nil)
+			for _, entry := range env {
+				if path, ok := strings.CutPrefix(entry, name+"="); ok {
+					require.NoError(t, os.Chmod(path, mode))
+				}
+			}
+			_, err := settings.Load(nil, env)
+			require.Equal(t, allowed, err == nil, "%s %o: %v", name, mode, err)
+		}
+	}
 }

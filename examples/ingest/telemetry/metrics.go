@@ -85,12 +85,19 @@ func (m *Metrics) WatchQueue(queue Queue) {
 	)
 }
 
-// Handler serves the metrics to this machine alone: to a loopback peer
+// Everywhere serves the metrics to whoever asks: for a listener of their own.
+func (m *Metrics) Everywhere() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// Local serves the metrics to this machine alone: to a loopback peer
 // that asks for a loopback host (a page cannot, even with a name of its own that
 // resolves here), and not to what a proxy passes on. A proxy on this machine that
 // adds no header looks like this machine itself; do not route it here.
-func (m *Metrics) Handler(notFound http.HandlerFunc) http.Handler {
-	serve := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+func (m *Metrics) Local(notFound http.HandlerFunc) http.Handler {
+	serve := m.Everywhere()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
 		local := err == nil && peer.Addr().Unmap().IsLoopback() && loopbackHost(r.Host)

@@ -1,0 +1,78 @@
+package redissession
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // Redis names scripts by it
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
+	"github.com/opsmantik/sallyport/internal/redisconn"
+)
+
+// script is a Lua script and the name that a server knows it by.
+type script struct{ source, sha string }
+
+func newScript(source string) script {
+	sum := sha1.Sum([]byte(source)) //nolint:gosec // a name, not a proof
+	return script{source, hex.EncodeToString(sum[:])}
+}
+
+// commands is how both stores use their client.
+type commands struct{ conn *redisconn.Conn }
+
+// connect makes connections ready. A server that says no is an error, and one that
+// does not answer is an outage, during which every method fails.
+func (c *commands) connect() error {
+	if err := c.conn.Connect(context.Background()); err != nil && redisconn.Refused(err) {
+		bad := configerr.For(gate)
+		bad.Add("Client", "", sallyport.ConfigUnavailable, err.Error())
+		return bad.Err()
+	}
+	c.conn.Keep()
+	return nil
+}
+
+// close ends the goroutine that keeps connections ready.
+func (c *commands) close() {
+	if c.conn != nil {
+		c.conn.Close()
+	}
+}
+
+var errZero = errors.New("redissession: zero store; use New")
+
+// defaultTimeout bounds a command whose context has no deadline.
+const defaultTimeout = 2 * time.Second
+
+// run sends a script, by its name if the server knows it. The server answers
+// NOSCRIPT without having done anything, so that alone is sent again.
+func (c *commands) run(
+	ctx context.Context, sc *script, keys []string, args ...any,
+) (any, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(defaultTimeout)
+	}
+	words := make([]any, 0, 3+len(keys)+len(args))
+	words = append(words, "evalsha", sc.sha, len(keys))
+	for _, key := range keys {
+		words = append(words, key)
+	}
+	words = append(words, args...)
+	cmd := redis.NewCmd(ctx, words...)
+	err := c.conn.Process(ctx, deadline, cmd)
+	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		words[0], words[1] = "eval", sc.source
+		cmd = redis.NewCmd(ctx, words...)
+		err = c.conn.Process(ctx, deadline, cmd)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cmd.Val(), nil
+}
