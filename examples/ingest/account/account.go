@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
@@ -28,6 +29,7 @@ const maxBody = 4 << 10
 // User is someone who may sign in.
 type User struct {
 	ID         string
+	Email      string
 	Hash       *password.Hash
 	TOTPSecret string // base32; empty: password only
 }
@@ -44,7 +46,11 @@ type Config struct {
 	Sessions *Sessions
 	Guard    *loginguard.Guard
 	Factors  store.Factors
-	Log      *slog.Logger
+	// Record appends to the audit log.
+	Record func(context.Context, audit.Record) error
+	// OnEvent receives sign-ins, and what is none.
+	OnEvent func(context.Context, sallyport.Event)
+	Log     *slog.Logger
 }
 
 // Accounts holds the handlers under /auth.
@@ -95,9 +101,22 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 		reply.Unavailable(w, reply.CodeLoginBusy, "Too many sign-ins at once; try again")
 		return
 	}
-	if !a.settle(r.Context(), attempt, matches && known) {
+	if !matches || !known {
+		attempt.Fail(context.WithoutCancel(r.Context()))
+		a.report(r, user.ID, reply.CodeCredentialsInvalid, false)
 		reply.Problem(w, http.StatusUnauthorized, reply.CodeCredentialsInvalid,
 			"E-mail address or password is wrong")
+		return
+	}
+	a.succeed(r, attempt)
+	a.signIn(w, r, user)
+}
+
+// signIn begins the session of whoever knows the password. Not on record means
+// not signed in.
+func (a *Accounts) signIn(w http.ResponseWriter, r *http.Request, user User) {
+	if err := a.record(r, user.ID, "account.sign_in", audit.OutcomeSuccess); err != nil {
+		a.notRecorded(w, r, err)
 		return
 	}
 	first := sessions.Login{User: user.ID, Level: sallyport.AAL1}
@@ -105,9 +124,12 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 		a.unavailable(w, r, err)
 		return
 	}
+	a.report(r, user.ID, codePassword, true)
 	answer := map[string]any{"ok": true}
 	if user.TOTPSecret != "" {
 		answer["next"] = "/auth/totp"
+	} else {
+		a.remember(w, user)
 	}
 	reply.JSON(w, http.StatusOK, answer)
 }
@@ -119,7 +141,9 @@ func (a *Accounts) begin(
 	begin func(context.Context, loginguard.Login) (*loginguard.Attempt, error),
 ) (*loginguard.Attempt, bool) {
 	addr, _ := clientaddr.FromContext(r.Context())
-	attempt, err := begin(r.Context(), loginguard.Login{Addr: addr, Account: account, Request: r})
+	attempt, err := begin(r.Context(), loginguard.Login{
+		Addr: addr, Account: account, Device: device(r), Request: r,
+	})
 	if !a.Guard.Answer(w, r, err) {
 		return nil, false
 	}
@@ -131,17 +155,11 @@ func (a *Accounts) begin(
 	return attempt, true
 }
 
-// settle reports how an attempt ended, and returns that.
-func (a *Accounts) settle(ctx context.Context, attempt *loginguard.Attempt, success bool) bool {
-	ctx = context.WithoutCancel(ctx)
-	if !success {
-		attempt.Fail(ctx)
-		return false
+// succeed forgets what failed before a right secret.
+func (a *Accounts) succeed(r *http.Request, attempt *loginguard.Attempt) {
+	if err := attempt.Succeed(context.WithoutCancel(r.Context())); err != nil {
+		a.Log.WarnContext(r.Context(), "failed sign-ins not forgotten", "error", err)
 	}
-	if err := attempt.Succeed(ctx); err != nil {
-		a.Log.WarnContext(ctx, "failed sign-ins not forgotten", "error", err)
-	}
-	return true
 }
 
 // SecondFactorDue reports whether a session still lacks the second factor that
@@ -168,10 +186,12 @@ func (a *Accounts) complete(w http.ResponseWriter, r *http.Request) (sessions.Se
 
 // Logout answers POST /auth/logout.
 func (a *Accounts) Logout(w http.ResponseWriter, r *http.Request) {
+	current, _ := a.Sessions.Check(r)
 	if err := a.Sessions.Logout(r.Context()); err != nil {
 		a.unavailable(w, r, err)
 		return
 	}
+	a.report(r, current.User, codeSignedOut, true)
 	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
 }
 
@@ -211,6 +231,12 @@ func (a *Accounts) End(w http.ResponseWriter, r *http.Request) {
 	default:
 		reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
 	}
+}
+
+// notRecorded answers what the audit log, or the store of factors, could not keep.
+func (a *Accounts) notRecorded(w http.ResponseWriter, r *http.Request, err error) {
+	a.Log.ErrorContext(r.Context(), "account: not recorded", "error", err)
+	reply.Unavailable(w, reply.CodeStoreUnavailable, "It could not be recorded; try again")
 }
 
 // unavailable answers what the session store could not do. A session that

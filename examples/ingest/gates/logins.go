@@ -9,7 +9,12 @@ import (
 // newLogins slows down whoever guesses passwords and second factors. In process
 // it has a table of its own: a flood of logins takes no place from other limits.
 func newLogins(cfg Config, store ratelimit.Store) (*loginguard.Guard, error) {
-	config := loginguard.Config{Store: store, OnEvent: cfg.OnEvent}
+	// All instances know the devices that one of them has met.
+	secret, err := derive(cfg.Settings, "known devices")
+	if err != nil {
+		return nil, err
+	}
+	config := loginguard.Config{Store: store, DeviceSecret: secret, OnEvent: cfg.OnEvent}
 	if cfg.Settings.FailMode != settings.FailClosed {
 		// FAIL_MODE=open is for events: passwords are never guessed uncounted.
 		config.OnOutage = ratelimit.Local

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/redisreplay"
 	"github.com/opsmantik/sallyport/ratelimit"
@@ -26,10 +27,7 @@ func (g *Gates) openStores() (stores, error) {
 	if s.RedisURL == "" {
 		return memoryStores()
 	}
-	// All instances share the signing key, so they derive the same secret, and
-	// Redis holds neither.
-	const purpose = "sallyport ingest: rate limit keys"
-	secret, err := hkdf.Key(sha256.New, []byte(s.CurrentKey), nil, purpose, sha256.Size)
+	secret, err := derive(s, "rate limit keys") // Redis holds no address
 	if err != nil {
 		return stores{}, err
 	}
@@ -58,6 +56,12 @@ func (g *Gates) openStores() (stores, error) {
 	}
 	g.closers = append(g.closers, func() error { replay.Close(); return nil })
 	return stores{limits: limits, calls: replay, deliveries: replay}, nil
+}
+
+// derive makes a secret for one purpose. All instances share the signing key, so
+// they derive the same one.
+func derive(s *settings.Settings, purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, []byte(s.CurrentKey), nil, "sallyport ingest: "+purpose, sha256.Size)
 }
 
 func memoryStores() (stores, error) {

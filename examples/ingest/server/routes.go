@@ -45,6 +45,7 @@ func (srv *Server) routes() (http.Handler, error) {
 	people := newTable(g.People, g.Address.Wrap, g.Limits.Wrap)
 	people.handle("POST /auth/login", http.HandlerFunc(accounts.Login), g.Sessions.Load)
 	people.handle("POST /auth/totp", http.HandlerFunc(accounts.TOTP), g.Sessions.Wrap)
+	people.handle("POST /auth/recovery", http.HandlerFunc(accounts.Recovery), g.Sessions.Wrap)
 	people.handle("POST /auth/logout", http.HandlerFunc(accounts.Logout), g.Sessions.Load)
 	people.handle("GET /auth/sessions", http.HandlerFunc(accounts.List), g.Sessions.Wrap)
 	people.handle("DELETE /auth/sessions/{id}", http.HandlerFunc(accounts.End), g.Sessions.Wrap)
@@ -131,7 +132,7 @@ func (srv *Server) newAccounts() (*account.Accounts, error) {
 	}
 	return account.New(account.Config{
 		Users: users, Sessions: srv.gates.Sessions, Guard: srv.gates.Logins,
-		Factors: srv.cfg.Store, Log: srv.cfg.Log,
+		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.metrics.Count, Log: srv.cfg.Log,
 	}), nil
 }
 
@@ -142,8 +143,9 @@ func accountsByEmail(users []settings.User) (map[string]account.User, error) {
 		if err != nil {
 			return nil, err
 		}
-		byEmail[strings.ToLower(user.Email)] = account.User{
-			ID: user.ID, Hash: hash, TOTPSecret: user.TOTPSecret,
+		email := strings.ToLower(user.Email)
+		byEmail[email] = account.User{
+			ID: user.ID, Email: email, Hash: hash, TOTPSecret: user.TOTPSecret,
 		}
 	}
 	return byEmail, nil

@@ -61,14 +61,6 @@ type Calls interface {
 	AuditOf(ctx context.Context, scope tenancy.Scope, limit int) ([]AuditRow, error)
 }
 
-// Factors remembers used second factors.
-type Factors interface {
-	// SpendTOTP records that a user has used a time step. It reports false if
-	// that step, or a later one, was used before: of two requests with one code,
-	// one gets in.
-	SpendTOTP(ctx context.Context, user string, step int64) (spent bool, err error)
-}
-
 var (
 	// ErrClosed is returned for work that arrives after Close.
 	ErrClosed = errors.New("store: closed")

@@ -37,6 +37,9 @@ func Run(t *testing.T, open Open) {
 		"StateMachine":           s.stateMachine,
 		"NoScope":                s.noScope,
 		"OneTimePasswords":       s.oneTimePasswords,
+		"ClockJump":              s.clockJump,
+		"RecoveryCodes":          s.recoveryCodes,
+		"WrongFactors":           s.wrongFactors,
 		"Closed":                 s.closed,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,19 +161,6 @@ func (s suite) allOrNothing(t *testing.T) {
 	stored, err := db.Store(t.Context(), []event.Received{received("a", noon, "")})
 	require.NoError(t, err)
 	require.Equal(t, store.Stored{New: 1}, stored, "half a batch was kept")
-}
-
-func (s suite) oneTimePasswords(t *testing.T) {
-	db := s.fresh(t)
-	for _, row := range []struct {
-		user string
-		step int64
-		want bool
-	}{{"u", 7, true}, {"u", 7, false}, {"u", 6, false}, {"v", 7, true}, {"u", 8, true}} {
-		spent, err := db.SpendTOTP(t.Context(), row.user, row.step)
-		require.NoError(t, err)
-		require.Equal(t, row.want, spent, "%s, step %d", row.user, row.step)
-	}
 }
 
 func (s suite) closed(t *testing.T) {

@@ -1,0 +1,38 @@
+package account
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/audit"
+)
+
+// The codes of events that refuse nobody.
+const (
+	// codePassword: a password was right.
+	codePassword = "password_accepted"
+	// codeSecondFactor: a second factor was right.
+	codeSecondFactor = "second_factor_accepted"
+	// codeSignedOut: a session was ended by its user.
+	codeSignedOut = "signed_out"
+)
+
+// report tells the operator's log and metrics what happened.
+func (a *Accounts) report(r *http.Request, user, code string, allowed bool) {
+	a.OnEvent(r.Context(), sallyport.Event{
+		Gate: "account", Code: code, Allowed: allowed, Actor: user, Request: r,
+	})
+}
+
+// record appends to the audit log. What it must not lose does not happen without.
+func (a *Accounts) record(r *http.Request, user, action string, outcome audit.Outcome) error {
+	return a.Record(context.WithoutCancel(r.Context()), audit.Record{
+		Time:    time.Now(),
+		Actor:   audit.Ref{Kind: "user", ID: user},
+		Action:  action,
+		Target:  audit.Ref{Kind: "user", ID: user},
+		Outcome: outcome,
+	})
+}
