@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func (p *prover) judge(ctx context.Context, r *relation) (Verdict, error) {
 	}
 	for _, s := range p.subjects {
 		for _, attack := range []func(context.Context, *trial, subject, *relation) error{
-			p.read, p.injected, p.update, p.remove, p.insertForeign, p.move, p.twoSteps,
+			p.read, p.update, p.remove, p.insertForeign, p.move, p.twoSteps, p.injected,
 		} {
 			if err := attack(ctx, t, s, r); err != nil {
 				return Verdict{}, err
@@ -211,7 +212,8 @@ func (p *prover) inject(ctx context.Context, t *trial, s subject, r *relation, f
 		}, nil); err != nil {
 			return err
 		}
-		t.add(attempt)
+		// An error here is the scope, or its reader, refusing what was forged.
+		t.injected = cmp.Or(t.injected, attempt.leak)
 	}
 	return nil
 }

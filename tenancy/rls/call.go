@@ -56,7 +56,7 @@ func (p *prover) arguments(types []string) [][]string {
 		for _, r := range s.rows {
 			if r.tenant == "b" && len(candidates) < 24 {
 				for _, c := range s.columns {
-					if v := r.values[c.name]; v != "" && (c.typ == "uuid" || strings.Contains(c.typ, "int")) {
+					if v := r.values[c.name]; v != "" && (c.typ == "uuid" || isNumber(c.typ)) {
 						candidates = append(candidates, v)
 					}
 				}

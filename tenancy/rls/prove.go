@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -144,9 +145,11 @@ func (p *prover) prepare(ctx context.Context) error {
 	return p.seedAll(ctx)
 }
 
+var uuidText = regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
+
 // boss is a user of tenant A with whatever role policies open doors to.
 func (p *prover) boss() string {
-	if strings.Contains(p.plan.A.User, "-0000-") {
+	if uuidText.MatchString(p.plan.A.User) {
 		return invent("uuid", "e1")
 	}
 	return p.plan.A.User + "9"
@@ -235,6 +238,7 @@ func (p *prover) progress(done, all int, object string) {
 type trial struct {
 	object   string
 	leak     string   // the first attack that got through
+	injected string   // the first that needs SQL of the attacker's own in a query
 	failures []string // attacks that did not run, with the reason
 	seen     map[string]bool
 	markers  bool // ids prove nothing: they stood in the question
@@ -269,8 +273,14 @@ func (t *trial) verdict(p *prover, controls []string) Verdict {
 	if len(t.failures) > 0 {
 		v.Outcome, v.Reason = Unverified, "not every attack ran: "+strings.Join(t.failures, "; ")
 	}
-	if t.leak != "" {
+	switch {
+	case t.leak != "":
 		v.Outcome, v.Reason, v.Attack = Leak, "rows of another tenant were reached", t.leak
+	case t.injected != "":
+		v.Outcome, v.Attack = Leak, t.injected
+		v.Reason = "rows of another tenant were reached by injected SQL: who asks is not sealed"
+	}
+	if v.Outcome == Leak {
 		if reason, ok := p.plan.Public[t.object]; ok {
 			v.Outcome, v.Reason = Public, reason
 		}

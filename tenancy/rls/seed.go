@@ -119,19 +119,25 @@ func (p *prover) comparedWith(r *relation, name string) []string {
 // then the usual names, then the keys that such columns refer to.
 func (p *prover) assignRoles() {
 	roots := map[reference]string{}
-	tenantType, userType := "text", "text"
+	types := map[string]string{}
+	prefer := func(role, typ string) { // a UUID is a text too; a number is not
+		if types[role] != "uuid" && (typ == "uuid" || types[role] == "") {
+			types[role] = typ
+		}
+	}
 	for oid, s := range p.seeds {
 		name := p.relations[oid].name
 		for i := range s.columns {
 			c := &s.columns[i]
 			switch {
 			case p.plan.Tenant[name] == c.name, p.plan.Tenant[name] == "" && tenantName.MatchString(c.name):
-				c.role, tenantType = "tenant", c.typ
+				c.role = "tenant"
 			case p.plan.User[name] == c.name, p.plan.User[name] == "" && userName.MatchString(c.name):
-				c.role, userType = "user", c.typ
+				c.role = "user"
 			default:
 				continue
 			}
+			prefer(c.role, c.typ)
 			if c.refers != nil {
 				roots[*c.refers] = c.role
 			}
@@ -141,15 +147,16 @@ func (p *prover) assignRoles() {
 		for i := range s.columns {
 			if role, ok := roots[reference{oid, s.columns[i].name}]; ok && s.columns[i].role == "" {
 				s.columns[i].role = role
+				prefer(role, s.columns[i].typ)
 			}
 		}
 	}
-	p.plan.A.Site = cmp.Or(p.plan.A.Site, invent(tenantType, "a0"))
-	p.plan.B.Site = cmp.Or(p.plan.B.Site, invent(tenantType, "b0"))
-	p.plan.A.User = cmp.Or(p.plan.A.User, invent(userType, "a1"))
-	p.plan.B.User = cmp.Or(p.plan.B.User, invent(userType, "b1"))
-	p.plan.Mixed = cmp.Or(p.plan.Mixed, invent(userType, "c1"))
-	p.plan.Nobody = cmp.Or(p.plan.Nobody, invent(userType, "d1"))
+	p.plan.A.Site = cmp.Or(p.plan.A.Site, invent(types["tenant"], "a0"))
+	p.plan.B.Site = cmp.Or(p.plan.B.Site, invent(types["tenant"], "b0"))
+	p.plan.A.User = cmp.Or(p.plan.A.User, invent(types["user"], "a1"))
+	p.plan.B.User = cmp.Or(p.plan.B.User, invent(types["user"], "b1"))
+	p.plan.Mixed = cmp.Or(p.plan.Mixed, invent(types["user"], "c1"))
+	p.plan.Nobody = cmp.Or(p.plan.Nobody, invent(types["user"], "d1"))
 }
 
 // invent makes an id of a type from two hexadecimal digits.
@@ -158,7 +165,7 @@ func invent(typ, digits string) string {
 	case typ == "uuid":
 		return strings.ReplaceAll("xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx", "xx", digits)[:14] +
 			"4" + "000-8000-0000000000" + digits
-	case strings.Contains(typ, "int") || strings.HasPrefix(typ, "numeric"):
+	case isNumber(typ):
 		var n int
 		_, _ = fmt.Sscanf(digits, "%x", &n)
 		return fmt.Sprint(900_000 + n)
@@ -257,7 +264,7 @@ func (p *prover) seedTable(ctx context.Context, oid uint32, s *seed) error {
 func (p *prover) small(s *seed, fixed map[string]string, n int) map[string]string {
 	all := map[string]string{}
 	for _, c := range s.columns {
-		if c.role == "" && c.refers == nil && (strings.Contains(c.typ, "int") || c.typ == "numeric") {
+		if c.role == "" && c.refers == nil && isNumber(c.typ) {
 			all[c.name] = fmt.Sprint(n % 10)
 		}
 	}
@@ -386,10 +393,19 @@ func (p *prover) value(table string, c column, who holder, fixed map[string]stri
 // referable gives a key of its own to a column that has a default, because children
 // must be able to name it.
 func (p *prover) referable(c column, who holder, n int) (string, bool) {
-	if !c.nullable && (c.typ == "uuid" || strings.Contains(c.typ, "int")) {
+	if !c.nullable && (c.typ == "uuid" || isNumber(c.typ)) {
 		return inventValue(c.typ, who, n)
 	}
 	return "", false
+}
+
+func isNumber(typ string) bool {
+	base, _, _ := strings.Cut(typ, "(")
+	switch base {
+	case "smallint", "integer", "bigint", "numeric", "real", "double precision":
+		return true
+	}
+	return false
 }
 
 func inventValue(base string, who holder, n int) (string, bool) {
@@ -398,7 +414,7 @@ func inventValue(base string, who holder, n int) (string, bool) {
 	switch {
 	case base == "uuid":
 		return fmt.Sprintf("%08x-0000-4000-8000-%012x", serial, n+int(who.tenant[0])), true
-	case strings.Contains(base, "int"), base == "numeric", base == "real", base == "double precision":
+	case isNumber(base):
 		return fmt.Sprint(serial % 32_000), true
 	case base == "boolean":
 		return "false", true
@@ -406,6 +422,8 @@ func inventValue(base string, who holder, n int) (string, bool) {
 		return "now", true
 	case base == "json", base == "jsonb":
 		return fmt.Sprintf("{%q:%q}", "note", marker(who.tenant)), true
+	case strings.HasPrefix(base, "time "):
+		return "12:00", true
 	case base == "interval":
 		return "1 hour", true
 	case base == "inet", base == "cidr":
