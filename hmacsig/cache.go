@@ -20,8 +20,12 @@ const (
 	defaultLoads       = 32
 )
 
-// errCacheBusy is a source error: answered 503.
-var errCacheBusy = errors.New("hmacsig: too many key lookups under way")
+// Errors of a source: answered 503.
+var (
+	errCacheBusy    = errors.New("hmacsig: too many key lookups under way")
+	errCacheTimeout = fmt.Errorf("hmacsig: the key source did not answer in time: %w",
+		context.DeadlineExceeded)
+)
 
 // CacheConfig configures a Cache. NewCache copies it.
 type CacheConfig struct {
@@ -38,7 +42,8 @@ type CacheConfig struct {
 	// MaxEntries bounds known ids and, apart from them, unknown ones, default
 	// 10,000 each: a flood of invented ids cannot push real ones out.
 	MaxEntries int
-	// Timeout bounds one lookup, default 2 seconds.
+	// Timeout bounds one lookup, default 2 seconds, also of a source that ignores
+	// its context.
 	Timeout time.Duration
 	// MaxLoads bounds lookups under way at once, default 32. Beyond it, ids
 	// that are not known are answered 503 at once. Those that were known when
@@ -171,12 +176,32 @@ func (c *Cache) join(ctx context.Context, keyID string, now time.Time) (*load, e
 	return l, nil
 }
 
-// run asks the source and stores its answer.
+// run asks the source and stores its answer. A source that ignores its context
+// is left behind at the timeout: those who wait get an error, an answer that
+// comes later is not used, and until then it holds one of the MaxLoads, so that
+// such lookups cannot pile up.
 func (c *Cache) run(ctx context.Context, keyID string, l *load) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	l.ring, l.err = c.ask(ctx, keyID)
-
+	answered := make(chan struct{})
+	var ring Keyring
+	var err error
+	go func() {
+		defer close(answered)
+		ring, err = c.ask(ctx, keyID)
+	}()
+	select {
+	case <-answered:
+		l.ring, l.err = ring, err
+	case <-ctx.Done():
+		l.err = errCacheTimeout
+		close(l.done)
+		<-answered
+		c.mu.Lock()
+		delete(c.loading, keyID)
+		c.mu.Unlock()
+		return
+	}
 	c.mu.Lock()
 	delete(c.loading, keyID)
 	until := time.Now()

@@ -18,9 +18,10 @@ import (
 
 // answering is a store that says what it is told.
 type answering struct {
-	state   hmacsig.ClaimState
-	err     error
-	settled chan context.Context
+	state    hmacsig.ClaimState
+	err      error
+	settled  chan context.Context
+	onSettle error
 }
 
 func (a *answering) Claim(context.Context, hmacsig.ReplayEntry) (hmacsig.ClaimState, error) {
@@ -29,12 +30,12 @@ func (a *answering) Claim(context.Context, hmacsig.ReplayEntry) (hmacsig.ClaimSt
 
 func (a *answering) Confirm(ctx context.Context, _ hmacsig.ReplayEntry) error {
 	a.settled <- ctx
-	return a.err
+	return errors.Join(a.err, a.onSettle)
 }
 
 func (a *answering) Release(ctx context.Context, _ hmacsig.ReplayEntry) error {
 	a.settled <- ctx
-	return a.err
+	return errors.Join(a.err, a.onSettle)
 }
 
 func TestEveryAnswerOfAStore(t *testing.T) {
@@ -58,7 +59,7 @@ func TestEveryAnswerOfAStore(t *testing.T) {
 	} {
 		s := hmacsig.Generate()
 		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
-			c.Replay = &answering{row.state, row.err, make(chan context.Context, 9)}
+			c.Replay = &answering{state: row.state, err: row.err, settled: make(chan context.Context, 9)}
 		})
 		handled := false
 		w := serve(v.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled = true })),
@@ -73,6 +74,14 @@ func TestEveryAnswerOfAStore(t *testing.T) {
 			}
 			require.ErrorContains(t, err, row.want)
 		}
+	}
+}
+
+// collect returns a hook and what it was told, by code.
+func collect() (codes func() []string, onEvent func(context.Context, sallyport.Event)) {
+	var seen []string
+	return func() []string { return seen }, func(_ context.Context, e sallyport.Event) {
+		seen = append(seen, e.Code)
 	}
 }
 

@@ -5,7 +5,7 @@ import "net/http"
 // ExportMAC computes a MAC under any key, for the vectors of RFC 4231, most of
 // whose keys are no secrets that NewSecret would take.
 func ExportMAC(key, data []byte) []byte {
-	return newSecret(key).key().mac(nil, data)
+	return newSecret(key, false).key().mac(nil, data)
 }
 
 // ExportBase builds what a scheme signs ahead of the body.

@@ -133,5 +133,10 @@ func (s StaticKeys) problems(list *configerr.List, scheme *Scheme) {
 		case scheme.KeyID != nil && !scheme.KeyID(id):
 			list.Add("Keys", id, sallyport.ConfigMalformed, "is no key id of the scheme")
 		}
+		for i := range s[id].keys {
+			if problem := scheme.misfit(s[id].keys[i].Secret); problem != "" {
+				list.Add("Keys", id, sallyport.ConfigConflict, "holds a secret that "+problem)
+			}
+		}
 	}
 }

@@ -23,7 +23,7 @@ const (
 const macSize = sha256.Size
 
 // Scheme says what is read from a request, what is signed, and where the
-// signature goes. The shipped ones are OpsMantik, StandardWebhooks, Stripe,
+// signature goes. The shipped ones are OpsMantik, StandardWebhooks, Svix, Stripe,
 // GitHub, Slack and RFC9421; your own takes about 30 lines (see the examples).
 // Its functions must be safe for concurrent use and must not read the body.
 //
@@ -87,7 +87,18 @@ type Scheme struct {
 	// Done reports whether an answer of this status says that the message has
 	// had its effect. Nil: 200 to 299, and 101 of a hijacked connection.
 	Done func(status int) bool
+
+	secrets secretForm
 }
+
+// secretForm is how the vendor of a scheme hands its secrets out.
+type secretForm uint8
+
+const (
+	_                secretForm = iota // either way
+	secretsAsTheyAre                   // Stripe: "whsec_..." is the key
+	secretsDecoded                     // Standard Webhooks: "whsec_" and the key in base64
+)
 
 // problems notes what is wrong with a scheme for verifying.
 func (s *Scheme) problems(list *configerr.List) {

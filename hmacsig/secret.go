@@ -42,8 +42,9 @@ type Secret struct {
 // key holds the bytes and a pool of HMAC states keyed with them: restoring a
 // keyed state costs half of keying one anew on a small message.
 type key struct {
-	raw    []byte
-	states sync.Pool
+	raw     []byte
+	decoded bool // made by NewWebhookSecret
+	states  sync.Pool
 }
 
 // SecretConfig is the input of NewSecret.
@@ -68,7 +69,7 @@ func NewSecret(cfg SecretConfig) (Secret, error) {
 	if code, problem := secretProblem(cfg.Value, least, maxSecret); code != "" {
 		return Secret{}, secretError(code, problem)
 	}
-	return newSecret([]byte(cfg.Value)), nil
+	return newSecret([]byte(cfg.Value), false), nil
 }
 
 func secretError(code, problem string) error {
@@ -78,7 +79,12 @@ func secretError(code, problem string) error {
 }
 
 // NewWebhookSecret takes the Standard Webhooks form: "whsec_" and the base64
-// of 24 to 64 bytes (the prefix may be absent, as the specification says).
+// of 24 to 64 bytes (the prefix may be absent, as the specification says). It is
+// for StandardWebhooks and Svix.
+//
+// Stripe's secrets begin with "whsec_" as well and are used as they are: they
+// take NewSecret. The two cannot be told apart, so New and NewSigner refuse a
+// secret of the wrong kind.
 func NewWebhookSecret(text string) (Secret, error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(strings.TrimPrefix(text, "whsec_"))
 	if err != nil {
@@ -87,7 +93,7 @@ func NewWebhookSecret(text string) (Secret, error) {
 	if code, problem := secretProblem(string(raw), 24, 64); code != "" {
 		return Secret{}, secretError(code, problem)
 	}
-	return newSecret(raw), nil
+	return newSecret(raw, true), nil
 }
 
 // Generate makes a secret of 32 random bytes, written as 43 characters of
@@ -95,11 +101,11 @@ func NewWebhookSecret(text string) (Secret, error) {
 func Generate() Secret {
 	var raw [minSecret]byte
 	_, _ = rand.Read(raw[:]) // never fails: it crashes the program instead
-	return newSecret([]byte(base64.RawURLEncoding.EncodeToString(raw[:])))
+	return newSecret([]byte(base64.RawURLEncoding.EncodeToString(raw[:])), false)
 }
 
-func newSecret(raw []byte) Secret {
-	k := &key{raw: raw}
+func newSecret(raw []byte, decoded bool) Secret {
+	k := &key{raw: raw, decoded: decoded}
 	k.states.New = func() any { return hmac.New(sha256.New, k.raw) }
 	return Secret{key: func() *key { return k }}
 }
@@ -156,8 +162,33 @@ func secretProblem(s string, least, most int) (code, problem string) {
 		return sallyport.ConfigInsecure, "ends in a NUL byte, which HMAC does not tell from padding"
 	case isPlaceholder(s):
 		return sallyport.ConfigInsecure, "is a placeholder, not a random value"
+	case isAPIKey(s):
+		return sallyport.ConfigInsecure, "is an API key (sk_, rk_ or pk_) and no signing secret; " +
+			"the vendor shows that beside the webhook's URL, mostly as whsec_"
 	}
 	return "", ""
+}
+
+// isAPIKey recognises what Stripe, Clerk and others call secret, restricted and
+// publishable keys. The last are public.
+func isAPIKey(s string) bool {
+	return strings.HasPrefix(s, "sk_") || strings.HasPrefix(s, "rk_") || strings.HasPrefix(s, "pk_")
+}
+
+// misfit says what is wrong with a secret for a scheme that takes it in one form
+// only.
+func (s *Scheme) misfit(secret Secret) string {
+	if secret.IsZero() {
+		return ""
+	}
+	k := secret.key()
+	switch {
+	case s.secrets == secretsAsTheyAre && k.decoded:
+		return "was decoded by NewWebhookSecret; Stripe uses the text as it is: NewSecret"
+	case s.secrets == secretsDecoded && !k.decoded && strings.HasPrefix(string(k.raw), "whsec_"):
+		return "is the base64 of the key; Standard Webhooks decodes it: NewWebhookSecret"
+	}
+	return ""
 }
 
 // placeholders are what people leave in sample files.

@@ -45,6 +45,9 @@ func NewSigner(cfg SignerConfig) (*Signer, error) {
 	if cfg.Secret.IsZero() {
 		list.Add("Secret", "", sallyport.ConfigRequired, "is what signs")
 	}
+	if problem := cfg.Scheme.misfit(cfg.Secret); problem != "" {
+		list.Add("Secret", "", sallyport.ConfigConflict, problem)
+	}
 	cfg.checkKeyID(list)
 	checkBodyLimit(list, cfg.MaxBodyBytes)
 	if err := list.Err(); err != nil {

@@ -24,38 +24,48 @@ import (
 // message "a.100" of second 200. Secrets come from NewWebhookSecret. A retry
 // by the sender keeps its id, so it is CodeReplayed once the first one has
 // been accepted, for as long as the entry lives.
-func StandardWebhooks() Scheme {
+func StandardWebhooks() Scheme { return standardWebhooks("standard-webhooks", "Webhook-") }
+
+// Svix is StandardWebhooks with the header names that Svix sends, and with it
+// Clerk, Resend and others: svix-id, svix-timestamp and svix-signature.
+func Svix() Scheme { return standardWebhooks("svix", "Svix-") }
+
+func standardWebhooks(name, prefix string) Scheme {
+	id, stamp, signature := prefix+"Id", prefix+"Timestamp", prefix+"Signature"
 	return Scheme{
-		Name:     "standard-webhooks",
+		Name:     name,
 		Several:  true,
 		MaxAge:   300 * time.Second,
 		MaxAhead: 300 * time.Second,
-		Read:     readStandardWebhooks,
+		secrets:  secretsDecoded,
+		Read: func(r *http.Request, m *Message) error {
+			return readStandardWebhooks(r, m, id, stamp, signature)
+		},
 		Base: func(dst []byte, _ *http.Request, m *Message) []byte {
 			dst = append(append(dst, m.Nonce...), '.')
 			return append(appendStamp(dst, m), '.')
 		},
 		Write: func(r *http.Request, m *Message, mac []byte) {
-			r.Header.Set("Webhook-Id", m.Nonce)
-			r.Header.Set("Webhook-Timestamp", string(appendStamp(nil, m)))
-			r.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac))
+			r.Header.Set(id, m.Nonce)
+			r.Header.Set(stamp, string(appendStamp(nil, m)))
+			r.Header.Set(signature, "v1,"+base64.StdEncoding.EncodeToString(mac))
 		},
 	}
 }
 
-func readStandardWebhooks(r *http.Request, m *Message) error {
-	id, err := SingleHeader(r.Header, "Webhook-Id")
+func readStandardWebhooks(r *http.Request, m *Message, id, stamp, signature string) error {
+	nonce, err := SingleHeader(r.Header, id)
 	if err != nil {
 		return err
 	}
-	sigs, err := readStamped(r, m, "Webhook-Timestamp", "Webhook-Signature")
+	sigs, err := readStamped(r, m, stamp, signature)
 	if err != nil {
 		return err
 	}
-	if !isToken(id, maxKeyID) {
+	if !isToken(nonce, maxKeyID) {
 		return malformed
 	}
-	m.Nonce = id
+	m.Nonce = nonce
 	for sig := range strings.SplitSeq(sigs, " ") {
 		text, ours := strings.CutPrefix(sig, "v1,")
 		if ours && !m.AddBase64(text) {
@@ -70,6 +80,8 @@ func readStandardWebhooks(r *http.Request, m *Message) error {
 //	Stripe-Signature: t=UNIX,v1=HEX[,v1=HEX...][,v0=...]
 //	signed:           t "." body
 //
+// The secret is the text that Stripe shows, "whsec_" included: NewSecret.
+//
 // One t, at least one v1; other schemes are passed over, as Stripe's
 // documentation asks, so that nobody can choose a weaker one. The window is 5
 // minutes, and also 5 minutes ahead, where Stripe's own libraries have no
@@ -83,6 +95,7 @@ func Stripe() Scheme {
 		Several:  true,
 		MaxAge:   300 * time.Second,
 		MaxAhead: 300 * time.Second,
+		secrets:  secretsAsTheyAre,
 		Read:     readStripe,
 		Base:     baseStamped,
 		Write: func(r *http.Request, m *Message, mac []byte) {

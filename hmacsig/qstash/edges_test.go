@@ -21,14 +21,14 @@ import (
 
 func TestConfigProblems(t *testing.T) {
 	t.Parallel()
-	_, err := qstash.New(qstash.Config{URL: "/api/sync/worker", Leeway: time.Hour})
+	_, err := qstash.New(qstash.Config{URLs: []string{"/api/sync/worker"}, Leeway: time.Hour})
 	for _, field := range []string{"URL", "Leeway", "Keyring"} {
 		require.ErrorContains(t, err, field)
 	}
-	_, err = qstash.New(qstash.Config{URL: `https://a.test/"`, Current: hmacsig.Generate()})
+	_, err = qstash.New(qstash.Config{URLs: []string{`https://a.test/"`}, Current: hmacsig.Generate()})
 	require.ErrorContains(t, err, "unescaped")
 	_, err = qstash.New(qstash.Config{
-		URL: destination, Current: hmacsig.Generate(), MaxBodyBytes: -1,
+		URLs: []string{destination}, Current: hmacsig.Generate(), MaxBodyBytes: -1,
 	})
 	require.ErrorContains(t, err, "MaxBodyBytes")
 	_, err = qstash.NewSigner(qstash.SignerConfig{URL: "ftp://a.test/", Lifetime: 48 * time.Hour})
@@ -69,7 +69,7 @@ func TestClaimEdges(t *testing.T) {
 			{"iat as text", `"iat":946684795`, `"iat":"946684795"`, 0, hmacsig.CodeSignatureMalformed},
 			{"too long", `{"iss"`, `{` + strings.Repeat(" ", 2100) + `"iss"`, 0, hmacsig.CodeSignatureMalformed},
 		} {
-			v, err := qstash.New(qstash.Config{URL: destination, Current: current, Leeway: row.leeway})
+			v, err := qstash.New(qstash.Config{URLs: []string{destination}, Current: current, Leeway: row.leeway})
 			require.NoError(t, err)
 			text := "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." +
 				base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(good, row.old, row.replacement, 1)))
@@ -93,7 +93,7 @@ func TestClaimEdges(t *testing.T) {
 func TestMemoryOfADelivery(t *testing.T) {
 	current := hmacsig.Generate()
 	v, err := qstash.New(qstash.Config{
-		URL: destination, Current: current, DangerouslyAllowReplay: true,
+		URLs: []string{destination}, Current: current, DangerouslyAllowReplay: true,
 	})
 	require.NoError(t, err)
 	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: destination, Secret: current})
@@ -118,7 +118,7 @@ func TestDestinationComesFromTheConfiguration(t *testing.T) {
 	current := hmacsig.Generate()
 	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: "https://other.test/w", Secret: current})
 	require.NoError(t, err)
-	v, err := qstash.New(qstash.Config{URL: destination, Current: current})
+	v, err := qstash.New(qstash.Config{URLs: []string{destination}, Current: current})
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodPost, "https://other.test/w", strings.NewReader("{}"))
 	require.NoError(t, signer.Sign(r))

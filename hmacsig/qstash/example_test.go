@@ -14,7 +14,7 @@ import (
 func Example() {
 	current := hmacsig.Generate() // in production: QSTASH_CURRENT_SIGNING_KEY
 	verifier, err := qstash.New(qstash.Config{
-		URL:     "https://ingest.example.test/api/sync/worker",
+		URLs:    []string{"https://ingest.example.test/api/sync/worker"},
 		Current: current,
 		OnReject: func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
 			if r.Code == hmacsig.CodeReplayed {

@@ -40,7 +40,7 @@ func FuzzToken(f *testing.F) {
 		f.Add(row.Token, []byte(row.Body))
 	}
 	f.Fuzz(func(t *testing.T, token string, content []byte) {
-		v, err := qstash.New(qstash.Config{URL: destination, Current: current})
+		v, err := qstash.New(qstash.Config{URLs: []string{destination}, Current: current})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestEveryBitMatters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := qstash.New(qstash.Config{URL: destination, Current: current})
+	v, err := qstash.New(qstash.Config{URLs: []string{destination}, Current: current})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,9 +31,17 @@ const (
 type Config struct {
 	_ [0]func() // keyed literals only
 
-	// URL is the destination that deliveries are signed for, as it was given
-	// to QStash. It is never taken from the request: a client chooses Host.
-	URL string
+	// URLs are the destinations that deliveries are signed for, as they were
+	// given to QStash. Required. They are never taken from the request: a client
+	// chooses Host. With several, the one counts whose path and query are those of
+	// the request, so that a delivery for one is none for another; no two may have
+	// the same. With a single one, the path is not compared, and proxies may
+	// rewrite it.
+	//
+	//	{"https://a.example/work"}                                permitted
+	//	{"https://a.example/calls", "https://a.example/mail"}     permitted
+	//	{"https://a.example/work", "https://b.example/work"}      refused: a verifier each
+	URLs []string
 	// Current and Next are the signing keys. Next may be the zero Secret.
 	Current, Next hmacsig.Secret
 	// Leeway is how far the clocks may differ, 0 to 5 minutes. Zero means
@@ -53,7 +61,7 @@ type Config struct {
 // *sallyport.ConfigError.
 func New(cfg Config) (*hmacsig.Verifier, error) {
 	list := configerr.For("hmacsig/qstash")
-	checkURL(list, cfg.URL)
+	checkURLs(list, cfg.URLs)
 	if cfg.Leeway < 0 || cfg.Leeway > maxLeeway {
 		list.Add("Leeway", cfg.Leeway.String(), sallyport.ConfigOutOfRange, "is not between 0 and 5m")
 	}
@@ -63,7 +71,7 @@ func New(cfg Config) (*hmacsig.Verifier, error) {
 		return nil, err
 	}
 	return hmacsig.New(hmacsig.Config{
-		Scheme:                 scheme(cfg.URL, cfg.Leeway, lifetime),
+		Scheme:                 scheme(cfg.URLs, cfg.Leeway, lifetime),
 		Keys:                   hmacsig.StaticKeys{"": ring},
 		Replay:                 cfg.Replay,
 		DangerouslyAllowReplay: cfg.DangerouslyAllowReplay,
@@ -95,12 +103,12 @@ func NewSigner(cfg SignerConfig) (*hmacsig.Signer, error) {
 		cfg.Lifetime = lifetime
 	}
 	list := configerr.For("hmacsig/qstash")
-	checkURL(list, cfg.URL)
+	checkURL(list, "URL", cfg.URL)
 	if cfg.Lifetime < time.Second || cfg.Lifetime > maxLifetime {
 		list.Add("Lifetime", cfg.Lifetime.String(), sallyport.ConfigOutOfRange, "is not between 1s and 24h")
 	}
 	signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{
-		Scheme:       scheme(cfg.URL, 0, cfg.Lifetime),
+		Scheme:       scheme([]string{cfg.URL}, 0, cfg.Lifetime),
 		Secret:       cfg.Secret,
 		MaxBodyBytes: cfg.MaxBodyBytes,
 	})
@@ -111,15 +119,40 @@ func NewSigner(cfg SignerConfig) (*hmacsig.Signer, error) {
 	return signer, nil
 }
 
-func checkURL(list *configerr.List, text string) {
+func checkURLs(list *configerr.List, urls []string) {
+	if len(urls) == 0 {
+		list.Add("URLs", "", sallyport.ConfigRequired, "is the destination as QStash has it")
+	}
+	targets := make(map[string]bool, len(urls))
+	for i, text := range urls {
+		field := "URLs[" + strconv.Itoa(i) + "]"
+		checkURL(list, field, text)
+		target := targetOf(text)
+		if targets[target] {
+			list.Add(field, text, sallyport.ConfigDuplicate, "has the path of another one; make a verifier each")
+		}
+		targets[target] = true
+	}
+}
+
+// targetOf is the request target that a URL leads to; "" of none.
+func targetOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.RequestURI()
+}
+
+func checkURL(list *configerr.List, field, text string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		list.Add("URL", text, sallyport.ConfigMalformed, "is not an absolute http or https URL")
+		list.Add(field, text, sallyport.ConfigMalformed, "is not an absolute http or https URL")
 		return
 	}
 	// What the claims scanner compares must be what the signer writes.
 	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == '"' || c == '\\' }) {
-		list.Add("URL", text, sallyport.ConfigMalformed, "has unescaped characters")
+		list.Add(field, text, sallyport.ConfigMalformed, "has unescaped characters")
 	}
 }
 
@@ -134,25 +167,34 @@ const (
 
 // scheme is Upstash-Signature as an hmacsig.Scheme. The body's digest is in
 // the signed part, so a forgery is refused unread.
-func scheme(destination string, leeway, life time.Duration) hmacsig.Scheme {
+func scheme(urls []string, leeway, life time.Duration) hmacsig.Scheme {
+	targets := make(map[string]string, len(urls))
+	for _, text := range urls {
+		targets[targetOf(text)] = text
+	}
 	return hmacsig.Scheme{
 		Name:        "qstash",
 		MaxAge:      maxLifetime,
 		Untimed:     true, // open checks exp and nbf
 		SignsDigest: true,
 		Status:      http.StatusForbidden,
-		Read:        read,
+		Read: func(r *http.Request, m *hmacsig.Message) error {
+			if m.Subject = urls[0]; len(urls) > 1 {
+				m.Subject = targets[requestTarget(r)] // "": none of them
+			}
+			return read(r, m)
+		},
 		Base: func(dst []byte, _ *http.Request, m *hmacsig.Message) []byte {
 			if m.Raw != "" {
 				return append(dst, m.Raw...)
 			}
-			return appendToken(dst, destination, life, m)
+			return appendToken(dst, urls[0], life, m)
 		},
 		Open: func(m *hmacsig.Message, now time.Time) error {
-			return open(m, destination, now, leeway)
+			return open(m, now, leeway)
 		},
 		Write: func(r *http.Request, m *hmacsig.Message, mac []byte) {
-			token := append(appendToken(nil, destination, life, m), '.')
+			token := append(appendToken(nil, urls[0], life, m), '.')
 			token = base64.RawURLEncoding.AppendEncode(token, mac)
 			r.Header.Set(Header, string(token))
 		},
@@ -178,8 +220,17 @@ func read(r *http.Request, m *hmacsig.Message) error {
 	return nil
 }
 
-// open examines the token once its signature has been verified.
-func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Duration) error {
+// requestTarget is the path and query as they are on the request line.
+func requestTarget(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") || r.URL == nil {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
+}
+
+// open examines the token once its signature has been verified. Subject is the
+// destination that the request is for.
+func open(m *hmacsig.Message, now time.Time, leeway time.Duration) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
 	buf := make([]byte, min(len(m.Raw), maxDecoded))
 	if !flatjws.IsHS256(buf, header) {
@@ -189,7 +240,7 @@ func open(m *hmacsig.Message, destination string, now time.Time, leeway time.Dur
 	if !ok || len(c.jti) == 0 || len(c.jti) > maxJTI {
 		return malformed
 	}
-	if string(c.iss) != issuer || string(c.sub) != destination {
+	if string(c.iss) != issuer || m.Subject == "" || string(c.sub) != m.Subject {
 		return mismatch
 	}
 	unix, slack := now.Unix(), int64(leeway/time.Second)

@@ -51,7 +51,7 @@ func TestVectors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Until(time.Unix(row.Now, 0)))
 				v, err := qstash.New(qstash.Config{
-					URL: row.URL, Current: key(t, row.Current), Next: key(t, row.Next),
+					URLs: []string{row.URL}, Current: key(t, row.Current), Next: key(t, row.Next),
 				})
 				require.NoError(t, err)
 				r := httptest.NewRequest(http.MethodPost, row.URL, strings.NewReader(row.Body))
@@ -76,7 +76,7 @@ func TestSignAndRedeliver(t *testing.T) {
 	t.Parallel()
 	const url = "https://ingest.example.test/api/sync/worker"
 	current := hmacsig.Generate()
-	v, err := qstash.New(qstash.Config{URL: url, Current: current})
+	v, err := qstash.New(qstash.Config{URLs: []string{url}, Current: current})
 	require.NoError(t, err)
 	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: url, Secret: current})
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ func newDeliveries(cfg Config, replay hmacsig.ReplayStore) (*hmacsig.Verifier, e
 		return nil, err
 	}
 	return qstash.New(qstash.Config{
-		URL: s.WorkerURL, Current: current, Next: next, Leeway: 5 * time.Second,
+		URLs: []string{s.WorkerURL}, Current: current, Next: next, Leeway: 5 * time.Second,
 		Replay: replay, MaxBodyBytes: delivery.MaxBody,
 		OnEvent: cfg.OnEvent, OnReject: rejectDelivery,
 	})

@@ -258,7 +258,7 @@ func deliverySigned(size int) *delivery {
 // oursQStash verifies a delivery without claiming its jti, as golang-jwt does.
 func oursQStash(size int) op {
 	v := must(qstash.New(qstash.Config{
-		URL: worker, Current: secret(), DangerouslyAllowReplay: true,
+		URLs: []string{worker}, Current: secret(), DangerouslyAllowReplay: true,
 	}))
 	d := deliverySigned(size)
 	return func() error {
