@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -115,4 +116,53 @@ func newAddr(t testing.TB) *clientaddr.Gate {
 	g, err := clientaddr.New(clientaddr.Config{})
 	require.NoError(t, err)
 	return g
+}
+
+// Clients never hear of limits that are only tried out.
+func TestShadowIsNotShown(t *testing.T) {
+	t.Parallel()
+	trial := perHour("trial", ratelimit.TextKey("k"), 1)
+	trial.Shadow = true
+	real := perHour("real", ratelimit.TextKey("k"), 2)
+	for _, all := range [][]ratelimit.Policy{{trial}, {trial, real}, {real, trial}} {
+		var f []func(*http.Request) ratelimit.Policy
+		for _, p := range all {
+			f = append(f, fixed(p))
+		}
+		l := newLimiter(t, ratelimit.Config{Policies: f, LegacyHeaders: true})
+		for range 3 {
+			w := serve(l.Wrap(ok))
+			require.NotContains(t, fmt.Sprint(w.Header(), w.Body), "trial")
+			if len(all) == 1 {
+				require.Empty(t, w.Header(), "nothing is limited")
+			}
+		}
+	}
+}
+
+// RFC 9651 section 3.3.1: integers have 15 digits at most.
+func TestFieldsStayWithinIntegers(t *testing.T) {
+	t.Parallel()
+	const month = 31 * 24 * time.Hour
+	l := newLimiter(t, ratelimit.Config{Policies: policies(fixed(ratelimit.Policy{
+		Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.Limit{Count: int(month), Window: month},
+	}))})
+	w := serve(l.Wrap(ok))
+	require.Equal(t, 204, w.Code)
+	require.Equal(t, `"a";q=999999999999999;w=2678400`, w.Header().Get("RateLimit-Policy"))
+	require.Equal(t, `"a";r=999999999999999;t=1`, w.Header().Get("RateLimit"))
+}
+
+// The type of a problem begins with what the operator says, cached or not.
+func TestProblemBase(t *testing.T) {
+	t.Parallel()
+	p := fixed(perHour("a", ratelimit.TextKey("k"), 0))
+	q := fixed(perHour("b", ratelimit.TextKey("k"), 0))
+	for _, all := range [][]func(*http.Request) ratelimit.Policy{{p}, {p, q}, {p}} {
+		l := newLimiter(t, ratelimit.Config{Policies: all, ProblemBase: "https://example.test/p#"})
+		for range 2 {
+			require.Contains(t, serve(l.Wrap(ok)).Body.String(),
+				`"https://example.test/p#cost_exceeds_limit"`)
+		}
+	}
 }

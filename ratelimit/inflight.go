@@ -50,9 +50,10 @@ func (l *Limiter) WrapInFlight(bound func(*http.Request) InFlight, next http.Han
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A hijacked connection outlives the request's context.
 		ctx := context.WithoutCancel(r.Context())
-		release, d := l.acquire(ctx, bound(r))
+		f := bound(r)
+		release, d := l.acquire(ctx, f)
 		if l != nil && l.onEvent != nil {
-			l.report(r.Context(), r, nil, d)
+			l.report(r.Context(), r, []Policy{{Key: f.Key}}, d)
 		}
 		if !l.Answer(w, r, d) {
 			return

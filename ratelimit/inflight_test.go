@@ -3,12 +3,18 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/ratelimit"
 )
 
@@ -101,4 +107,123 @@ func TestReleaseDuringRenewal(t *testing.T) {
 		require.True(t, d.Allowed, "the renewal came after the release")
 		release()
 	})
+}
+
+// A place outlives the handler when its connection was hijacked, until that is
+// closed: the request's context ends when the handler returns.
+func TestHijackedConnectionKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, ratelimit.Config{})
+	bound := func(*http.Request) ratelimit.InFlight {
+		return ratelimit.InFlight{Name: "sockets", Key: ratelimit.TextKey("all"), Max: 1}
+	}
+	taken := make(chan net.Conn, 1)
+	server := httptest.NewServer(l.WrapInFlight(bound, http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/socket" {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+			}
+			taken <- conn
+		})))
+	t.Cleanup(server.Close)
+	get := func() int {
+		response, err := http.Get(server.URL)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	require.Equal(t, 204, get())
+	require.Equal(t, 204, get(), "given back when the handler returns")
+	client, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.WriteString(client, "GET /socket HTTP/1.1\r\nHost: a\r\n\r\n")
+	require.NoError(t, err)
+	conn := <-taken
+	for range 3 {
+		require.Equal(t, 429, get(), "the socket is open")
+	}
+	require.NoError(t, conn.Close())
+	require.Equal(t, 204, get())
+	_ = conn.Close() // a second time is harmless
+	require.NoError(t, client.Close())
+
+	w := httptest.NewRecorder() // cannot be hijacked
+	l.WrapInFlight(bound, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _, err := http.NewResponseController(w).Hijack()
+		require.Error(t, err)
+	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Equal(t, 204, get(), "given back")
+
+	var zero *ratelimit.Limiter
+	require.Equal(t, 503, serve(zero.WrapInFlight(bound, ok)).Code)
+}
+
+func TestPanicGivesThePlaceBack(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, ratelimit.Config{})
+	bound := func(*http.Request) ratelimit.InFlight {
+		return ratelimit.InFlight{Name: "a", Key: ratelimit.TextKey("all"), Max: 1}
+	}
+	for range 3 {
+		require.Panics(t, func() {
+			serve(l.WrapInFlight(bound, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				panic("bug")
+			})))
+		})
+	}
+	require.Equal(t, 204, serve(l.WrapInFlight(bound, ok)).Code)
+}
+
+// Ten thousand holders are ten thousand map entries and timers, and stay holders.
+func TestTenThousandHoldersWithoutGoroutines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const holders = 10_000
+		l := newLimiter(t, ratelimit.Config{})
+		f := ratelimit.InFlight{Name: "sockets", Key: ratelimit.TextKey("all"), Max: holders}
+		before := runtime.NumGoroutine()
+		releases := make([]func(), holders)
+		for i := range releases {
+			var d ratelimit.Decision
+			releases[i], d = l.Acquire(t.Context(), f)
+			require.True(t, d.Allowed)
+		}
+		require.Less(t, runtime.NumGoroutine(), before+1000)
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		require.Less(t, runtime.NumGoroutine(), before+1000)
+		_, d := l.Acquire(t.Context(), f)
+		require.Equal(t, ratelimit.CodeInFlight, d.Code, "a place was not renewed")
+		for _, release := range releases {
+			release()
+		}
+		release, d := l.Acquire(t.Context(), f)
+		require.True(t, d.Allowed)
+		release()
+	})
+}
+
+// Each decision about a place is one event, with the request where there is one.
+func TestInFlightEvents(t *testing.T) {
+	t.Parallel()
+	var events []sallyport.Event
+	l := newLimiter(t, ratelimit.Config{
+		OnEvent: func(_ context.Context, e sallyport.Event) { events = append(events, e) },
+	})
+	f := ratelimit.InFlight{Name: "a", Key: ratelimit.TextKey("k").In("tenant"), Max: 1}
+	release, _ := l.Acquire(t.Context(), f)
+	serve(l.WrapInFlight(func(*http.Request) ratelimit.InFlight { return f }, ok))
+	release()
+	require.Len(t, events, 2)
+	require.Equal(t, ratelimit.CodeWithinLimit, events[0].Code)
+	require.Equal(t, "tenant", events[0].Tenant)
+	require.Nil(t, events[0].Request)
+	require.Equal(t, ratelimit.CodeInFlight, events[1].Code)
+	require.Equal(t, "a", events[1].Policy)
+	require.NotNil(t, events[1].Request)
 }

@@ -277,3 +277,92 @@ func TestMemoryForgetsExpiredHolders(t *testing.T) {
 		}
 	})
 }
+
+// With a tenth of the places free, newcomers find them.
+func TestMemoryNewcomersFindTheFreePlaces(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{500, 10_000} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory(t, size)
+			brief := ratelimit.Policy{Name: "brief", Limit: ratelimit.PerSecond(1), Cost: 1}
+			for i := range size {
+				if i%10 == 0 {
+					brief.Key = numbered(i)
+					takeOne(t, m, brief)
+					continue
+				}
+				takeOne(t, m, perHour("a", numbered(i), 1))
+			}
+			time.Sleep(2 * time.Second) // what was brief is free again
+			refused, newcomers := 0, size/20
+			for i := range newcomers {
+				if takeOne(t, m, perHour("a", numbered(size+i), 1)).Shared {
+					refused++
+				}
+			}
+			require.LessOrEqual(t, refused, newcomers/50, "of %d newcomers", newcomers)
+		})
+	}
+}
+
+// Whoever looks, or is refused, leaves nothing behind.
+func TestMemoryRefusedTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t, 10)
+	blocked := perHour("blocked", ratelimit.TextKey("k"), 1)
+	takeOne(t, m, blocked)
+	results := make([]ratelimit.Result, 2)
+	for i := range 1000 {
+		look := perHour("a", numbered(i), 5)
+		look.Cost = 0
+		require.Equal(t, 5, takeOne(t, m, look).Remaining)
+		look.Cost = 6
+		require.False(t, takeOne(t, m, look).Fits)
+		look.Cost = -1
+		require.Equal(t, 5, takeOne(t, m, look).Remaining)
+		both := []ratelimit.Policy{perHour("a", numbered(i), 5), blocked}
+		require.NoError(t, m.Take(t.Context(), both, results))
+		require.False(t, results[1].Fits)
+		require.Equal(t, 5, results[0].Remaining)
+	}
+	for i := range 9 {
+		r := takeOne(t, m, perHour("a", numbered(i), 5))
+		require.False(t, r.Shared, "key %d found no place", i)
+		require.Equal(t, 4, r.Remaining)
+	}
+	require.True(t, takeOne(t, m, perHour("a", numbered(10), 5)).Shared)
+}
+
+// The debts of more buckets than a shard remembers apart are forgiven by a refusal
+// under a smaller limit, as documented; nothing else happens to them.
+func TestMemoryForgivesOnlyBeyondItsBound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(t, 500) // one shard
+		const keys = 100
+		small := func(i int) ratelimit.Policy {
+			return ratelimit.Policy{
+				Name: "a", Key: numbered(i), Cost: 1,
+				Limit: ratelimit.Limit{Count: 1, Window: time.Second, Burst: 2},
+			}
+		}
+		for i := range keys {
+			require.True(t, takeOne(t, m, perHour("a", numbered(i), 1)).Fits)
+			r := takeOne(t, m, small(i))
+			require.False(t, r.Fits)
+			require.Equal(t, time.Second, r.RetryAfter)
+		}
+		kept := 0
+		for i := range keys {
+			if !takeOne(t, m, perHour("a", numbered(i), 1)).Fits {
+				kept++
+			}
+		}
+		require.Equal(t, keys, kept, "a second of debt is debt as well")
+		time.Sleep(time.Second)
+		for i := range keys {
+			require.True(t, takeOne(t, m, small(i)).Fits, "key %d: RetryAfter has passed", i)
+			require.True(t, takeOne(t, m, small(i)).RetryAfter > 0)
+		}
+	})
+}

@@ -161,3 +161,62 @@ func TestResultsThatAStoreLeavesOutRefuse(t *testing.T) {
 		require.False(t, bad.Decide(t.Context(), p).Allowed)
 	}
 }
+
+// A cost that fits the limit, and not this process's part of it, waits for the end
+// of the outage. It is not told that it never will.
+func TestLocalOutageAnswersAreTemporary(t *testing.T) {
+	t.Parallel()
+	s := &brokenStore{err: errors.New("down")}
+	l := newLimiter(t, ratelimit.Config{Store: s, Instances: 4})
+	p := perHour("a", ratelimit.TextKey("k"), 100)
+	p.OnOutage = ratelimit.Local
+	p.Cost = 26
+	d := l.Decide(t.Context(), p)
+	require.Equal(t, ratelimit.CodeUnavailable, d.Code)
+	require.Equal(t, http.StatusServiceUnavailable, d.Refusal().Status)
+	require.Positive(t, d.RetryAfter)
+	trial := p
+	trial.Name, trial.Shadow = "trial", true
+	d = l.Decide(t.Context(), trial)
+	require.True(t, d.Allowed, "a shadow never refuses")
+	require.Equal(t, []string{"trial"}, d.Shadowed)
+	p.Cost = 25
+	require.True(t, l.Decide(t.Context(), p).Allowed, "the refusal charged nothing")
+	p.Cost = 101
+	require.Equal(t, ratelimit.CodeCostExceedsLimit, l.Decide(t.Context(), p).Code, "now or later")
+}
+
+// The raw results of Take say of an outage only what is known.
+func TestTakeForOthers(t *testing.T) {
+	t.Parallel()
+	for _, l := range []*ratelimit.Limiter{nil, {}} {
+		outage, decided := l.Take(t.Context(), nil, nil)
+		require.Error(t, outage)
+		require.False(t, decided)
+		require.Error(t, l.Forget(t.Context()))
+	}
+	s := &brokenStore{Store: newMemory(t, 0)}
+	l := newLimiter(t, ratelimit.Config{Store: s})
+	p := []ratelimit.Policy{perHour("a", ratelimit.TextKey("k"), 5)}
+	p[0].OnOutage = ratelimit.Local
+	results := make([]ratelimit.Result, 1)
+	outage, decided := l.Take(t.Context(), p, results)
+	require.NoError(t, outage)
+	require.True(t, decided)
+	require.Equal(t, 4, results[0].Remaining)
+	s.err = errors.New("down")
+	outage, decided = l.Take(t.Context(), p, results)
+	require.ErrorIs(t, outage, s.err)
+	require.True(t, decided)
+	require.Equal(t, 3, results[0].Remaining, "the mirror knew of the first")
+	require.ErrorIs(t, l.Forget(t.Context(), p...), s.err)
+	_, _ = l.Take(t.Context(), p, results)
+	require.Equal(t, 4, results[0].Remaining, "forgotten here, at least")
+	s.err = nil
+	p[0].Cost = -1
+	_, _ = l.Take(t.Context(), p, results)
+	require.Equal(t, 5, results[0].Remaining)
+	s.err, p[0].Cost = errors.New("down"), 0
+	_, _ = l.Take(t.Context(), p, results)
+	require.Equal(t, 5, results[0].Remaining, "what was given back is so in the mirror")
+}

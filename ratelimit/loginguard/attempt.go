@@ -127,3 +127,6 @@ func (a *Attempt) Fail(ctx context.Context) time.Duration {
 	g.report(ctx, a.login, d)
 	return d.Ban
 }
+
+// Known reports whether the login came from a device that the account knows.
+func (a *Attempt) Known() bool { return a != nil && a.known }

@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(testing.TB) ratelimit.Store) {
 		{"cost 0 looks, a negative cost gives back", lookAndGiveBack},
 		{"keeps names, keys and tenants apart", apart},
 		{"keeps the time until full under a new limit", rescale},
+		{"a smaller limit refills from its first refusal on", planChange},
+		{"a refusal under one limit forgives nothing under another", debt},
 		{"forgets", forget},
 		{"is exact under 1,000 goroutines", race},
 		{"is all or none under concurrency", raceAllOrNone},
@@ -226,6 +228,41 @@ func rescale(t *testing.T, s ratelimit.Store) {
 	require.InDelta(t, 5, take(t, s, p)[0].Remaining, 1)
 	p.Cost, p.Limit = 1, ratelimit.PerHour(0)
 	require.False(t, take(t, s, p)[0].Fits)
+}
+
+// planChange: a bucket owes an hour, and its limit is now one of a second. It must
+// not be refused for the hour, nor be told a Retry-After that does not hold.
+func planChange(t *testing.T, s ratelimit.Store) {
+	p := policy("plan", fresh(), ratelimit.PerHour(10))
+	p.Cost = 10
+	require.True(t, take(t, s, p)[0].Fits)
+	p.Cost, p.Limit = 1, ratelimit.Limit{Count: 4, Window: time.Second, Burst: 2}
+	for range 3 {
+		r := take(t, s, p)[0]
+		if r.Fits { // this machine is busy: a unit came back meanwhile
+			continue
+		}
+		require.Positive(t, r.RetryAfter)
+		require.LessOrEqual(t, r.RetryAfter, p.Limit.Interval())
+		require.LessOrEqual(t, r.Reset, 2*p.Limit.Interval())
+		wait(t, r.RetryAfter+5*time.Millisecond)
+		require.True(t, take(t, s, p)[0].Fits, "RetryAfter has passed")
+	}
+}
+
+func debt(t *testing.T, s ratelimit.Store) {
+	large, small := ratelimit.PerHour(10), ratelimit.Limit{Count: 1000, Window: time.Second, Burst: 1}
+	p := policy("debt", fresh(), large)
+	p.Cost = 10
+	require.True(t, take(t, s, p)[0].Fits)
+	p.Cost, p.Limit = 1, small
+	if take(t, s, p)[0].Fits {
+		return // it refilled in a millisecond; the next run will see
+	}
+	p.Limit = large
+	r := take(t, s, p)[0]
+	require.False(t, r.Fits, "the refusal forgave what was owed")
+	require.InDelta(t, time.Hour, r.Reset, float64(time.Minute))
 }
 
 func forget(t *testing.T, s ratelimit.Store) {

@@ -42,10 +42,9 @@ func newLimits(cfg Config, store ratelimit.Store) (*Limits, error) {
 			},
 		},
 		Store: store,
-		// No page may read the budget across origins, and who guesses passwords
-		// must not: Retry-After says what a client needs.
-		HideBudget: true,
-		OnEvent:    cfg.OnEvent,
+		// Programs see their budget. Pages elsewhere do not, as long as cors exposes no
+		// RateLimit fields, and the guard of sign-ins shows nobody any.
+		OnEvent: cfg.OnEvent,
 		OnReject: func(w http.ResponseWriter, _ *http.Request, refused *sallyport.Refusal) {
 			if refused.Status == http.StatusTooManyRequests {
 				w.Header().Set("X-Opsmantik-Ratelimit", "1")
