@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 
@@ -88,8 +89,14 @@ type segment struct {
 	head    Head  // after the last good batch; grown in place
 	offset  int64 // of the end of the last good batch
 	buf     []byte
-	entries [][]byte // of the batch that was read last; they lie in buf
+	entries [][]byte  // of the batch that was read last; they lie in buf
+	want    tlog.Tree // to be met on the way; N is 0 for none
+	passed  bool
+	met     bool
 }
+
+// errForked is the cause when a batch passes want with another root.
+var errForked = fmt.Errorf("%w: another root at the size of the tree", ErrTampered)
 
 // next reads a batch into s.entries; io.EOF means a clean end. Damage is a
 // *CorruptError.
@@ -121,6 +128,9 @@ func (s *segment) next() error {
 		return s.damaged(bad)
 	}
 	s.head, s.offset = next, s.offset+int64(len(s.buf))
+	if s.passed && !s.met {
+		return errForked
+	}
 	return nil
 }
 
@@ -135,6 +145,9 @@ func (s *segment) decode(lines []byte) (next Head, bad int64) {
 			return next, next.size
 		}
 		next.grow(leaf)
+		if next.size == s.want.N {
+			s.passed, s.met = true, next.Tree() == s.want
+		}
 		s.entries, lines = append(s.entries, entry), rest
 	}
 	return next, -1
@@ -187,7 +200,9 @@ func crashed(tail []byte, offset, index int64) bool {
 	switch {
 	case ended && whole:
 		reach := int64(len(bytes.TrimRight(lines, "\x00")))
-		short, hole := int64(len(lines)) < m.bytes, bytes.IndexByte(lines, 0) >= 0
+		// Where all lines are there, it is the mark that is damaged.
+		short := int64(len(lines)) < m.bytes && int64(bytes.Count(lines, []byte("\n"))) < m.entries
+		hole := bytes.IndexByte(lines, 0) >= 0
 		return (short || hole) && reach <= m.bytes && explained(lines, index)
 	case bytes.IndexByte(line, 0) >= 0:
 		return explained(tail, -1)

@@ -318,6 +318,7 @@ func TestOpeningADamagedFile(t *testing.T) {
 		"an entry without a mark": {two + entry, -1},
 		"an empty line":           {two + "\n", -1},
 		"a mark without parts":    {two + "+2 x\nab", -1},
+		"an extent too long":      {two + "+9" + last[1:], -1},
 		"a count too high":        {two + strings.Replace(last, " 1 ", " 2 ", 1), -1},
 		"another root":            {two + strings.Replace(mark, " 1 ", " 1 0", 1)[:len(mark)-1] + "\n" + entry, -1},
 		"zeros, then more batches": {
@@ -444,4 +445,31 @@ func TestEveryCloseWaitsAndReports(t *testing.T) {
 		}
 		require.ErrorIs(t, log.Close(), failed)
 	})
+}
+
+func TestVerifyDir(t *testing.T) {
+	t.Parallel()
+	data, head := fileWith(t, 9)
+	for n := range int64(10) {
+		_, old := fileWith(t, int(n))
+		got, err := audit.VerifyDir(oneFile(data), old.Tree(), nil)
+		require.NoError(t, err)
+		require.Equal(t, head.Tree(), got.Tree())
+		fork := old.Tree()
+		fork.Hash[3] ^= 1
+		_, err = audit.VerifyDir(oneFile(data), fork, nil)
+		require.Equal(t, n > 0, errors.Is(err, audit.ErrTampered), "%d: %v", n, err)
+	}
+	longer := head.Next([]byte("x")).Tree()
+	got, err := audit.VerifyDir(oneFile(data), longer, nil)
+	require.ErrorIs(t, err, audit.ErrTampered)
+	require.EqualValues(t, 9, got.Size())
+	var sizes []int64
+	got, err = audit.VerifyDir(oneFile(data[:len(data)-1]), head.Tree(), func(h audit.Head) {
+		sizes = append(sizes, h.Size())
+	})
+	corrupt, ok := errors.AsType[*audit.CorruptError](err)
+	require.True(t, ok && corrupt.Torn)
+	require.EqualValues(t, 8, got.Size())
+	require.Equal(t, []int64{1, 2, 3, 4, 5, 6, 7, 8}, sizes)
 }

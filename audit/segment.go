@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // magic begins every segment; the text of a [Head] follows on the same line.
@@ -119,13 +121,47 @@ func segmentWith(names []string, from int64) (int, error) {
 	return max(at, 0), nil
 }
 
-// logReader yields what is in successive segments.
+// VerifyDir reads the whole log in dir as [Entries] does, and returns its head. The log
+// must be the tree want or an extension of it. It hashes each entry once, so it is
+// faster than [Verify] over Entries. Progress, if set, is called after each batch.
+//
+// A *[CorruptError] says where the damage is. One that is Torn is the end of what a
+// crash left, and comes with the head before it. Any other error that matches
+// [ErrTampered] means that the log is intact by itself, and shorter than want or
+// another one: then the head says how long it is.
+func VerifyDir(dir fs.FS, want tlog.Tree, progress func(Head)) (Head, error) {
+	names, err := segmentsOf(dir)
+	if err != nil {
+		return Head{}, err
+	}
+	r := logReader{dir: dir, want: want, progress: progress}
+	if len(names) > 0 && nameIndex(names[0]) > 0 {
+		return Head{}, fmt.Errorf("audit: the log begins with %s: %w", names[0], fs.ErrNotExist)
+	}
+	for _, name := range names {
+		if !r.read(name) {
+			break
+		}
+	}
+	switch {
+	case r.err != nil:
+		return r.head, r.err
+	case r.head.size < want.N:
+		return r.head, fmt.Errorf("%w: %d entries, want %d", ErrTampered, r.head.size, want.N)
+	}
+	return r.head, nil
+}
+
+// logReader reads successive segments.
 type logReader struct {
-	dir   fs.FS
-	from  int64
-	head  Head
-	begun bool
-	yield func([]byte, error) bool
+	dir      fs.FS
+	from     int64
+	head     Head
+	begun    bool
+	err      error
+	want     tlog.Tree
+	yield    func([]byte, error) bool // may be nil
+	progress func(Head)               // may be nil
 }
 
 // read yields the entries of one segment, and reports whether to go on.
@@ -142,25 +178,42 @@ func (l *logReader) read(name string) bool {
 	if l.begun && !s.head.equal(l.head) {
 		return l.stop(&CorruptError{File: name, Index: l.head.size})
 	}
+	s.want, l.head, l.begun = l.want, s.head, true
 	for {
 		index := s.head.size
 		err := s.next()
+		l.head = s.head
 		if errors.Is(err, io.EOF) {
-			l.head, l.begun = s.head, true
 			return true
 		}
 		if err != nil {
 			return l.stop(err)
 		}
-		for i, entry := range s.entries {
-			if index+int64(i) >= l.from && !l.yield(entry, nil) {
-				return false
-			}
+		if !l.batch(index, s.entries) {
+			return false
 		}
 	}
 }
 
+// batch hands on the entries of one batch, whose first has the index.
+func (l *logReader) batch(index int64, entries [][]byte) bool {
+	if l.progress != nil {
+		l.progress(l.head)
+	}
+	if l.yield == nil {
+		return true
+	}
+	for i, entry := range entries {
+		if index+int64(i) >= l.from && !l.yield(entry, nil) {
+			return false
+		}
+	}
+	return true
+}
+
 func (l *logReader) stop(err error) bool {
-	l.yield(nil, err)
+	if l.err = err; l.yield != nil {
+		l.yield(nil, err)
+	}
 	return false
 }

@@ -155,7 +155,7 @@ func (p *Publisher) writeTiles(ctx context.Context, old, want tlog.Tree) error {
 	if old.N == 0 || old.N == want.N {
 		return nil
 	}
-	proof, err := tlog.ProveTree(want.N, old.N, tlog.TileHashReader(want, p.files))
+	proof, err := tlog.ProveTree(want.N, old.N, tlog.TileHashReader(want, p.files.tiles()))
 	if err == nil {
 		err = tlog.CheckTree(proof, want.N, want.Hash, old.N, old.Hash)
 	}
@@ -169,7 +169,7 @@ func (p *Publisher) writeTiles(ctx context.Context, old, want tlog.Tree) error {
 func (p *Publisher) round(ctx context.Context, old tlog.Tree, size int64) (tlog.Tree, error) {
 	hashes := &stored{fresh: make(map[int64]tlog.Hash, 2*(size-old.N)+tileWidth)}
 	if old.N > 0 {
-		hashes.old = tlog.TileHashReader(old, p.files)
+		hashes.old = tlog.TileHashReader(old, p.files.tiles())
 	}
 	if err := p.readEntries(ctx, old.N, size, hashes); err != nil {
 		return old, err
@@ -254,7 +254,7 @@ func (p *Publisher) Proof(_ context.Context, index int64) ([]byte, error) {
 	if index < 0 || index >= tree.N {
 		return nil, fmt.Errorf("publish: entry %d of %d: %w", index, tree.N, fs.ErrNotExist)
 	}
-	proof, err := tlog.ProveRecord(tree.N, index, tlog.TileHashReader(tree, p.files))
+	proof, err := tlog.ProveRecord(tree.N, index, tlog.TileHashReader(tree, p.files.tiles()))
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,17 +28,24 @@ func tilePath(t tlog.Tile) string {
 	return "tile/" + path
 }
 
-// files reads and writes what is published.
-type files struct{ dir string }
+// TileReader reads tiles with fetch, which returns the file of a path below the prefix,
+// or an error that matches [fs.ErrNotExist]. It is for [tlog.TileHashReader], which
+// checks them against a tree: a verifier needs no more than that.
+func TileReader(fetch func(path string) ([]byte, error)) tlog.TileReader {
+	return tileReader{fetch}
+}
 
-// Height, ReadTiles and SaveTiles make it a tlog.TileReader.
-func (f files) Height() int { return height }
+type tileReader struct {
+	fetch func(path string) ([]byte, error)
+}
+
+func (r tileReader) Height() int { return height }
 
 // ReadTiles returns tiles as wide as asked for, from what is at least as wide.
-func (f files) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
+func (r tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	all := make([][]byte, len(tiles))
 	for i, t := range tiles {
-		data, err := f.readTile(t)
+		data, err := r.readTile(t)
 		if err != nil {
 			return nil, err
 		}
@@ -46,12 +54,12 @@ func (f files) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	return all, nil
 }
 
-func (f files) readTile(t tlog.Tile) ([]byte, error) {
-	data, err := f.read(tilePath(t))
+func (r tileReader) readTile(t tlog.Tile) ([]byte, error) {
+	data, err := r.fetch(tilePath(t))
 	if errors.Is(err, fs.ErrNotExist) && t.W < tileWidth {
 		full := t
 		full.W = tileWidth
-		data, err = f.read(tilePath(full))
+		data, err = r.fetch(tilePath(full))
 	}
 	if err != nil {
 		return nil, err
@@ -62,8 +70,46 @@ func (f files) readTile(t tlog.Tile) ([]byte, error) {
 	return nil, fmt.Errorf("publish: %s is too short", tilePath(t))
 }
 
-// SaveTiles does nothing: they came from here.
-func (f files) SaveTiles([]tlog.Tile, [][]byte) {}
+// SaveTiles does nothing: whoever fetches may keep them.
+func (tileReader) SaveTiles([]tlog.Tile, [][]byte) {}
+
+// Bundles yields the entries of a published log up to size, from its entry bundles.
+// They are not checked: compare them with a tree.
+func Bundles(size int64, fetch func(path string) ([]byte, error)) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for n := int64(0); n < size; n += tileWidth {
+			width := int(min(tileWidth, size-n))
+			data, err := fetch(tilePath(tlog.Tile{H: height, L: -1, N: n / tileWidth, W: width}))
+			if errors.Is(err, fs.ErrNotExist) && width < tileWidth {
+				data, err = fetch(tilePath(tlog.Tile{H: height, L: -1, N: n / tileWidth, W: tileWidth}))
+			}
+			for i := 0; i < width && err == nil; i++ {
+				var entry []byte
+				if entry, data, err = unbundle(data); err == nil && !yield(entry, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
+
+// unbundle splits off the first entry.
+func unbundle(data []byte) (entry, rest []byte, err error) {
+	if len(data) < 2 || len(data)-2 < int(binary.BigEndian.Uint16(data)) {
+		return nil, nil, fmt.Errorf("%w: an entry bundle is cut short", ErrMalformed)
+	}
+	end := 2 + int(binary.BigEndian.Uint16(data))
+	return data[2:end], data[end:], nil
+}
+
+// files reads and writes what is published.
+type files struct{ dir string }
+
+func (f files) tiles() tlog.TileReader { return TileReader(f.read) }
 
 func (f files) read(path string) ([]byte, error) {
 	// #nosec G304 -- made from numbers, below the operator's setting

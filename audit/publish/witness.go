@@ -95,7 +95,7 @@ func parseSize(answer []byte) (int64, error) {
 func (p *Publisher) question(known int64, tree tlog.Tree, checkpoint []byte) ([]byte, error) {
 	b := fmt.Appendf(nil, "old %d\n", known)
 	if known > 0 && known < tree.N {
-		proof, err := tlog.ProveTree(tree.N, known, tlog.TileHashReader(tree, p.files))
+		proof, err := tlog.ProveTree(tree.N, known, tlog.TileHashReader(tree, p.files.tiles()))
 		if err != nil {
 			return nil, err
 		}
