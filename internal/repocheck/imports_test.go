@@ -38,6 +38,7 @@ var cores = map[string][]string{
 	"sessions":         nil,
 	"tenancy":          nil,
 	"tenancy/envelope": nil,
+	"tools/gatetest":   nil,
 }
 
 // adapters are the other subpackages and what they may import directly. One

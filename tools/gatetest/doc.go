@@ -1,0 +1,51 @@
+// Package gatetest attacks the routes of a server, in its own tests.
+//
+// A gate that works does not protect a route that forgot it. Declare what is
+// true of each route, and [Run] tries every attack that contradicts it: pages of
+// other sites, requests that are unsigned, altered or replayed, floods, endless
+// bodies, other users' objects, nobody at all. It looks for secrets in the access
+// log, and fails on routes that nobody declared.
+//
+//	func TestRoutesHold(t *testing.T) {
+//		gatetest.Run(t, gatetest.Suite{
+//			New: func(tb testing.TB, log io.Writer) http.Handler {
+//				return newServer(tb, log) // a fresh one, with empty stores
+//			},
+//			Listed: "https://shop.example.com", // whose pages may call
+//			Own:    "https://api.example.com",  // where the server is reached
+//			SignIn: [2]gatetest.SignIn{signIn("alice"), signIn("bob")},
+//			Served: patterns, // all of them: chi.Walk, or your own list of a ServeMux
+//			Routes: []gatetest.Route{
+//				{Pattern: "GET /healthz", Public: true, Accept: gatetest.Accepted{
+//					"cors": "says nothing that a page could not know",
+//				}},
+//				{Pattern: "POST /events", Public: true, Browser: true, Body: `{}`, Limit: 100},
+//				{Pattern: "POST /webhooks/paid", Public: true, Body: `{}`, Sign: sign},
+//				{
+//					Pattern: "DELETE /orders/{id}", Request: "DELETE /orders/alices",
+//					Other: "/orders/bobs",
+//				},
+//			},
+//		})
+//	}
+//
+// # What counts as refused
+//
+// Refused by the right gate: an attack on the signature has to fail for its
+// signature, not because the flood before it used up the limit, and not because
+// the handler happened to return 400. The kit reads the code of the problem
+// document and compares it with the codes that this module's gates have for the
+// attack. [Suite].Codes translates codes of your own.
+//
+// Each finding says the route, the gate that should have refused, the attack,
+// what came back and how to fix it. [Route].Accept excuses an attack that does
+// not matter on a route, with the reason; an excuse that is not needed, because
+// the attack is refused, is a finding too.
+//
+// # What it does not do
+//
+// It tries what is known, on the requests that you declare. It does not search
+// for injections, read your code or test your business rules, and a gate that is
+// wrong in a way that no attack here tries passes. Requests to other hosts are
+// never made: everything stays in the process, or on loopback.
+package gatetest
