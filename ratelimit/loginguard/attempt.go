@@ -54,6 +54,13 @@ func (a *Attempt) enter(
 	}
 }
 
+// leave gives back the place that enter took last.
+func (a *Attempt) leave() {
+	last := len(a.places) - 1
+	a.places[last]()
+	a.places = a.places[:last]
+}
+
 // Release gives back the attempt's place among those under way. Succeed and Fail
 // do so as well; defer it for the paths that end in neither, which cost nothing.
 func (a *Attempt) Release() {

@@ -130,6 +130,20 @@ func (g *Guard) admit(ctx context.Context, l Login, factor bool) (*Attempt, Deci
 	for i := range a.tracks {
 		t := &a.tracks[i]
 		s := g.look(ctx, t)
+		// The wider networks bound failures, not what is under way.
+		for held := i+a.bounded < len(a.tracks); s.left > 0 && !held; {
+			code, err := a.enter(ctx, &t.failures, s.left, deadline)
+			if code != "" {
+				return a, refuse(d, code, t.failures.Name, err)
+			}
+			// While it waited for its place, others may have failed.
+			before := s.left
+			if s = g.look(ctx, t); s.left == before {
+				held = true
+			} else {
+				a.leave()
+			}
+		}
 		if !s.decided {
 			d.Code, d.RetryAfter, d.Err = CodeUnavailable, unavailableRetry, s.outage
 			return a, d
@@ -141,12 +155,6 @@ func (g *Guard) admit(ctx context.Context, l Login, factor bool) (*Attempt, Deci
 		stranger = stranger && s.left == t.failures.Limit.Capacity()
 		if t.failures.Name == a.own {
 			d.Delay = g.delay(t.failures.Limit.Capacity() - s.left - 1)
-		}
-		if i+a.bounded < len(a.tracks) {
-			continue // the wider networks bound failures, not what is under way
-		}
-		if code, err := a.enter(ctx, &t.failures, s.left, deadline); code != "" {
-			return a, refuse(d, code, t.failures.Name, err)
 		}
 	}
 	if a.account.Name != "" {
@@ -174,16 +182,14 @@ func refuse(d Decision, code, track string, err error) Decision {
 func (g *Guard) admitAccount(
 	ctx context.Context, a *Attempt, d Decision, deadline time.Time,
 ) Decision {
-	var results [1]ratelimit.Result
-	outage, decided := g.limiter.Take(ctx, []ratelimit.Policy{a.account}, results[:])
-	left := results[0].Remaining
+	left, reset, outage, decided := g.lookAccount(ctx, a)
 	switch {
 	case !decided:
 		d.Code, d.RetryAfter, d.Err = CodeUnavailable, unavailableRetry, outage
 		return d
 	case left == 0:
 		d.Code, d.Track = CodeAccountSlowed, a.account.Name
-		d.RetryAfter = nextUnit(&a.account, results[0].Reset)
+		d.RetryAfter = nextUnit(&a.account, reset)
 		return d
 	}
 	failed := a.account.Limit.Capacity() - left
@@ -191,7 +197,20 @@ func (g *Guard) admitAccount(
 	if code, err := a.enter(ctx, &a.account, left, deadline); code != "" {
 		return refuse(d, code, a.account.Name, err)
 	}
+	if now, _, _, decided := g.lookAccount(ctx, a); !decided || now != left {
+		a.leave() // others failed while it waited
+		return g.admitAccount(ctx, a, d, deadline)
+	}
 	return d
+}
+
+// lookAccount reads what strangers have left of an account's budget.
+func (g *Guard) lookAccount(
+	ctx context.Context, a *Attempt,
+) (left int, reset time.Duration, outage error, decided bool) {
+	var results [1]ratelimit.Result
+	outage, decided = g.limiter.Take(ctx, []ratelimit.Policy{a.account}, results[:])
+	return results[0].Remaining, results[0].Reset, outage, decided
 }
 
 // plan names the tracks of a login, those that bound what is under way last.
