@@ -7,6 +7,7 @@ replace github.com/opsmantik/sallyport => ../../
 require (
 	filippo.io/torchwood v0.9.0
 	github.com/alexedwards/scs/v2 v2.9.0
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/casbin/casbin/v2 v2.135.0
 	github.com/didip/tollbooth/v8 v8.0.1
 	github.com/gin-contrib/cors v1.7.7
