@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -139,7 +140,7 @@ func (c Config[T]) validate() error {
 	for field, path := range map[string]string{
 		"RegisterPath": c.RegisterPath, "RefreshPath": c.RefreshPath,
 	} {
-		if !validPath(path) {
+		if !validPath.MatchString(path) {
 			bad.Add(field, path, sallyport.ConfigMalformed, `want a path such as "/session/device"`)
 		}
 	}
@@ -172,16 +173,8 @@ func (c Config[T]) keeps() bool {
 		return false
 	}
 	got := c.Binding(&after)
-	return got != nil && string(got.Key) == "key"
+	return got != nil && len(got.Key) > 0
 }
 
-// validPath accepts the characters that need no quoting in a header or a URL.
-func validPath(path string) bool {
-	for _, c := range []byte(path) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-			strings.IndexByte("/-._~", c) >= 0) {
-			return false
-		}
-	}
-	return strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && len(path) <= 256
-}
+// validPath has the characters that need no quoting in a header or a URL.
+var validPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]{1,64}){1,8}$`)

@@ -59,15 +59,18 @@ func parse(token string) (*proof, error) {
 	if len(token) > maxProof {
 		return nil, errMalformed
 	}
-	head, rest, ok := strings.Cut(token, ".")
-	body, mac, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
 		return nil, errMalformed
 	}
-	p := &proof{signed: token[:len(head)+1+len(body)]}
+	head, body, mac := parts[0], parts[1], parts[2]
+	p := &proof{signed: head + "." + body}
 	for part, into := range map[string]any{head: &p.header, body: &p.claims} {
 		text, err := decode(part)
-		if err != nil || json.Unmarshal(text, into) != nil {
+		if err != nil {
+			return nil, errMalformed
+		}
+		if err := json.Unmarshal(text, into); err != nil {
 			return nil, errMalformed
 		}
 	}
