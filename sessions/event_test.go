@@ -55,6 +55,14 @@ func TestClientsThatChange(t *testing.T) {
 	visit("Firefox", look)
 	visit("curl", look)
 	visit("Firefox", look)
+	agentless := *b
+	b = &browser{} // one whose client said nothing has not moved
+	visit("", func(ctx context.Context) {
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
+		require.NoError(t, m.Start(ctx, login, cart{}))
+	})
+	visit("Firefox", func(ctx context.Context) { _, _ = get(m, ctx) })
+	b = &agentless
 	var moved []bool
 	for _, e := range seen {
 		d, ok := e.Detail.(sessions.Decision)
@@ -62,10 +70,10 @@ func TestClientsThatChange(t *testing.T) {
 		require.Equal(t, "ada", d.User)
 		moved = append(moved, d.Moved)
 	}
-	require.Equal(t, []bool{false, true, false}, moved)
+	require.Equal(t, []bool{false, true, false, false}, moved)
 	list, err := m.List(t.Context(), "ada")
 	require.NoError(t, err)
-	require.Equal(t, "Firefox", list[0].Client)
+	require.ElementsMatch(t, []string{"Firefox", ""}, []string{list[0].Client, list[1].Client})
 }
 
 // A label of the client's making is cut off, between characters.
@@ -75,21 +83,13 @@ func TestClientLabelsAreBounded(t *testing.T) {
 		"a" + strings.Repeat("é", 200): 255, strings.Repeat("é", 200): 254,
 		strings.Repeat("\x80", 300): 0,
 	} {
-		for _, given := range []bool{true, false} {
-			m := newManager(t, func(c *sessions.Config) {
-				c.Client = func(*http.Request) string { return label }
-			})
-			login := sessions.Login{User: "ada", Level: sallyport.AAL1}
-			if given && want > 0 {
-				login.Client = label
-			}
-			b := &browser{}
-			b.do(m, func(ctx context.Context) { require.NoError(t, m.Start(ctx, login, cart{})) })
-			s, err := check(m, b)
-			require.NoError(t, err)
-			require.Len(t, s.Client, want)
-			require.True(t, strings.HasPrefix(label, s.Client))
-		}
+		m := newManager(t, func(c *sessions.Config) {
+			c.Client = func(*http.Request) string { return label }
+		})
+		s, err := check(m, signIn(t, m, "ada"))
+		require.NoError(t, err)
+		require.Len(t, s.Client, want)
+		require.True(t, strings.HasPrefix(label, s.Client))
 	}
 }
 

@@ -19,8 +19,6 @@ type Login struct {
 	User  string          // 1 to 255 bytes
 	Level sallyport.Level // what the event reached: AAL1, AAL2 or AAL3
 
-	// Client describes the client in lists. Default: what Config.Client says.
-	Client string
 	// Idle and Lifetime replace the Config's for this session, as "keep me signed
 	// in" does. Default: the Config's.
 	Idle, Lifetime time.Duration
@@ -34,11 +32,8 @@ type Login struct {
 func (m *Manager[T]) record(v *visit[T], login Login) (*Record, bool) {
 	rec := &Record{
 		User: login.User, Level: login.Level, Remember: login.Remember,
-		Client: shorten(login.Client), PerUser: login.PerUser,
+		Client: m.client(v.r), PerUser: login.PerUser,
 		Idle: login.Idle, Lifetime: login.Lifetime,
-	}
-	if rec.Client == "" {
-		rec.Client = m.client(v.r)
 	}
 	if rec.Lifetime == 0 {
 		rec.Lifetime = m.cfg.Lifetime

@@ -223,6 +223,38 @@ func (c *touchy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// halfway reads a member and panics, the first time.
+type halfway struct{ Left string }
+
+var tries = 0
+
+func (h *halfway) UnmarshalJSON([]byte) error {
+	if tries++; tries == 1 {
+		h.Left = "of the first try"
+		panic(errTouchy)
+	}
+	return nil
+}
+
+// What a panic left behind is not part of the session.
+func TestAPanicLeavesNothingBehind(t *testing.T) {
+	m, err := sessions.New[halfway](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})
+	require.NoError(t, err)
+	b := &browser{}
+	w := httptest.NewRecorder()
+	m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: "ada", Level: sallyport.AAL1}
+		require.NoError(t, m.Start(r.Context(), login, halfway{}))
+	})).ServeHTTP(w, b.request())
+	b.take(w.Result())
+	m.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.PanicsWithValue(t, errTouchy, func() { _, _ = m.Check(r) })
+		s, err := m.Check(r)
+		require.NoError(t, err)
+		require.Empty(t, s.Data.Left)
+	})).ServeHTTP(httptest.NewRecorder(), b.request())
+}
+
 // A panic under the lock must not hang the response of whoever recovers it.
 func TestAPanicWhileLookingUp(t *testing.T) {
 	m, err := sessions.New[touchy](sessions.Config{Store: newMemory(t, sessions.MemoryConfig{})})

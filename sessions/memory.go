@@ -120,15 +120,12 @@ func (s *Memory) Create(_ context.Context, rec *Record) (Record, error) {
 	if s.count >= s.max {
 		s.expire(looksFull, now)
 	}
-	own, count := s.leastRecent(rec.User, now)
-	if rec.PerUser > 0 && count >= rec.PerUser {
-		s.remove(own)
-	}
-	if s.count >= s.max {
-		return Record{}, ErrFull
-	}
 	if s.shard(rec.Key).byKey[half(rec.Key)] != nil {
 		return Record{}, ErrConflict
+	}
+	s.makeRoom(rec, now)
+	if s.count >= s.max {
+		return Record{}, ErrFull
 	}
 	e := &entry{Record: *rec}
 	e.Started, e.Seen, e.Version, e.Replaced = now, now, 1, false
@@ -250,6 +247,18 @@ func (s *Memory) has(user, id string, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// makeRoom ends the user's least recently used sessions beyond the limit. It may have
+// been higher when they began.
+func (s *Memory) makeRoom(rec *Record, now time.Time) {
+	for rec.PerUser > 0 {
+		oldest, count := s.leastRecent(rec.User, now)
+		if count < rec.PerUser {
+			return
+		}
+		s.remove(oldest)
+	}
 }
 
 // leastRecent returns a user's least recently used session, and how many there

@@ -321,9 +321,9 @@ func TestZeroManagerRefuses(t *testing.T) {
 func TestNewReportsEveryProblem(t *testing.T) {
 	_, err := sessions.New[cart](sessions.Config{
 		Cookie: "__Host-a b", Idle: time.Hour, Lifetime: time.Minute, MaxData: 1,
-		Timeout: time.Hour,
+		Timeout: time.Hour, PerUser: -1,
 	})
-	for _, field := range []string{"Store", "Cookie", "Idle", "MaxData", "Timeout"} {
+	for _, field := range []string{"Store", "Cookie", "Idle", "PerUser", "MaxData", "Timeout"} {
 		require.ErrorContains(t, err, "sessions: "+field+":")
 	}
 	_, err = sessions.New[cart](sessions.Config{Cookie: "sid", Lifetime: -1})
@@ -358,6 +358,10 @@ func TestConfigLimits(t *testing.T) {
 		"little data":   {sessions.Config{MaxData: 1}, false},
 		"much data":     {sessions.Config{MaxData: 1<<20 + 1}, false},
 		"short wait":    {sessions.Config{Timeout: time.Millisecond - 1}, false},
+		"one each":      {sessions.Config{PerUser: 1}, true},
+		"many each":     {sessions.Config{PerUser: 1000}, true},
+		"too many each": {sessions.Config{PerUser: 1001}, false},
+		"none each":     {sessions.Config{PerUser: -1}, false},
 		"long wait":     {sessions.Config{Timeout: time.Minute + 1}, false},
 	} {
 		tt.cfg.Store = store

@@ -199,9 +199,9 @@ func (m *Manager[T]) report(
 	} else if rec.Replaced {
 		event.Code = CodeGrace
 	}
-	if rec != nil && rec.User != "" {
+	if rec.User != "" {
 		event.Actor = rec.User
-		moved := m.cfg.Client != nil && rec.Client != "" && m.client(r) != rec.Client
+		moved := rec.Client != "" && m.client(r) != rec.Client
 		event.Detail = Decision{Info: info(rec), Moved: moved}
 	}
 	m.cfg.OnEvent(ctx, event)

@@ -26,7 +26,7 @@ type Record struct {
 
 	ID     string // public handle, unique; survives a step-up
 	User   string
-	Client string // what Config.Client or Login.Client said when it began
+	Client string // what Config.Client said when it began
 
 	PerUser  int // Create ends the least recently used one beyond this many
 	Idle     time.Duration

@@ -57,7 +57,7 @@ func (v *visit[T]) BeforeHeader(int) {
 		v.values[0] = "no-store"
 		h["Cache-Control"] = v.values[:]
 	}
-	v.secret = v.known || noStore(h)
+	v.secret = noStore(h)
 	if v.cookie != "" {
 		h.Add("Set-Cookie", v.cookie)
 	}
@@ -154,7 +154,6 @@ func (v *visit[T]) fetch(ctx context.Context) *sallyport.Refusal {
 	v.data = zero // a try before may have panicked half way
 	if err := json.Unmarshal(rec.Data, &v.data); err != nil {
 		// Left in place it would fail on every request until it expires.
-		v.data = zero
 		_, _ = v.m.end(ctx, v.mine)
 		return v.m.none(CodeUnreadable, err)
 	}

@@ -142,15 +142,18 @@ func (s *naive) makeRoom(rec *sessions.Record) {
 			own = append(own, h)
 		}
 	}
-	if len(own) < rec.PerUser || s.is("no cap per user") {
+	if rec.PerUser == 0 || len(own) < rec.PerUser || s.is("no cap per user") {
 		return
 	}
 	slices.SortFunc(own, func(a, b *held) int { return a.Seen.Compare(b.Seen) })
-	victim := own[0]
-	if s.is("cap ends the newest") {
-		victim = own[len(own)-1]
+	victims := own[:len(own)-rec.PerUser+1]
+	switch {
+	case s.is("cap ends the newest"):
+		victims = own[rec.PerUser-1:]
+	case s.is("cap ends one at a time"):
+		victims = own[:1]
 	}
-	s.list = slices.DeleteFunc(s.list, func(h *held) bool { return h == victim })
+	s.list = slices.DeleteFunc(s.list, func(h *held) bool { return slices.Contains(victims, h) })
 }
 
 func (s *naive) Replace(

@@ -195,9 +195,29 @@ func perUser(t *testing.T, h Harness) {
 	require.NoError(t, load(t, s, mine[2].Key))
 	require.NoError(t, load(t, s, bob.Key))
 
+	// A key that is taken ends nothing.
+	taken := record("ada")
+	taken.Key, taken.PerUser = mine[2].Key, 1
+	_, err := s.Create(t.Context(), taken)
+	require.ErrorIs(t, err, sessions.ErrConflict)
+	require.NoError(t, load(t, s, mine[0].Key))
+
+	// A lower limit ends as many as are too many.
+	for range 3 {
+		create(t, s, record("ada"))
+	}
+	last := record("ada")
+	last.PerUser = 2
+	create(t, s, last)
+	list, err := s.List(t.Context(), "ada")
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.NoError(t, load(t, s, last.Key))
+
 	// What is over makes room before anything that is alive.
 	s = h.New(t, room)
-	long, short, last := record("ada"), record("ada"), record("ada")
+	long, short := record("ada"), record("ada")
+	last = record("ada")
 	short.Idle, last.PerUser = time.Minute, 2
 	create(t, s, long)
 	h.Advance(time.Second)

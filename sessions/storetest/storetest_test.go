@@ -49,6 +49,7 @@ func TestTheSuiteFailsBrokenStores(t *testing.T) {
 		"no cap":                       "a_full_store_refuses",
 		"no cap per user":              "one_session_beyond",
 		"cap ends the newest":          "one_session_beyond",
+		"cap ends one at a time":       "one_session_beyond",
 		"End(Everyone) returns 0":      "end_everyone",
 		"ignored tag":                  "tag_is_part_of_the_key",
 		"expiry late by a resolution":  "idle_limit_is_exact",
