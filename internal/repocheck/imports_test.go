@@ -46,7 +46,10 @@ var cores = map[string][]string{
 var adapters = map[string][]string{
 	"audit/auditverify":     {"golang.org/x/mod"},
 	"audit/pgaudit":         {"github.com/jackc/pgx/v5", "golang.org/x/mod"},
+	"audit/privacy":         {"golang.org/x/mod"},
 	"audit/publish":         {"golang.org/x/mod"},
+	"audit/query":           {"golang.org/x/mod"},
+	"audit/reads":           {"golang.org/x/mod"},
 	"hmacsig/redisreplay":   {"github.com/redis/go-redis/v9"},
 	"ratelimit/redislimit":  {"github.com/redis/go-redis/v9"},
 	"scrub/sentryscrub":     {"github.com/getsentry/sentry-go"},
