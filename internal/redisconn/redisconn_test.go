@@ -13,6 +13,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -351,22 +352,21 @@ func TestFarServerWithTLS(t *testing.T) {
 	o.TLSConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	c := conn(t, o, nil)
 	require.NoError(t, c.Connect(t.Context()))
-	var failed []error
-	var mu sync.Mutex
+	// A busy machine is late for some; without the preparation it is none, ever.
+	var answered atomic.Int32
 	var all sync.WaitGroup
+	start := time.Now()
 	for range 10 {
 		all.Go(func() {
-			for range 5 {
-				if err := process(c, 3*far); err != nil {
-					mu.Lock()
-					failed = append(failed, err)
-					mu.Unlock()
+			for answered.Load() < 30 && time.Since(start) < 30*time.Second {
+				if process(c, 3*far) == nil {
+					answered.Add(1)
 				}
 			}
 		})
 	}
 	all.Wait()
-	require.Less(t, len(failed), 10, "of 50, on a busy machine: %v", failed)
+	require.GreaterOrEqual(t, answered.Load(), int32(30))
 
 	o = safe(addr)
 	o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}

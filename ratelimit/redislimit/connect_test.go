@@ -35,13 +35,14 @@ func TestFarServerWithTLSDecides(t *testing.T) {
 	s, err := redislimit.New(redislimit.Config{Client: dialled, Secret: secret})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	decided := 0
-	for range 40 {
+	// A busy machine is late for some; without the preparation it is none, ever.
+	decided, start := 0, time.Now()
+	for decided < 10 && time.Since(start) < 30*time.Second {
 		if _, err := attempt(s, "k"); err == nil {
 			decided++
 		}
 	}
-	require.GreaterOrEqual(t, decided, 10, "of 40: a busy machine is late for some")
+	require.Equal(t, 10, decided)
 
 	wrong := redis.NewClient(&redis.Options{
 		Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true,
