@@ -92,7 +92,7 @@ func (g *Gate) peer(remote string) (addr netip.Addr, code string, err error) {
 		return addr, CodePeerUnknown, errUnixSocket
 	}
 	pair, err := netip.ParseAddrPort(remote)
-	if err != nil || pair.Port() == 0 {
+	if err != nil || pair.Port() == 0 || !client(canonical(pair.Addr())) {
 		return addr, CodePeerRewritten, errRewritten
 	}
 	return canonical(pair.Addr()), "", nil

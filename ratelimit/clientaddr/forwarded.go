@@ -139,28 +139,31 @@ func parseFor(element string) (netip.Addr, error) {
 }
 
 // parseHost accepts "192.0.2.1", "192.0.2.1:80", "2001:db8::1",
-// "[2001:db8::1]" and "[2001:db8::1]:80", and nothing else.
+// "[2001:db8::1]" and "[2001:db8::1]:80", and nothing else. Addresses that no
+// client can have (0.0.0.0, ::, multicast) are none.
 func parseHost(s string) (netip.Addr, error) {
-	if strings.HasPrefix(s, "[") || strings.Count(s, ":") == 1 {
-		if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
-			addr, err := netip.ParseAddr(inner[:len(inner)-1])
-			if err != nil || addr.Is4() {
-				return netip.Addr{}, errNotAddress
-			}
-			return canonical(addr), nil
-		}
-		pair, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return netip.Addr{}, errNotAddress
-		}
-		return canonical(pair.Addr()), nil
-	}
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
+	addr, ok := parseAny(s)
+	if addr = canonical(addr); !ok || !client(addr) {
 		return netip.Addr{}, errNotAddress
 	}
-	return canonical(addr), nil
+	return addr, nil
 }
+
+func parseAny(s string) (netip.Addr, bool) {
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		addr, err := netip.ParseAddr(inner[:len(inner)-1])
+		return addr, err == nil && !addr.Is4()
+	}
+	if strings.HasPrefix(s, "[") || strings.Count(s, ":") == 1 {
+		pair, err := netip.ParseAddrPort(s)
+		return pair.Addr(), err == nil
+	}
+	addr, err := netip.ParseAddr(s)
+	return addr, err == nil
+}
+
+// client reports whether a connection can come from an address.
+func client(addr netip.Addr) bool { return !addr.IsUnspecified() && !addr.IsMulticast() }
 
 // trimOWS removes optional whitespace (RFC 9110 section 5.6.3).
 func trimOWS(s string) string { return strings.Trim(s, " \t") }

@@ -37,6 +37,12 @@ func refPort(s string) bool {
 }
 
 func refHost(s string) (netip.Addr, bool) {
+	addr, ok := refParse(s)
+	return addr, ok && addr != netip.IPv4Unspecified() && addr != netip.IPv6Unspecified() &&
+		!addr.IsMulticast()
+}
+
+func refParse(s string) (netip.Addr, bool) {
 	if m := refBracketed.FindStringSubmatch(s); m != nil {
 		addr, err := netip.ParseAddr(m[1])
 		return addr.Unmap().WithZone(""), err == nil && !addr.Is4() && refPort(m[2])
