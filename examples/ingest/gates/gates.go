@@ -70,7 +70,7 @@ func (g *Gates) open() (err error) {
 		func() error { g.Limits, err = newLimits(g.cfg, memory.limits); return err },
 		func() error { g.Calls, err = newCalls(g.cfg, memory.calls); return err },
 		func() error { g.Deliveries, err = newDeliveries(g.cfg, memory.deliveries); return err },
-		func() error { g.Sessions, err = newSessions(g.cfg); return err },
+		func() error { g.Sessions, err = newSessions(g.cfg, memory.sessions); return err },
 		func() error { g.Logins, err = newLogins(g.cfg, memory.limits); return err },
 		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },
 	} {

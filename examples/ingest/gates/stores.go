@@ -10,6 +10,8 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig/redisreplay"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/ratelimit/redislimit"
+	"github.com/opsmantik/sallyport/sessions"
+	"github.com/opsmantik/sallyport/sessions/redissession"
 )
 
 // stores are what gates remember requests in: in this process, or in Redis for
@@ -18,6 +20,7 @@ type stores struct {
 	limits     ratelimit.Store // nil: the limiter's own memory
 	calls      hmacsig.ReplayStore
 	deliveries hmacsig.ReplayStore // apart, so that neither can fill the other's
+	sessions   sessions.Store
 }
 
 // openStores connects to Redis where REDIS_URL is set. A Redis that cannot be
@@ -55,7 +58,12 @@ func (g *Gates) openStores() (stores, error) {
 		return stores{}, err
 	}
 	g.closers = append(g.closers, func() error { replay.Close(); return nil })
-	return stores{limits: limits, calls: replay, deliveries: replay}, nil
+	signedIn, err := redissession.New(redissession.Config{Client: client, Prefix: "ingest:sessions"})
+	if err != nil {
+		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	g.closers = append(g.closers, func() error { signedIn.Close(); return nil })
+	return stores{limits: limits, calls: replay, deliveries: replay, sessions: signedIn}, nil
 }
 
 // derive makes a secret for one purpose. All instances share the signing key, so
@@ -71,5 +79,10 @@ func memoryStores() (stores, error) {
 		return stores{}, err
 	}
 	deliveries, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
-	return stores{calls: calls, deliveries: deliveries}, err
+	if err != nil {
+		return stores{}, err
+	}
+	// A restart signs everybody out.
+	signedIn, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 100_000})
+	return stores{calls: calls, deliveries: deliveries, sessions: signedIn}, err
 }

@@ -68,6 +68,24 @@ func TestInstancesShareTheirReplays(t *testing.T) {
 	require.JSONEq(t, `{"status":"noop"}`, got.Body)
 }
 
+// Whoever signs in at one instance is signed in at all, and signed out at all.
+func TestInstancesShareTheirSessions(t *testing.T) {
+	t.Parallel()
+	redis := servicetest.StartRedis(t)
+	rigs := instances(t, 2, "redis://"+redis.Addr, nil)
+	cookie := rigs[0].login("rep", false)
+	list := func(r *rig) answer {
+		return retried(t, func() answer { return r.do(http.MethodGet, "/auth/sessions", "", "Cookie", cookie) })
+	}
+	require.Equal(t, 200, list(rigs[1]).Status)
+	got := retried(t, func() answer { return rigs[1].do(http.MethodPost, "/auth/logout", "{}", "Cookie", cookie) })
+	require.Equal(t, 200, got.Status, got.Body)
+	require.Equal(t, 401, list(rigs[0]).Status)
+	redis.Kill()
+	require.Equal(t, 503, rigs[0].do(http.MethodGet, "/auth/sessions", "", "Cookie", cookie).Status,
+		"an outage is no sign-out")
+}
+
 func TestFailModeDecidesWithoutRedis(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[settings.FailMode]int{

@@ -45,7 +45,8 @@ func newHandler() (http.Handler, error) {
 		}
 		_, _ = fmt.Fprintln(w, "visit", visits)
 	})))
-	return manager.Load(mux), nil
+	// Requests that other sites forge do not even reach the session.
+	return http.NewCrossOriginProtection().Handler(manager.Load(mux)), nil
 }
 
 func main() {
