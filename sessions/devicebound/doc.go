@@ -28,6 +28,9 @@
 //   - Browsers without DBSC are not bound. [Preferred] lets them in as before;
 //     [Required] refuses them.
 //   - Malware that stays on the device can ask the browser for proofs.
+//   - A browser gives up its key when a refresh fails for good, as when a proxy drops it
+//     (https://github.com/w3c/webappsec-dbsc/issues/249). Its user signs in again: the
+//     session, which a thief may hold as well, stays refused.
 //   - Whoever steals the session within Config.Window after its beginning may register
 //     a key first. The owner's browser is then refused, which is noticed.
 //   - Ends are compared by the clocks of the instances, which should agree to a second.
