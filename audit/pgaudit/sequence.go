@@ -111,7 +111,9 @@ func (l *Log) take(ctx context.Context, tx pgx.Tx) ([]pending, error) {
 }
 
 // store appends records to the log, and returns the text of the head after them.
-func (l *Log) store(ctx context.Context, tx pgx.Tx, head audit.Head, taken []pending) (string, error) {
+func (l *Log) store(
+	ctx context.Context, tx pgx.Tx, head audit.Head, taken []pending,
+) (string, error) {
 	c := columns{first: head.Size()}
 	for _, p := range taken {
 		head = head.Next(p.entry)
