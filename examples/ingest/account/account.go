@@ -102,14 +102,27 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !matches || !known {
-		attempt.Fail(context.WithoutCancel(r.Context()))
-		a.report(r, user.ID, reply.CodeCredentialsInvalid, false)
+		a.passwordFailed(r, user, attempt)
 		reply.Problem(w, http.StatusUnauthorized, reply.CodeCredentialsInvalid,
 			"E-mail address or password is wrong")
 		return
 	}
 	a.succeed(r, attempt)
 	a.signIn(w, r, user)
+}
+
+// passwordFailed counts a wrong password. A ban that it starts is recorded for
+// accounts that there are: of others, anybody could fill the log with bans.
+func (a *Accounts) passwordFailed(r *http.Request, user User, attempt *loginguard.Attempt) {
+	ctx := context.WithoutCancel(r.Context())
+	ban := attempt.Fail(ctx)
+	a.report(r, user.ID, reply.CodeCredentialsInvalid, false)
+	if ban == 0 || user.ID == "" {
+		return
+	}
+	if err := a.record(r, user.ID, "account.sign_in_banned", audit.OutcomeDenied); err != nil {
+		a.Log.ErrorContext(ctx, "ban not recorded", "error", err)
+	}
 }
 
 // signIn begins the session of whoever knows the password. Not on record means

@@ -54,6 +54,9 @@ func rejectCall(w http.ResponseWriter, _ *http.Request, rejection *sallyport.Ref
 			"Signed too long ago, or ahead")
 	case hmacsig.CodeSignatureInvalid, hmacsig.CodeSignatureClaims, hmacsig.CodeBodyDigest:
 		reply.Problem(w, http.StatusUnauthorized, reply.CodeSignatureInvalid, "Signature invalid")
+	case hmacsig.CodeReplayShareFull:
+		w.Header().Set("X-Opsmantik-Ratelimit", "1")
+		rejection.Write(w)
 	case hmacsig.CodeBodyTooLarge:
 		reply.TooLarge(w)
 	case hmacsig.CodeBodyIncomplete, hmacsig.CodeBodyUnreadable:

@@ -28,7 +28,7 @@ type stores struct {
 func (g *Gates) openStores() (stores, error) {
 	s := g.cfg.Settings
 	if s.RedisURL == "" {
-		return memoryStores()
+		return memoryStores(s)
 	}
 	secret, err := derive(s, "rate limit keys") // Redis holds no address
 	if err != nil {
@@ -53,7 +53,10 @@ func (g *Gates) openStores() (stores, error) {
 		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	g.closers = append(g.closers, limits.Close)
-	replay, err := redisreplay.New(redisreplay.Config{Client: client, Prefix: "ingest:replay:"})
+	_, perSite := shares(s)
+	replay, err := redisreplay.New(redisreplay.Config{
+		Client: client, Prefix: "ingest:replay:", PerKeyID: perSite,
+	})
 	if err != nil {
 		return stores{}, err
 	}
@@ -72,9 +75,30 @@ func derive(s *settings.Settings, purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, []byte(s.CurrentKey), nil, "sallyport ingest: "+purpose, sha256.Size)
 }
 
-func memoryStores() (stores, error) {
-	// Of calls, no site may hold more than is free, whatever the others do.
-	calls, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
+// A signed call event is remembered for its window of 360 s and 10 s more.
+const (
+	replayMinutes = 7
+	maxReplays    = 4 << 20 // of calls, in this process: 400 MB
+)
+
+// shares says how many call events are remembered, and how many of one site. Each
+// site has room for what its own rate lets it send, so that none can fill
+// another's. Where that is more than fits, a site gets what is free at that
+// moment, and always leaves room for one more.
+func shares(s *settings.Settings) (entries, perSite int) {
+	for _, site := range s.Sites {
+		own := replayMinutes*site.RatePerMinute + 1000
+		entries, perSite = entries+own, max(perSite, own)
+	}
+	if entries > maxReplays {
+		return maxReplays, 0
+	}
+	return entries, perSite
+}
+
+func memoryStores(s *settings.Settings) (stores, error) {
+	entries, perSite := shares(s)
+	calls, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{Entries: entries, PerKeyID: perSite})
 	if err != nil {
 		return stores{}, err
 	}

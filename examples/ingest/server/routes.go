@@ -76,7 +76,7 @@ func (srv *Server) routes() (http.Handler, error) {
 		machines.handle("GET /metrics", srv.metrics.Local(notFound))
 	}
 	machines.handle("GET /healthz", http.HandlerFunc(healthz))
-	machines.handle("GET /readyz", http.HandlerFunc(srv.readyz))
+	machines.handle("GET /readyz", &readiness{store: db, log: log})
 
 	mux := http.NewServeMux()
 	events.mount(mux)
@@ -132,7 +132,7 @@ func (srv *Server) newAccounts() (*account.Accounts, error) {
 	}
 	return account.New(account.Config{
 		Users: users, Sessions: srv.gates.Sessions, Guard: srv.gates.Logins,
-		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.metrics.Count, Log: srv.cfg.Log,
+		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.journal.OnEvent, Log: srv.cfg.Log,
 	}), nil
 }
 
@@ -149,20 +149,6 @@ func accountsByEmail(users []settings.User) (map[string]account.User, error) {
 		}
 	}
 	return byEmail, nil
-}
-
-// healthz says that the process answers.
-func healthz(w http.ResponseWriter, _ *http.Request) {
-	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
-}
-
-// readyz says that it can also store.
-func (srv *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := srv.cfg.Store.Ping(r.Context()); err != nil {
-		reply.Unavailable(w, reply.CodeStoreUnavailable, "The store does not answer")
-		return
-	}
-	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
 }
 
 // options answers an OPTIONS request that is no preflight; those end at the

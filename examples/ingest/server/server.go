@@ -37,6 +37,7 @@ type Config struct {
 type Server struct {
 	cfg        Config
 	metrics    *telemetry.Metrics
+	journal    *telemetry.Journal
 	gates      *gates.Gates
 	dispatcher *delivery.Dispatcher
 	intake     *intake.Intake
@@ -51,7 +52,12 @@ type bound struct {
 
 // New builds the gates and the routes. When it fails, nothing is left open.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	srv := &Server{cfg: cfg, metrics: telemetry.NewMetrics()}
+	sites := make([]string, len(cfg.Settings.Sites))
+	for i, site := range cfg.Settings.Sites {
+		sites[i] = site.ID
+	}
+	srv := &Server{cfg: cfg, metrics: telemetry.NewMetrics(sites...)}
+	srv.journal = telemetry.NewJournal(cfg.Log, srv.metrics)
 	if err := srv.open(ctx); err != nil {
 		return nil, errors.Join(err, srv.close(), cfg.Listeners.Close())
 	}
@@ -67,7 +73,7 @@ func (srv *Server) open(ctx context.Context) error {
 	}
 	gateConfig := gates.Config{
 		Settings: srv.cfg.Settings, Log: srv.cfg.Log,
-		OnEvent: srv.metrics.Count, SiteOfCall: srv.cfg.Store.CallSite,
+		OnEvent: srv.journal.OnEvent, SiteOfCall: srv.cfg.Store.CallSite,
 	}
 	var err error
 	if srv.gates, err = gates.New(gateConfig); err != nil {
@@ -133,7 +139,7 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
-		ErrorLog:          slog.NewLogLogger(srv.cfg.Log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(telemetry.Bounded(srv.cfg.Log.Handler(), 5), slog.LevelWarn),
 	}
 }
 

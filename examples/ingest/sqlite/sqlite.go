@@ -46,6 +46,7 @@ type DB struct {
 	closing     sync.Once
 	lock        *sql.DB      // holds the folder for this process
 	rows, bytes atomic.Int64 // of the queue, dead letters included
+	damaged     atomic.Pointer[error]
 }
 
 // Open opens sallyport.db in dir, creating both where needed, and starts the
@@ -79,6 +80,9 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
 	db.write.SetMaxOpenConns(1)
+	if err := checkFile(ctx, db.write); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	if err := migrate(ctx, db.write); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -127,9 +131,6 @@ func dsn(path string, options ...string) string {
 	u.RawQuery = strings.Join(options, "&")
 	return u.String()
 }
-
-// Ping reports whether the database answers reads.
-func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
 
 // Close finishes the work already accepted, then closes the files.
 func (db *DB) Close() error {

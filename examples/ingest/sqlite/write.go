@@ -85,6 +85,9 @@ func (db *DB) commit(jobs []job) {
 		}
 	}
 	for i, job := range jobs {
+		if results[i] != nil {
+			db.noteDamage(results[i])
+		}
 		job.done <- results[i]
 	}
 }

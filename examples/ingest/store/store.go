@@ -27,8 +27,8 @@ type Store interface {
 	Events
 	Calls
 	Factors
-	// Ping reports whether the store answers.
-	Ping(context.Context) error
+	// Ready reports whether the store can keep something, by keeping something.
+	Ready(context.Context) error
 	// Record appends to the audit log what happened outside the store.
 	Record(context.Context, audit.Record) error
 	// VerifyAudit checks the audit log against the head beside it, and the calls

@@ -8,17 +8,21 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/hmacsig"
 )
 
 // Metrics is what the server counts.
 type Metrics struct {
 	registry  *prometheus.Registry
 	decisions *prometheus.CounterVec
+	full      *prometheus.CounterVec
+	sites     map[string]bool
 	// Looking a series up by its labels costs more than some of the gates do.
 	series sync.Map // labels to prometheus.Counter; as bounded as they are
 }
@@ -30,21 +34,33 @@ type labels struct {
 	allowed            bool
 }
 
-// NewMetrics returns metrics that nothing was counted in yet.
-func NewMetrics() *Metrics {
+// NewMetrics returns metrics that nothing was counted in yet. Only the named sites
+// become labels.
+func NewMetrics(sites ...string) *Metrics {
 	m := &Metrics{
+		sites:    make(map[string]bool, len(sites)),
 		registry: prometheus.NewRegistry(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_decisions_total",
 			Help: "Decisions by gate, code, policy and outcome.",
 		}, []string{"gate", "code", "policy", "outcome"}),
 	}
-	m.registry.MustRegister(m.decisions)
+	m.full = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sallyport_replay_share_full_total",
+		Help: "Call events refused because their site has too many that are remembered.",
+	}, []string{"site"})
+	m.registry.MustRegister(m.decisions, m.full)
+	for _, site := range sites {
+		m.sites[site] = true
+	}
 	return m
 }
 
 // Count counts one decision of a gate.
 func (m *Metrics) Count(_ context.Context, e sallyport.Event) {
+	if e.Code == hmacsig.CodeReplayShareFull && m.sites[e.Tenant] {
+		m.full.WithLabelValues(e.Tenant).Inc()
+	}
 	key := labels{e.Gate, e.Code, e.Policy, e.Allowed}
 	if known, ok := m.series.Load(key); ok {
 		known.(prometheus.Counter).Inc()
@@ -63,6 +79,7 @@ func (m *Metrics) Count(_ context.Context, e sallyport.Event) {
 type Queue interface {
 	Waiting() int64
 	Dead(context.Context) (int64, error)
+	Oldest(context.Context) (time.Duration, error)
 }
 
 // WatchQueue exports how much waits, and how much is given up.
@@ -82,7 +99,19 @@ func (m *Metrics) WatchQueue(queue Queue) {
 			}
 			return float64(dead)
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_queue_lag_seconds",
+			Help: "Age of the oldest event that is due for delivery.",
+		}, func() float64 { return seconds(queue.Oldest(context.Background())) }),
 	)
+}
+
+// seconds is NaN for what could not be read.
+func seconds(d time.Duration, err error) float64 {
+	if err != nil {
+		return math.NaN()
+	}
+	return d.Seconds()
 }
 
 // Everywhere serves the metrics to whoever asks: for a listener of their own.

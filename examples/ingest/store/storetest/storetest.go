@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		"ClockJump":              s.clockJump,
 		"RecoveryCodes":          s.recoveryCodes,
 		"WrongFactors":           s.wrongFactors,
+		"Ready":                  s.ready,
 		"Closed":                 s.closed,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,6 +162,13 @@ func (s suite) allOrNothing(t *testing.T) {
 	stored, err := db.Store(t.Context(), []event.Received{received("a", noon, "")})
 	require.NoError(t, err)
 	require.Equal(t, store.Stored{New: 1}, stored, "half a batch was kept")
+}
+
+func (s suite) ready(t *testing.T) {
+	db := s.open(t, t.TempDir())
+	require.NoError(t, db.Ready(t.Context()))
+	require.NoError(t, db.Close())
+	require.ErrorIs(t, db.Ready(t.Context()), store.ErrClosed)
 }
 
 func (s suite) closed(t *testing.T) {

@@ -1,0 +1,6 @@
+package gates
+
+import "github.com/opsmantik/sallyport/examples/ingest/settings"
+
+// Shares is what is remembered of call events.
+func Shares(s *settings.Settings) (entries, perSite int) { return shares(s) }

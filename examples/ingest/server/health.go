@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+)
+
+const (
+	// probeLimit is how long the write of a probe may take.
+	probeLimit = 2 * time.Second
+	// probeAge is how long its outcome is told: asking costs an fsync.
+	probeAge = time.Second
+	// lagging is how old the oldest event that is due may be before it is worth
+	// looking into.
+	lagging = time.Minute
+)
+
+// healthz says that the process answers.
+func healthz(w http.ResponseWriter, _ *http.Request) {
+	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
+}
+
+// readiness answers GET /readyz: 503 while nothing can be stored, as with a full
+// disk or a damaged file. Events that wait for the worker, and dead ones, are no
+// reason to send events elsewhere: they are told, and the answer is 200.
+type readiness struct {
+	store store.Store
+	log   *slog.Logger
+
+	mu   sync.Mutex
+	at   time.Time
+	last state
+}
+
+// state is what a probe found.
+type state struct {
+	err  error
+	lag  time.Duration
+	dead int64
+}
+
+func (rd *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	found := rd.probe(r.Context())
+	if found.err != nil {
+		rd.log.ErrorContext(r.Context(), "not ready", "error", found.err)
+		reply.Unavailable(w, reply.CodeStoreUnavailable, "Nothing can be stored now")
+		return
+	}
+	warnings := []string{}
+	if found.lag > lagging {
+		warnings = append(warnings, "deliveries lag behind")
+	}
+	if found.dead > 0 {
+		warnings = append(warnings, "there are dead letters")
+	}
+	reply.JSON(w, http.StatusOK, map[string]any{
+		"ok": true, "queue_lag_seconds": int64(found.lag / time.Second),
+		"dead_letters": found.dead, "warnings": warnings,
+	})
+}
+
+// probe asks the store, at most once a second.
+func (rd *readiness) probe(ctx context.Context) state {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	if time.Since(rd.at) < probeAge {
+		return rd.last
+	}
+	// The outcome is everybody's who asks meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeLimit)
+	defer cancel()
+	var found state
+	if found.err = rd.store.Ready(ctx); found.err == nil {
+		found.lag, found.err = rd.store.Oldest(ctx)
+	}
+	if found.err == nil {
+		found.dead, found.err = rd.store.Dead(ctx)
+	}
+	rd.last, rd.at = found, time.Now()
+	return found
+}
