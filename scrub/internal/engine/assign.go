@@ -20,7 +20,11 @@ import (
 //	<add key="password" value="x"/>
 //	--password x, PASSWORD 'x', password is x
 
-const maxValueBytes = 512 // that are looked at to judge a value
+const (
+	maxValueBytes = 512 // that are looked at to judge a value in quotes
+	maxBareBytes  = 64  // and one without
+	maxTreeBytes  = 384 // within which an object must close to be taken whole
+)
 
 // value is the value of a name in running text.
 type value struct {
@@ -34,9 +38,9 @@ type value struct {
 // key examines the word at i, which is the head of a denied name, and returns
 // where to go on. If the name around it is not denied, or has no value, no
 // other word of the name can be the head.
-func (sc *scanner) key(word string, i int) int {
+func (sc *scanner) key(head *head, i int) int {
 	s := sc.src
-	start, end := nameAround(s, i, i+len(word))
+	start, end := nameAround(s, i, i+len(head.word))
 	if start > 0 && s[start-1] == '[' {
 		if end := sc.e.replacementEnd(s, start-1); end > 0 {
 			return end // [token:...] is no name
@@ -46,7 +50,10 @@ func (sc *scanner) key(word string, i int) int {
 	if !ok {
 		return end
 	}
-	h := sc.e.judge(s[start:end])
+	h := head
+	if start != i || end != i+len(head.word) || h.after != "" || h.not != "" || sc.e.except.Keys != nil {
+		h = sc.e.judge(s[start:end])
+	}
 	if h == nil && start > 0 && s[start-1] == ' ' {
 		more, _ := nameAround(s, start-1, start-1) // card number: x
 		if h = sc.e.judge(s[more:end]); h != nil && h.after == "" {
@@ -64,7 +71,44 @@ func (sc *scanner) key(word string, i int) int {
 		sc.until = v.until
 		return sc.foundRun(sp, swallowValue)
 	}
-	return end
+	return sc.bare.refuse(sc.off, end)
+}
+
+// bareRun is a part of the view that has no end of a bare value in it, so that
+// names in it need not look for one each. After many names in one run that have
+// no secret, none is expected in the rest of it: runs of names are no text.
+type bareRun struct {
+	from, to int // in the text
+	refused  int
+}
+
+const maxRefused = 12
+
+func (b *bareRun) refuse(off, i int) int {
+	if i+off < b.from || i+off > b.to {
+		return i
+	}
+	if b.refused++; b.refused < maxRefused {
+		return i
+	}
+	return b.to - off
+}
+
+// end returns the end of a bare value at i, as far as it is looked at.
+func (sc *scanner) bareEnd(u *until, i int) int {
+	b, from := &sc.bare, i
+	if i+sc.off >= b.from && i+sc.off < b.to {
+		from = b.to - sc.off
+	} else {
+		*b = bareRun{from: i + sc.off, to: i + sc.off}
+	}
+	limit := min(len(sc.src), i+maxBareBytes)
+	if from < limit {
+		end, _ := u.stopBare(sc.src, from, limit)
+		b.to = end + sc.off
+		return end
+	}
+	return limit
 }
 
 // escapedName examines a letter of a name that is written as an escape, the
@@ -178,8 +222,10 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	switch {
 	case next > 0:
 		v.loose = colon && !quoted
-		if t := annotated(s, next); colon && t > 0 {
-			next, v.loose = t, false
+		if colon {
+			if t := annotated(s, next); t > 0 {
+				next, v.loose = t, false
+			}
 		}
 	case start > 0 && s[start-1] == '<' && !quoted:
 		if next = element(s, i); next == 0 {
@@ -424,7 +470,11 @@ func (sc *scanner) open(v *value, i int) bool {
 func (sc *scanner) openTree(v *value, i int) bool {
 	s := sc.src
 	depth, inside := 0, false
-	for j := i; j < min(len(s), i+2*maxValueBytes); j++ {
+	s = s[:min(len(s), i+maxTreeBytes)]
+	if strings.IndexByte(s[i:], '}') < 0 {
+		return false
+	}
+	for j := i; j < len(s); j++ {
 		switch c := s[j]; {
 		case c == '"' && (j == 0 || s[j-1] != '\\'):
 			inside = !inside
@@ -471,6 +521,10 @@ func (sc *scanner) measure(v *value) {
 	end := sc.e.replacementEnd(sc.src, inner)
 	if end > 0 && inner > v.start {
 		end, _ = skipQuote(sc.src, end)
+	}
+	if v.bare && !v.header && end == 0 {
+		v.end = sc.bareEnd(&v.until, v.start)
+		return
 	}
 	v.end, _ = v.stop(sc.src, max(v.start, end), min(len(sc.src), v.start+maxValueBytes))
 	v.settled = end > 0 && v.end == end

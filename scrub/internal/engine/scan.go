@@ -40,6 +40,7 @@ type scanner struct {
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
+	bare   bareRun
 	trace  *[]Span // where removals are noted, or nil
 	noJWT  int     // no JWT starts before: one attempt per run of characters
 }
@@ -47,6 +48,7 @@ type scanner struct {
 // scan examines candidates in [i, limit) and returns where it stopped.
 func (sc *scanner) scan(i, limit int) int {
 	sc.src, sc.off = sc.text, 0
+	sc.num.ng, sc.bare = 0, bareRun{}
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
@@ -113,7 +115,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindJWTDot:
 		return sc.jwtBefore(i)
 	case kindKey:
-		return sc.key(e.text, i)
+		return sc.key(&sc.e.heads[e.arg], i)
 	case kindMAC:
 		return sc.mac(i)
 	case kindWallet:

@@ -36,6 +36,9 @@ func (u *until) stop(s string, i, limit int) (end int, open bool) {
 	if u.tree > 0 {
 		return u.tree, false
 	}
+	if u.quote == 0 && !u.bracket && !u.brace {
+		return u.stopBare(s, i, limit)
+	}
 	for ; i < limit; i++ {
 		c := s[i]
 		switch {
@@ -63,14 +66,25 @@ func (u *until) stop(s string, i, limit int) (end int, open bool) {
 			if c == '}' {
 				return i, false
 			}
-		case valueEnd.has(c) || c == '\\' && !plainEscape(s, i):
-			if !u.header || !u.goesOn(s, i) {
+		}
+	}
+	return i, true
+}
+
+// stopBare is stop for a value without quotes.
+func (u *until) stopBare(s string, i, limit int) (end int, open bool) {
+	for ; i < limit; i++ {
+		if c := s[i]; bareStop.has(c) {
+			ends := valueEnd.has(c) || c == '\\' && !plainEscape(s, i)
+			if c == '\n' || c == '\r' || ends && (!u.header || !u.goesOn(s, i)) {
 				return i, false
 			}
 		}
 	}
 	return i, true
 }
+
+var bareStop = valueEnd.or(bytesOf("\n\r\\"))
 
 // closing reports whether the quote at i closes the value, and how many of
 // the backslashes before it belong to the quote.

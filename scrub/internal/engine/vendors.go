@@ -55,6 +55,17 @@ func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 	if v.loose && i > 0 && wordChar.has(s[i-1]) {
 		return i
 	}
+	end, digits := body, 0
+	for v.body != nil && end < len(s) && end-body < 256 && v.body.has(s[end]) {
+		if digit.has(s[end]) {
+			digits++
+		}
+		end++
+	}
+	n := end - body
+	if n < v.min || v.max > 0 && n > v.max || v.loose && digits == 0 {
+		return i
+	}
 	if v.before != nil {
 		for start > 0 && i-start < maxKeyBytes && v.before.has(s[start-1]) {
 			start--
@@ -63,18 +74,7 @@ func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 			return i
 		}
 	}
-	end, digits := body, 0
-	for v.body != nil && end < len(s) && end-body < 256 && v.body.has(s[end]) {
-		if digit.has(s[end]) {
-			digits++
-		}
-		end++
-	}
 	if v.check != nil && !v.check(s[start:end]) {
-		return i
-	}
-	n := end - body
-	if n < v.min || v.max > 0 && n > v.max || v.loose && digits == 0 {
 		return i
 	}
 	class := swallowWord
@@ -184,12 +184,8 @@ func keyHeader(s string, i int) int {
 
 // holdsKey reports whether a private key starts in s[i:end].
 func holdsKey(s string, i, end int) bool {
-	for ; i < end; i++ {
-		if s[i] == '-' && keyHeader(s, i) > 0 {
-			return true
-		}
-	}
-	return false
+	at := strings.Index(s[i:end], "-----BEGIN")
+	return at >= 0 && keyHeader(s, i+at) > 0
 }
 
 func hasWord(label, word string) bool {
