@@ -45,7 +45,7 @@ func (sc *scanner) digits(i int) int {
 				i += 2
 			}
 		}
-		if next := dull(s, i, end); next > 0 {
+		if next := dull(s, i, end); next > 0 && !sc.e.stepwise {
 			return next
 		}
 		if skip := insideEscape(s, i); skip > i {
@@ -69,7 +69,7 @@ func (sc *scanner) digits(i int) int {
 			return sc.found(sp)
 		}
 	}
-	if table {
+	if table && !sc.e.stepwise {
 		return max(end, c.skipTable())
 	}
 	return max(end, c.g[0].end)

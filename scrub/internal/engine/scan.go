@@ -41,6 +41,7 @@ type scanner struct {
 	labels bool
 	num    cluster
 	bare   bareRun
+	tokens tokenRun
 	trace  *[]Span // where removals are noted, or nil
 	noJWT  int     // no JWT starts before: one attempt per run of characters
 }
@@ -48,7 +49,7 @@ type scanner struct {
 // scan examines candidates in [i, limit) and returns where it stopped.
 func (sc *scanner) scan(i, limit int) int {
 	sc.src, sc.off = sc.text, 0
-	sc.num.ng, sc.bare = 0, bareRun{}
+	sc.num.ng, sc.bare, sc.tokens = 0, bareRun{}, tokenRun{}
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
