@@ -1,6 +1,8 @@
 package engine
 
-// What ends the value of a name in running text.
+import "strings"
+
+// Where the value of a name begins and ends in running text.
 
 // until says what ends a value.
 type until struct {
@@ -128,3 +130,138 @@ func plainEscape(s string, i int) bool {
 }
 
 var valueEnd = bytesOf(" \t,;&|<>\"'`)]}")
+
+// open reads what encloses the value at i and reports whether there is one.
+func (sc *scanner) open(v *value, i int) bool {
+	s := sc.src
+	if i < len(s) && s[i] == '{' && !hasAt(s, i, "{{") {
+		return sc.openTree(v, i)
+	}
+	for i < len(s) && s[i] == '[' && v.start == 0 && sc.e.replacementEnd(s, i) == 0 {
+		i, v.bracket, v.start = i+1, true, i+1
+		if hasAt(s, i, "]string{") {
+			i, v.bracket, v.brace = i+len("]string{"), false, true
+		}
+	}
+	i = skipBlanks(s, i)
+	v.start = i
+	if i >= len(s) {
+		return false
+	}
+	if q := wrapped(s, i); q > 0 && !v.bracket && !v.brace {
+		i, v.start = q, q
+	}
+	j, quoted := skipQuote(s, i)
+	switch {
+	case quoted && (v.bracket || v.brace):
+		v.wrap = s[i:j]
+	case quoted && s[i] == '%':
+		v.quote, v.start = '%', j
+	case quoted:
+		v.quote, v.slashes, v.start = s[j-1], j-1-i, j
+	default:
+		v.wrap = jsonQuote(s, i)
+	}
+	return v.start < len(s)
+}
+
+// openTree takes an object whole, if it closes within what is looked at.
+func (sc *scanner) openTree(v *value, i int) bool {
+	s := sc.src
+	depth, inside := 0, false
+	s = s[:min(len(s), i+maxTreeBytes)]
+	if strings.IndexByte(s[i:], '}') < 0 {
+		return false
+	}
+	for j := i; j < len(s); j++ {
+		switch c := s[j]; {
+		case c == '"' && (j == 0 || s[j-1] != '\\'):
+			inside = !inside
+		case inside:
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				v.start, v.tree, v.wrap = i, j+1, jsonQuote(s, i)
+				return j > i+1
+			}
+		}
+	}
+	return false
+}
+
+// wrapped returns where the quote is of a string with something in front of
+// it, or 0: Some("x") of Rust, b'x' of Python, N'x' of SQL.
+func wrapped(s string, i int) int {
+	j := i
+	for j < len(s) && j-i < 16 && letter.has(s[j]) {
+		j++
+	}
+	if j == i || j >= len(s) {
+		return 0
+	}
+	if s[j] == '(' {
+		j++
+	} else if j > i+1 || strings.IndexByte("bBuUrNE", s[i]) < 0 {
+		return 0
+	}
+	if _, quoted := skipQuote(s, j); !quoted {
+		return 0
+	}
+	return j
+}
+
+// measure finds the end of the value, as far as it is looked at.
+func (sc *scanner) measure(v *value) {
+	inner := v.start
+	if v.bracket || v.brace {
+		inner, _ = skipQuote(sc.src, inner)
+	}
+	end := sc.e.replacementEnd(sc.src, inner)
+	if end > 0 && inner > v.start {
+		end, _ = skipQuote(sc.src, end)
+	}
+	if v.bare && !v.header && end == 0 {
+		v.end = sc.bareEnd(&v.until, v.start)
+		return
+	}
+	v.end, _ = v.stop(sc.src, max(v.start, end), min(len(sc.src), v.start+maxValueBytes))
+	v.settled = end > 0 && v.end == end
+}
+
+// bareRun is a part of the view that has no end of a bare value in it, so that
+// names in it need not look for one each. After many names in one run that have
+// no secret, none is expected in the rest of it: runs of names are no text.
+type bareRun struct {
+	from, to int // in the text
+	refused  int
+}
+
+const maxRefused = 12
+
+func (b *bareRun) refuse(off, i int) int {
+	if i+off < b.from || i+off > b.to {
+		return i
+	}
+	if b.refused++; b.refused < maxRefused {
+		return i
+	}
+	return b.to - off
+}
+
+// end returns the end of a bare value at i, as far as it is looked at.
+func (sc *scanner) bareEnd(u *until, i int) int {
+	b, from := &sc.bare, i
+	if i+sc.off >= b.from && i+sc.off < b.to {
+		from = b.to - sc.off
+	} else {
+		*b = bareRun{from: i + sc.off, to: i + sc.off}
+	}
+	limit := min(len(sc.src), i+maxBareBytes)
+	if from < limit {
+		end, _ := u.stopBare(sc.src, from, limit)
+		b.to = end + sc.off
+		return end
+	}
+	return limit
+}
