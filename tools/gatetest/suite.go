@@ -16,7 +16,7 @@ type Suite struct {
 
 	// New makes the server, with empty stores and its access log on log. It is
 	// called before each attack, so that none finds what another left. What has
-	// to be closed goes to tb.Cleanup, which runs after the attack. Required.
+	// to be closed goes to tb.Cleanup. Required.
 	New func(tb testing.TB, log io.Writer) http.Handler
 
 	// Routes are the routes, each declared once. Required.
@@ -35,9 +35,6 @@ type Suite struct {
 	// SignIn signs two users in who share nothing. Routes that are not Public are
 	// asked as the first. Default: none, and every route is Public.
 	SignIn [2]SignIn
-
-	// Code reads the code of an answer. Default: the member "code" of a JSON body.
-	Code func(status int, header http.Header, body []byte) string
 
 	// Codes are what the server answers instead of a gate's code, such as
 	// {"SIGNATURE_REQUIRED": {"signature_missing", "signature_malformed"}}.

@@ -3,10 +3,8 @@ package server
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/opsmantik/sallyport/examples/ingest/account"
@@ -81,10 +79,9 @@ func (srv *Server) routes() (http.Handler, error) {
 	machines.handle("GET /readyz", &readiness{store: db, log: log})
 
 	mux := http.NewServeMux()
-	for _, t := range []*table{events, people, machines} {
-		t.mount(mux)
-		srv.served = slices.AppendSeq(srv.served, maps.Keys(t.handlers))
-	}
+	events.mount(mux)
+	people.mount(mux)
+	machines.mount(mux)
 	mux.Handle("/", g.Own.Wrap(http.HandlerFunc(notFound)))
 	return gates.Harden(srv.cfg.Settings, log, g.Peers(mux)), errors.Join(broken...)
 }

@@ -41,7 +41,6 @@ type Server struct {
 	gates      *gates.Gates
 	dispatcher *delivery.Dispatcher
 	intake     *intake.Intake
-	served     []string // the pattern of every route
 	servers    []bound
 }
 

@@ -20,11 +20,7 @@ import (
 //	<add key="password" value="x"/>
 //	--password x, PASSWORD 'x', password is x
 
-const (
-	maxValueBytes = 512 // that are looked at to judge a value in quotes
-	maxBareBytes  = 64  // and one without
-	maxTreeBytes  = 384 // within which an object must close to be taken whole
-)
+const maxValueBytes = 512 // that are looked at to judge a value
 
 // value is the value of a name in running text.
 type value struct {
@@ -38,9 +34,9 @@ type value struct {
 // key examines the word at i, which is the head of a denied name, and returns
 // where to go on. If the name around it is not denied, or has no value, no
 // other word of the name can be the head.
-func (sc *scanner) key(head *head, i int) int {
+func (sc *scanner) key(word string, i int) int {
 	s := sc.src
-	start, end := nameAround(s, i, i+len(head.word))
+	start, end := nameAround(s, i, i+len(word))
 	if start > 0 && s[start-1] == '[' {
 		if end := sc.e.replacementEnd(s, start-1); end > 0 {
 			return end // [token:...] is no name
@@ -50,10 +46,7 @@ func (sc *scanner) key(head *head, i int) int {
 	if !ok {
 		return end
 	}
-	h := head
-	if start != i || end != i+len(head.word) || h.after != "" || h.not != "" || sc.e.except.Keys != nil {
-		h = sc.e.judge(s[start:end])
-	}
+	h := sc.e.judge(s[start:end])
 	if h == nil && start > 0 && s[start-1] == ' ' {
 		more, _ := nameAround(s, start-1, start-1) // card number: x
 		if h = sc.e.judge(s[more:end]); h != nil && h.after == "" {
@@ -71,7 +64,7 @@ func (sc *scanner) key(head *head, i int) int {
 		sc.until = v.until
 		return sc.foundRun(sp, swallowValue)
 	}
-	return sc.bare.refuse(sc.off, end)
+	return end
 }
 
 // escapedName examines a letter of a name that is written as an escape, the
@@ -185,10 +178,8 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	switch {
 	case next > 0:
 		v.loose = colon && !quoted
-		if colon {
-			if t := annotated(s, next); t > 0 {
-				next, v.loose = t, false
-			}
+		if t := annotated(s, next); colon && t > 0 {
+			next, v.loose = t, false
 		}
 	case start > 0 && s[start-1] == '<' && !quoted:
 		if next = element(s, i); next == 0 {
@@ -393,6 +384,96 @@ func formPart(s string, start, i int) int {
 		return 0
 	}
 	return i
+}
+
+// open reads what encloses the value at i and reports whether there is one.
+func (sc *scanner) open(v *value, i int) bool {
+	s := sc.src
+	if i < len(s) && s[i] == '{' && !hasAt(s, i, "{{") {
+		return sc.openTree(v, i)
+	}
+	for i < len(s) && s[i] == '[' && v.start == 0 && sc.e.replacementEnd(s, i) == 0 {
+		i, v.bracket, v.start = i+1, true, i+1
+		if hasAt(s, i, "]string{") {
+			i, v.bracket, v.brace = i+len("]string{"), false, true
+		}
+	}
+	i = skipBlanks(s, i)
+	v.start = i
+	if i >= len(s) {
+		return false
+	}
+	if q := wrapped(s, i); q > 0 && !v.bracket && !v.brace {
+		i, v.start = q, q
+	}
+	j, quoted := skipQuote(s, i)
+	switch {
+	case quoted && (v.bracket || v.brace):
+		v.wrap = s[i:j]
+	case quoted && s[i] == '%':
+		v.quote, v.start = '%', j
+	case quoted:
+		v.quote, v.slashes, v.start = s[j-1], j-1-i, j
+	default:
+		v.wrap = jsonQuote(s, i)
+	}
+	return v.start < len(s)
+}
+
+// openTree takes an object whole, if it closes within what is looked at.
+func (sc *scanner) openTree(v *value, i int) bool {
+	s := sc.src
+	depth, inside := 0, false
+	for j := i; j < min(len(s), i+2*maxValueBytes); j++ {
+		switch c := s[j]; {
+		case c == '"' && (j == 0 || s[j-1] != '\\'):
+			inside = !inside
+		case inside:
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				v.start, v.tree, v.wrap = i, j+1, jsonQuote(s, i)
+				return j > i+1
+			}
+		}
+	}
+	return false
+}
+
+// wrapped returns where the quote is of a string with something in front of
+// it, or 0: Some("x") of Rust, b'x' of Python, N'x' of SQL.
+func wrapped(s string, i int) int {
+	j := i
+	for j < len(s) && j-i < 16 && letter.has(s[j]) {
+		j++
+	}
+	if j == i || j >= len(s) {
+		return 0
+	}
+	if s[j] == '(' {
+		j++
+	} else if j > i+1 || strings.IndexByte("bBuUrNE", s[i]) < 0 {
+		return 0
+	}
+	if _, quoted := skipQuote(s, j); !quoted {
+		return 0
+	}
+	return j
+}
+
+// measure finds the end of the value, as far as it is looked at.
+func (sc *scanner) measure(v *value) {
+	inner := v.start
+	if v.bracket || v.brace {
+		inner, _ = skipQuote(sc.src, inner)
+	}
+	end := sc.e.replacementEnd(sc.src, inner)
+	if end > 0 && inner > v.start {
+		end, _ = skipQuote(sc.src, end)
+	}
+	v.end, _ = v.stop(sc.src, max(v.start, end), min(len(sc.src), v.start+maxValueBytes))
+	v.settled = end > 0 && v.end == end
 }
 
 func lineStart(s string, i int, first bool) bool {

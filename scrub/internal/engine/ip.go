@@ -5,7 +5,7 @@ package engine
 // and a slash (Chrome/1.2.3.4) it stays, and so do the loopback and the
 // unspecified address, which are nobody's.
 func (c *cluster) ipv4(s string) (int, bool) {
-	if c.ng < 4 || c.g[1].sep != '.' || c.ng > 4 && c.g[4].sep == '.' {
+	if c.ng < 4 || c.ng > 4 && c.g[4].sep == '.' {
 		return 0, false
 	}
 	var b [4]int

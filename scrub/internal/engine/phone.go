@@ -27,7 +27,7 @@ func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
 	case sign == '+':
 		k, rule = c.international(0), ruleInternational
 	case c.d[0] == 0 && c.d[1] == 0 && c.g[0].n > 2:
-		k, rule = c.fromZeros(), ruleInternational
+		k, rule = c.dialled(), ruleInternational
 	case start > 0 && (alnum.has(s[start-1]) || s[start-1] == '_') && !escapedBefore(s, start),
 		glued(s, start) && !phoneLabel(s, start):
 		return 0, 0, ""
@@ -76,9 +76,9 @@ func (c *cluster) international(from int) int {
 	return -1
 }
 
-// fromZeros is international for numbers with 00 in front: the calling code must
+// dialled is international for numbers with 00 in front: the calling code must
 // end with the first group.
-func (c *cluster) fromZeros() int {
+func (c *cluster) dialled() int {
 	code := 0
 	for _, v := range c.d[2:min(c.g[0].n, 5)] {
 		code = code*10 + int(v)
@@ -298,24 +298,9 @@ func sum(s string, i int) bool { return i >= 2 && alnum.has(s[i-2]) && !escapedB
 // called reports whether a word before or after the number says that it is one
 // of a telephone.
 func (c *cluster) called(s string, k int) bool {
-	if !anyWord(s[max(0, c.start-maxKeyBytes/2):c.start]) {
-		return c.lineWord(s, k)
+	if phoneLabel(s, c.start) {
+		return true
 	}
-	return phoneLabel(s, c.start) || c.lineWord(s, k) || k > 0 && saidToCall(s, c.start)
-}
-
-// anyWord reports whether text has a letter of any script.
-func anyWord(text string) bool {
-	for i := range len(text) {
-		if c := text[i] | 0x20; c-'a' < 26 || c >= 0x80 {
-			return true
-		}
-	}
-	return false
-}
-
-// lineWord reports whether the word after the number names a telephone line.
-func (c *cluster) lineWord(s string, k int) bool {
 	end := c.g[k].end
 	rest := s[end:min(len(s), end+12)]
 	if len(rest) > 2 && (rest[0] == '-' || rest[0] == ' ' && (rest[1] == '(' || letter.has(rest[1]))) {
@@ -326,7 +311,7 @@ func (c *cluster) lineWord(s string, k int) bool {
 			}
 		}
 	}
-	return false
+	return k > 0 && saidToCall(s, c.start)
 }
 
 // lineWords follow a number: 21 253 109-Office, 5551234 (fax).
@@ -409,10 +394,10 @@ func (c *cluster) ssn(s string) (int, bool) {
 	if c.inRow || c.start > 1 && s[c.start-1] == '-' && alnum.has(s[c.start-2]) {
 		return 0, false
 	}
-	k := c.match(&template{groups(3, 2, 4), "-"})
+	k := c.match(&template{"3-2-4", "-"})
 	if k < 0 {
-		if k = c.match(&template{groups(3, 2, 4), " "}); k < 0 {
-			k = c.match(&template{groups(9), ""})
+		if k = c.match(&template{"3-2-4", " "}); k < 0 {
+			k = c.match(&template{"9", ""})
 		}
 		if k < 0 || !labelled(s, c.start, ssnWords) {
 			return 0, false

@@ -40,8 +40,6 @@ type scanner struct {
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
-	bare   bareRun
-	tokens tokenRun
 	trace  *[]Span // where removals are noted, or nil
 	noJWT  int     // no JWT starts before: one attempt per run of characters
 }
@@ -49,7 +47,6 @@ type scanner struct {
 // scan examines candidates in [i, limit) and returns where it stopped.
 func (sc *scanner) scan(i, limit int) int {
 	sc.src, sc.off = sc.text, 0
-	sc.num.ng, sc.bare, sc.tokens = 0, bareRun{}, tokenRun{}
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
@@ -116,7 +113,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindJWTDot:
 		return sc.jwtBefore(i)
 	case kindKey:
-		return sc.key(&sc.e.heads[e.arg], i)
+		return sc.key(e.text, i)
 	case kindMAC:
 		return sc.mac(i)
 	case kindWallet:

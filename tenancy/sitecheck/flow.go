@@ -1,0 +1,502 @@
+package sitecheck
+
+import (
+	"go/ast"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"reflect"
+	"strings"
+)
+
+// taint is where a value comes from.
+type taint uint8
+
+const (
+	clean  taint = iota
+	child        // an id from the request that is no tenant's
+	tenant       // a tenant's id from the request
+	mac          // a message authentication code, or a secret
+)
+
+// state is what is known inside one function.
+type state struct {
+	*check
+	values  map[types.Object]taint
+	handler bool // the function, or one written inside it, is given a request
+}
+
+// flow follows values through one function, its literals included, to a fixed point, and
+// reports where they end up.
+func (c *check) flow(signature *ast.FuncType, body *ast.BlockStmt) {
+	s := &state{check: c, values: map[types.Object]taint{}}
+	s.handler = c.takes(signature) || c.encloses(body)
+	for changed := true; changed; {
+		changed = false
+		ast.Inspect(body, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.AssignStmt:
+				changed = s.assign(n.Lhs, n.Rhs) || changed
+			case *ast.ValueSpec:
+				lhs := make([]ast.Expr, len(n.Names))
+				for i, id := range n.Names {
+					lhs[i] = id
+				}
+				changed = s.assign(lhs, n.Values) || changed
+			}
+			return true
+		})
+	}
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if c.isGateConfiguration(n) {
+				return false
+			}
+			s.call(n)
+		case *ast.CompositeLit:
+			if named(c.TypesInfo.TypeOf(n), tenancyPath, "Config") {
+				return false // Identify, Member and lookups are the gate's own
+			}
+		case *ast.BinaryExpr:
+			s.comparison(n)
+		case *ast.SwitchStmt:
+			if n.Tag != nil && s.of(n.Tag) == mac {
+				c.report(n, "secret", "a MAC or secret is compared by switch; use hmacsig.Equal")
+			}
+		}
+		return true
+	})
+}
+
+// takes reports whether a function is given a request.
+func (c *check) takes(signature *ast.FuncType) bool {
+	for _, field := range signature.Params.List {
+		if isRequest(c.TypesInfo.TypeOf(field.Type)) {
+			return true
+		}
+	}
+	return false
+}
+
+// encloses reports whether a function that is given a request is written inside this one,
+// other than for the gate.
+func (c *check) encloses(body *ast.BlockStmt) bool {
+	found := false
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			return !c.isGateConfiguration(n)
+		case *ast.CompositeLit:
+			return !named(c.TypesInfo.TypeOf(n), tenancyPath, "Config")
+		case *ast.FuncLit:
+			found = found || c.takes(n.Type)
+		}
+		return true
+	})
+	return found
+}
+
+// isRequest is for *http.Request and what frameworks put in its place.
+func isRequest(t types.Type) bool {
+	if named(t, "net/http", "Request") {
+		return true
+	}
+	n, ok := types.Unalias(deref(t)).(*types.Named)
+	if !ok || n.Obj().Pkg() == nil {
+		return false
+	}
+	p := n.Obj().Pkg().Path()
+	name := n.Obj().Name()
+	return (name == "Context" || name == "Ctx") && (strings.Contains(p, "gin-gonic/gin") ||
+		strings.Contains(p, "labstack/echo") || strings.Contains(p, "gofiber/fiber"))
+}
+
+func deref(t types.Type) types.Type {
+	if p, ok := t.(*types.Pointer); ok {
+		return p.Elem()
+	}
+	return t
+}
+
+// isProof is for the values that only a gate makes.
+func isProof(t types.Type) bool {
+	return named(t, tenancyPath, "Grant", "Scope", "ServiceGrant", "ServiceScope")
+}
+
+// isGateConfiguration is for calls whose function arguments belong to the gate.
+func (c *check) isGateConfiguration(call *ast.CallExpr) bool {
+	return path(c.callee(call)) == tenancyPath
+}
+
+// assign carries taints from right to left and reports whether something was new.
+func (s *state) assign(left, right []ast.Expr) bool {
+	changed := false
+	set := func(e ast.Expr, t taint) {
+		id, ok := ast.Unparen(e).(*ast.Ident)
+		if !ok || t == clean {
+			return
+		}
+		if obj := s.object(id); obj != nil && s.values[obj] < t {
+			s.values[obj] = t
+			changed = true
+		}
+	}
+	switch {
+	case len(left) == len(right):
+		for i := range left {
+			set(left[i], s.of(right[i]))
+		}
+	case len(right) == 1: // v, err := f(); the value comes first
+		set(left[0], s.of(right[0]))
+	}
+	return changed
+}
+
+func (s *state) object(id *ast.Ident) types.Object {
+	if obj := s.TypesInfo.Defs[id]; obj != nil {
+		return obj
+	}
+	return s.TypesInfo.Uses[id]
+}
+
+// of returns the taint of an expression.
+func (s *state) of(e ast.Expr) taint {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		return s.values[s.object(e)]
+	case *ast.SelectorExpr:
+		return s.field(e)
+	case *ast.IndexExpr:
+		if t := s.element(e); t != clean {
+			return t
+		}
+		return s.of(e.X)
+	case *ast.SliceExpr:
+		return s.of(e.X)
+	case *ast.StarExpr:
+		return s.of(e.X)
+	case *ast.UnaryExpr:
+		return s.of(e.X)
+	case *ast.BinaryExpr:
+		if e.Op == token.ADD {
+			return max(s.of(e.X), s.of(e.Y))
+		}
+	case *ast.CompositeLit:
+		return s.composite(e)
+	case *ast.CallExpr:
+		return s.result(e)
+	}
+	return clean
+}
+
+// field is for a struct's field that a decoder fills from the request: its tag names a
+// tenant.
+func (s *state) field(e *ast.SelectorExpr) taint {
+	selection := s.TypesInfo.Selections[e]
+	if selection == nil || selection.Kind() != types.FieldVal {
+		return clean
+	}
+	if secretType(selection.Type()) {
+		return mac
+	}
+	tag := tagOf(selection)
+	for _, key := range []string{"json", "query", "form", "uri", "path", "param", "header", "schema", "url"} {
+		name, _, _ := strings.Cut(tag.Get(key), ",")
+		switch {
+		case name == "" || name == "-" || !s.decodes(selection.Recv()):
+		case s.tenants[strings.ToLower(name)]:
+			return tenant
+		case idLike(name):
+			return child
+		}
+	}
+	return s.of(e.X)
+}
+
+// tagOf returns the tag of a selected field.
+func tagOf(selection *types.Selection) reflect.StructTag {
+	t := selection.Recv()
+	index := selection.Index()
+	for i, n := range index {
+		st, ok := deref(t).Underlying().(*types.Struct)
+		if !ok {
+			return ""
+		}
+		if i == len(index)-1 {
+			return reflect.StructTag(st.Tag(n))
+		}
+		t = st.Field(n).Type()
+	}
+	return ""
+}
+
+// decodes reports whether a struct is one that requests are decoded into: one of this
+// package, or a local one, in a function that has a request.
+func (s *state) decodes(t types.Type) bool {
+	n, ok := types.Unalias(deref(t)).(*types.Named)
+	return s.handler && (!ok || n.Obj().Pkg() == s.Pkg)
+}
+
+// element is for mux.Vars(r)["site_id"].
+func (s *state) element(e *ast.IndexExpr) taint {
+	name, ok := s.text(e.Index)
+	if !ok || !isStringMap(s.TypesInfo.TypeOf(e.X)) || !s.fromRequest(e.X) {
+		return clean
+	}
+	return s.judge(name)
+}
+
+func isStringMap(t types.Type) bool {
+	m, ok := t.Underlying().(*types.Map)
+	return ok && types.Identical(m.Key(), types.Typ[types.String])
+}
+
+// fromRequest reports whether an expression is made of a request: a call that takes one,
+// a method or field of one, or a variable of such a call.
+func (s *state) fromRequest(e ast.Expr) bool {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		if isRequest(s.TypesInfo.TypeOf(e)) {
+			return true
+		}
+		t := s.TypesInfo.TypeOf(e)
+		return named(t, "net/url", "Values") || named(t, "net/http", "Header")
+	case *ast.SelectorExpr:
+		return isRequest(s.TypesInfo.TypeOf(e)) || s.fromRequest(e.X)
+	case *ast.CallExpr:
+		for _, a := range e.Args {
+			if isRequest(s.TypesInfo.TypeOf(a)) {
+				return true
+			}
+		}
+		if sel, ok := ast.Unparen(e.Fun).(*ast.SelectorExpr); ok {
+			return s.fromRequest(sel.X)
+		}
+	}
+	return false
+}
+
+func (s *state) text(e ast.Expr) (string, bool) {
+	v := s.TypesInfo.Types[e].Value
+	if v == nil || v.Kind() != constant.String {
+		return "", false
+	}
+	return constant.StringVal(v), true
+}
+
+// judge says what a name in a request names.
+func (s *state) judge(name string) taint {
+	switch {
+	case s.tenants[strings.ToLower(name)]:
+		return tenant
+	case idLike(name):
+		return child
+	}
+	return clean
+}
+
+func idLike(name string) bool {
+	lower := strings.ToLower(name)
+	return lower == "id" || strings.HasSuffix(lower, "_id") || strings.HasSuffix(lower, "-id") ||
+		strings.HasSuffix(name, "ID") || strings.HasSuffix(name, "Id") || strings.HasSuffix(lower, "uuid")
+}
+
+// composite is as tainted as its parts: a struct of parameters for a query.
+func (s *state) composite(e *ast.CompositeLit) taint {
+	worst := clean
+	for _, part := range e.Elts {
+		if pair, ok := part.(*ast.KeyValueExpr); ok {
+			part = pair.Value
+		}
+		worst = max(worst, s.of(part))
+	}
+	return worst
+}
+
+// result is the taint of what a call returns.
+func (s *state) result(call *ast.CallExpr) taint {
+	if t := s.TypesInfo.Types[call.Fun]; t.IsType() && len(call.Args) == 1 { // a conversion
+		return s.of(call.Args[0])
+	}
+	if s.makesMAC(call) || s.isNewMAC(call) {
+		return mac
+	}
+	if t, ok := s.readsRequest(call); ok {
+		return t
+	}
+	if s.isGateConfiguration(call) {
+		return clean
+	}
+	// A function of strings or ids that is not ours to look into: parse, trim, convert. It
+	// keeps what it was given, unless it gives back something else altogether.
+	fn := s.callee(call)
+	if fn == nil || !carries(s.TypesInfo.TypeOf(call)) {
+		return clean
+	}
+	worst := clean
+	for _, a := range call.Args {
+		worst = max(worst, s.of(a))
+	}
+	if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && standard(path(fn)) {
+		worst = max(worst, s.of(sel.X))
+	}
+	if worst != clean && s.takesContext(fn) {
+		return clean // it went somewhere: the call itself is judged
+	}
+	return worst
+}
+
+// carries reports whether a type can hold an id.
+func carries(t types.Type) bool {
+	if tuple, ok := t.(*types.Tuple); ok && tuple.Len() > 0 {
+		t = tuple.At(0).Type()
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		return u.Info()&(types.IsString|types.IsInteger) != 0
+	case *types.Array:
+		return true // a UUID
+	case *types.Slice:
+		return types.Identical(u.Elem(), types.Typ[types.Byte])
+	case *types.Struct: // pgtype.UUID, sql.NullString
+		return u.NumFields() <= 2
+	}
+	return false
+}
+
+// readsRequest judges calls that read a part of a request, by a constant name.
+func (s *state) readsRequest(call *ast.CallExpr) (taint, bool) {
+	fn := s.callee(call)
+	if fn == nil {
+		return clean, false
+	}
+	var fact reads
+	if s.ImportObjectFact(fn, &fact) {
+		if fact.NameParam >= 0 && fact.NameParam < len(call.Args) {
+			if name, ok := s.text(call.Args[fact.NameParam]); ok {
+				return s.judge(name), true
+			}
+			return clean, false
+		}
+		return s.judge(fact.Name), true
+	}
+	if !s.fromRequest(call) {
+		return clean, false
+	}
+	for _, a := range call.Args {
+		if name, ok := s.text(a); ok {
+			return s.judge(name), true
+		}
+	}
+	return clean, false
+}
+
+// learn finds this package's helpers that return a part of a request, through any number
+// of calls, and exports them as facts.
+func (c *check) learn() {
+	for changed := true; changed; {
+		changed = false
+		for _, file := range c.Files {
+			for _, decl := range file.Decls {
+				fn, ok := decl.(*ast.FuncDecl)
+				if !ok || fn.Body == nil {
+					continue
+				}
+				obj, _ := c.TypesInfo.Defs[fn.Name].(*types.Func)
+				if obj == nil || c.ImportObjectFact(obj, new(reads)) {
+					continue
+				}
+				if fact := c.returnsPart(fn); fact != nil {
+					c.ExportObjectFact(obj, fact)
+					changed = true
+				}
+			}
+		}
+	}
+}
+
+// returnsPart looks at what a function returns.
+func (c *check) returnsPart(fn *ast.FuncDecl) *reads {
+	if !c.takes(fn.Type) {
+		return nil
+	}
+	s := &state{check: c, values: map[types.Object]taint{}, handler: true}
+	sources := map[types.Object]*reads{}
+	part := func(e ast.Expr) *reads {
+		var found *reads
+		ast.Inspect(e, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if f := s.part(n, fn.Type); f != nil {
+					found = f
+				}
+			case *ast.Ident:
+				if f := sources[s.object(n)]; f != nil {
+					found = f
+				}
+			}
+			return true
+		})
+		return found
+	}
+	var fact *reads
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.AssignStmt:
+			if id, ok := n.Lhs[0].(*ast.Ident); ok && len(n.Rhs) == 1 {
+				if f := part(n.Rhs[0]); f != nil {
+					sources[s.object(id)] = f
+				}
+			}
+		case *ast.ReturnStmt:
+			if len(n.Results) > 0 && carries(c.TypesInfo.TypeOf(n.Results[0])) {
+				if f := part(n.Results[0]); f != nil {
+					fact = f
+				}
+			}
+		}
+		return true
+	})
+	return fact
+}
+
+// part is the fact of one call that reads a request.
+func (s *state) part(call *ast.CallExpr, signature *ast.FuncType) *reads {
+	fn := s.callee(call)
+	var known reads
+	if fn != nil && s.ImportObjectFact(fn, &known) && known.NameParam < 0 {
+		return &known
+	}
+	if !s.fromRequest(call) {
+		return nil
+	}
+	for _, a := range call.Args {
+		if name, ok := s.text(a); ok && s.judge(name) != clean {
+			return &reads{name, -1}
+		}
+		if id, ok := ast.Unparen(a).(*ast.Ident); ok {
+			if i := parameter(s.TypesInfo, signature, s.object(id)); i >= 0 &&
+				types.Identical(s.TypesInfo.TypeOf(id), types.Typ[types.String]) {
+				return &reads{"", i}
+			}
+		}
+	}
+	return nil
+}
+
+// parameter returns the position of a parameter, or -1.
+func parameter(info *types.Info, signature *ast.FuncType, obj types.Object) int {
+	i := 0
+	for _, field := range signature.Params.List {
+		for _, name := range field.Names {
+			if info.Defs[name] == obj {
+				return i
+			}
+			i++
+		}
+	}
+	return -1
+}

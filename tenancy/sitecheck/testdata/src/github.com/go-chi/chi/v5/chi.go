@@ -1,0 +1,5 @@
+package chi
+
+import "net/http"
+
+func URLParam(r *http.Request, name string) string { return "" }
