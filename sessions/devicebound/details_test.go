@@ -1,6 +1,7 @@
 package devicebound_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -73,9 +74,8 @@ func TestRefreshingAnUnboundSession(t *testing.T) {
 	require.Equal(t, 200, b.do(http.MethodPost, "/login"))
 	list, err := s.sess.List(t.Context(), "ada")
 	require.NoError(t, err)
-	b.id = list[0].ID
-	require.Equal(t, 400, b.refresh())
-	require.Equal(t, devicebound.CodeProof, b.code())
+	require.Equal(t, 400, b.do(http.MethodPost, "/session/device/refresh", "Sec-Secure-Session-Id", list[0].ID))
+	require.Equal(t, devicebound.CodeProof, b.code(), "not even a challenge")
 }
 
 // The policy that New was given is not changed from outside.
@@ -174,6 +174,11 @@ func TestCauses(t *testing.T) {
 		`{"kty":"EC","crv":"P-256","x":"` + long + `","y":"` + short + `"}`:  "want a point of P-256",
 		`{"kty":"EC","crv":"P-256","x":"` + x + `","y":"` + x + `"}`:         "not on the curve",
 		`{"kty":"EC","crv":"P-256","x":"` + x + "\\n" + `","y":"` + y + `"}`: "want a point of P-256",
+		`{"kty":"EC","crv":"P-256","x":"` + x + `!","y":"` + y + `"}`:        "want a point of P-256",
+		`{"kty":"EC","crv":"P-256","x":"` + x + `","y":"` + y + `!"}`:        "want a point of P-256",
+		`{"kty":"RSA","n":"` + n + `!","e":"AQAB"}`:                          "want an RSA key",
+		`{"kty":"RSA","n":"` + n + `","e":"AQAB!"}`:                          "want an RSA key",
+		`{"kty":"RSA","n":"` + n + `","e":"AQAE"}`:                           "odd exponent", // 65540
 		`{"kty":"RSA","n":"=","e":"AQAB"}`:                                   "want an RSA key",
 		`{"kty":"RSA","n":"` + n + `","e":"="}`:                              "want an RSA key",
 		`{"kty":"RSA","n":"` + n + `","e":""}`:                               "want an RSA key",
@@ -271,4 +276,63 @@ func TestMoreLimits(t *testing.T) {
 		Binding: func(d *odd) *devicebound.Binding { return &d.Device },
 	})
 	require.ErrorContains(t, err, "binds nobody", "JSON cannot hold it")
+}
+
+// ending lets a session end just before it is changed.
+type ending struct {
+	sessions.Store
+	armed bool
+}
+
+func (s *ending) Replace(ctx context.Context, old sessions.Key, next *sessions.Record) (sessions.Record, error) {
+	if s.armed {
+		_, _ = s.Store.End(ctx, sessions.Selection{User: next.User})
+	}
+	return s.Store.Replace(ctx, old, next)
+}
+
+// A session that ends while its device proves itself gets neither cookie nor challenge.
+func TestSessionsThatEndMeanwhile(t *testing.T) {
+	memory, err := sessions.NewMemory(sessions.MemoryConfig{})
+	require.NoError(t, err)
+	store := &ending{Store: memory}
+	sess, err := sessions.New[data](sessions.Config{Store: store})
+	require.NoError(t, err)
+	begin := func() (*site, *browser) {
+		store.armed = false
+		s := newSiteOn(t, sess, nil)
+		return s, newBrowser(t, s)
+	}
+	s, b := begin()
+	require.Equal(t, 200, b.do(http.MethodPost, "/login"))
+	proof := b.proof(b.challenge(), true)
+	store.armed = true
+	require.Equal(t, 401, b.do(http.MethodPost, "/session/device", "Secure-Session-Response", proof))
+	require.Equal(t, sessions.CodeEnded, b.code())
+	require.Empty(t, b.cookies[devicebound.DefaultCookie])
+	require.Empty(t, s.events, "sessions tells of its own")
+
+	_, b = begin()
+	b.signIn()
+	store.armed = true
+	require.Equal(t, 401, b.refresh(), "no challenge")
+	require.Equal(t, sessions.CodeEnded, b.code())
+	require.Empty(t, b.header.Get("Secure-Session-Challenge"))
+
+	s, b = begin()
+	b.signIn()
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	unbound := newBrowser(t, s)
+	require.Equal(t, 200, unbound.do(http.MethodPost, "/login"))
+	store.armed = true
+	again := httptest.NewRequest(http.MethodPost, "/", nil)
+	again.AddCookie(&http.Cookie{Name: sessions.DefaultCookie, Value: unbound.cookies[sessions.DefaultCookie]})
+	w := httptest.NewRecorder()
+	sess.Load(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.ErrorIs(t, s.gate.Offer(w, r), sessions.ErrNoSession)
+	})).ServeHTTP(w, again)
+	require.Empty(t, w.Header().Get("Secure-Session-Registration"))
 }

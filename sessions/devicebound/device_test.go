@@ -41,9 +41,17 @@ func newSite(t testing.TB, edit func(*devicebound.Config[data])) *site {
 	t.Helper()
 	store, err := sessions.NewMemory(sessions.MemoryConfig{})
 	require.NoError(t, err)
-	s := &site{}
-	s.sess, err = sessions.New[data](sessions.Config{Store: store})
+	sess, err := sessions.New[data](sessions.Config{Store: store})
 	require.NoError(t, err)
+	return newSiteOn(t, sess, edit)
+}
+
+func newSiteOn(
+	t testing.TB, sess *sessions.Manager[data], edit func(*devicebound.Config[data]),
+) *site {
+	t.Helper()
+	var err error
+	s := &site{sess: sess}
 	cfg := devicebound.Config[data]{
 		Sessions: s.sess,
 		Binding:  func(d *data) *devicebound.Binding { return &d.Device },

@@ -127,11 +127,38 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	_, err = tracker.NewMemory(tracker.MemoryConfig{MaxVisits: -1, MaxPerSite: -1})
 	require.ErrorContains(t, err, "tracker: MaxVisits:")
 	require.ErrorContains(t, err, "tracker: MaxPerSite:")
+	for sites, want := range map[int]int{1: 1, 3: 1, 4: 1, 7: 1, 8: 2} { // a quarter each
+		m := newMemory(t, tracker.MemoryConfig{MaxVisits: sites})
+		got := 0
+		for i := range sites {
+			if _, err := m.Touch(t.Context(), "site", fmt.Sprint(i), "a", time.Hour); err == nil {
+				got++
+			}
+		}
+		require.Equal(t, want, got, "of %d", sites)
+		require.Equal(t, want, m.Len())
+	}
 	one := newMemory(t, tracker.MemoryConfig{MaxVisits: 1})
 	_, err = one.Touch(t.Context(), "site", visitor, "a", time.Hour)
 	require.NoError(t, err)
 	_, err = one.Touch(t.Context(), "other", visitor, "a", time.Hour)
 	require.ErrorIs(t, err, tracker.ErrFull)
+}
+
+// Sites are forgotten with their last visit.
+func TestSitesLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(t, tracker.MemoryConfig{})
+		for i := range 9 {
+			_, err := m.Touch(t.Context(), fmt.Sprint("site", i%3), fmt.Sprint(i), "a", time.Minute)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 3, m.Sites())
+		time.Sleep(time.Minute)
+		_, err := m.Touch(t.Context(), "site", "v", "a", time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, 1, m.Sites())
+	})
 }
 
 func TestZeroValues(t *testing.T) {
