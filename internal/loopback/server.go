@@ -214,5 +214,6 @@ func listenable(port int) bool {
 // isReady looks for what Redis and Postgres, and what pgbouncer says once it listens.
 func isReady(said []byte) bool {
 	return bytes.Contains(said, []byte("eady to accept connections")) ||
+		bytes.Contains(said, []byte("Sentinel ID is")) ||
 		bytes.Contains(said, []byte("process up: PgBouncer"))
 }

@@ -49,8 +49,12 @@ var errZero = errors.New("redissession: zero store; use New")
 // defaultTimeout bounds a command whose context has no deadline.
 const defaultTimeout = 2 * time.Second
 
+// pause lies between two tries while a slot moves to another server of a Cluster.
+const pause = 5 * time.Millisecond
+
 // run sends a script, by its name if the server knows it. The server answers
-// NOSCRIPT without having done anything, so that alone is sent again.
+// NOSCRIPT, and TRYAGAIN while a slot is on its way, without having done anything:
+// these alone are sent again.
 func (c *commands) run(
 	ctx context.Context, sc *script, keys []string, args ...any,
 ) (any, error) {
@@ -64,15 +68,22 @@ func (c *commands) run(
 		words = append(words, key)
 	}
 	words = append(words, args...)
-	cmd := redis.NewCmd(ctx, words...)
-	err := c.conn.Process(ctx, deadline, cmd)
-	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		words[0], words[1] = "eval", sc.source
-		cmd = redis.NewCmd(ctx, words...)
-		err = c.conn.Process(ctx, deadline, cmd)
+	for {
+		cmd := redis.NewCmd(ctx, words...)
+		err := c.conn.Process(ctx, deadline, cmd)
+		switch {
+		case err == nil:
+			return cmd.Val(), nil
+		case redis.HasErrorPrefix(err, "NOSCRIPT"):
+			words[0], words[1] = "eval", sc.source
+		case redis.HasErrorPrefix(err, "TRYAGAIN") && time.Until(deadline) > pause:
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil, err
+			}
+		default:
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return cmd.Val(), nil
 }
