@@ -87,7 +87,7 @@ func New(cfg Config) (*Gate, error) {
 	case cfg.Header != "" && !trusts:
 		problems.Add("TrustedProxies", "", sallyport.ConfigRequired,
 			"name the peers whose "+header+" counts")
-	case strings.ContainsFunc(cfg.Header, notToken):
+	case strings.Trim(cfg.Header, tokens) != "":
 		problems.Add("Header", cfg.Header, sallyport.ConfigMalformed, "is not a header name")
 	}
 	checkHops(problems, cfg, chain)
@@ -115,7 +115,7 @@ func checkHops(problems *configerr.List, cfg Config, chain bool) {
 	value := strconv.Itoa(cfg.TrustedHops)
 	switch {
 	case cfg.TrustedHops == 0:
-	case cfg.TrustedHops < 0 || cfg.TrustedHops > maxHops:
+	case cfg.TrustedHops < 1 || cfg.TrustedHops > maxHops:
 		problems.Add("TrustedHops", value, sallyport.ConfigOutOfRange, "want 1 to 32, or 0 for none")
 	case !chain:
 		problems.Add("TrustedHops", value, sallyport.ConfigConflict,
@@ -173,8 +173,5 @@ func unmap(p netip.Prefix) netip.Prefix {
 	return p
 }
 
-// notToken reports what cannot be in a field name (RFC 9110 section 5.6.2).
-func notToken(c rune) bool {
-	letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-}
+// tokens is what a field name is made of (RFC 9110 section 5.6.2).
+const tokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -129,8 +129,10 @@ func parseFor(element string) (netip.Addr, error) {
 	if found != 1 {
 		return netip.Addr{}, errForwarded
 	}
-	if len(node) >= 2 && node[0] == '"' && node[len(node)-1] == '"' {
-		return parseHost(node[1 : len(node)-1])
+	if inner, ok := strings.CutPrefix(node, `"`); ok {
+		if inner, ok = strings.CutSuffix(inner, `"`); ok {
+			return parseHost(inner)
+		}
 	}
 	if strings.ContainsAny(node, `":[]`) {
 		return netip.Addr{}, errForwarded // section 4: such a node must be quoted
@@ -151,7 +153,7 @@ func parseHost(s string) (netip.Addr, error) {
 
 func parseAny(s string) (netip.Addr, bool) {
 	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
-		addr, err := netip.ParseAddr(inner[:len(inner)-1])
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return addr, err == nil && !addr.Is4()
 	}
 	if strings.HasPrefix(s, "[") || strings.Count(s, ":") == 1 {

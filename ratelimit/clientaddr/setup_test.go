@@ -144,18 +144,23 @@ func TestTrustedNetworks(t *testing.T) {
 		proxies []string
 		want    string // "": permitted
 	}{
-		"private":                 {[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}, ""},
-		"mapped":                  {[]string{"::ffff:10.0.0.0/104"}, ""},
-		"one host":                {[]string{"192.0.2.7/32", "2001:db8::1/128"}, ""},
-		"bits below the prefix":   {[]string{"10.1.2.3/8"}, ""},
-		"everybody":               {[]string{"0.0.0.0/0"}, "more of the internet"},
-		"everybody, IPv6":         {[]string{"::/0"}, "more of the internet"},
-		"two halves":              {[]string{"0.0.0.0/1", "128.0.0.0/1"}, "more of the internet"},
-		"global unicast":          {[]string{"2000::/3"}, "more of the internet"},
-		"mapped, everybody":       {[]string{"::ffff:0:0/96"}, "more of the internet"},
-		"mapped, with IPv4 bits":  {[]string{"::ffff:10.0.0.0/8"}, "IPv4-mapped"},
-		"many parts of the whole": {parts(64), "together"},
-		"some large networks":     {parts(16), ""},
+		"private":                {[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}, ""},
+		"mapped":                 {[]string{"::ffff:10.0.0.0/104"}, ""},
+		"one host":               {[]string{"192.0.2.7/32", "2001:db8::1/128"}, ""},
+		"bits below the prefix":  {[]string{"10.1.2.3/8"}, ""},
+		"everybody":              {[]string{"0.0.0.0/0"}, "more of the internet"},
+		"everybody, IPv6":        {[]string{"::/0"}, "more of the internet"},
+		"two halves":             {[]string{"0.0.0.0/1", "128.0.0.0/1"}, "more of the internet"},
+		"global unicast":         {[]string{"2000::/3"}, "more of the internet"},
+		"mapped, everybody":      {[]string{"::ffff:0:0/96"}, "more of the internet"},
+		"mapped, with IPv4 bits": {[]string{"::ffff:10.0.0.0/8"}, "IPv4-mapped"},
+		"an eighth of the whole": {parts(32), ""},
+		"more than an eighth":    {parts(33), "together"},
+		"a registry's IPv6":      {[]string{"2001::/16"}, ""},
+		"more than a registry's": {[]string{"2000::/15"}, "more of the internet"},
+		"as wide as local IPv6":  {[]string{"2000::/8"}, "more of the internet"},
+		"wider than local IPv6":  {[]string{"fc00::/6"}, "more of the internet"},
+		"half of local IPv6":     {[]string{"fd00::/8"}, ""},
 	} {
 		var all []netip.Prefix
 		for _, p := range tc.proxies {
@@ -167,6 +172,21 @@ func TestTrustedNetworks(t *testing.T) {
 			continue
 		}
 		require.ErrorContains(t, err, tc.want, name)
+	}
+	_, err := clientaddr.New(clientaddr.Config{
+		Header: "X-Real-IP", TrustedProxies: make([]netip.Prefix, 1000),
+	})
+	require.ErrorContains(t, err, "is not a network")
+	require.NotContains(t, err.Error(), "at most 1000")
+	_, err = clientaddr.New(clientaddr.Config{Header: "Forwarded", TrustedHops: 32})
+	require.NoError(t, err)
+	for _, header := range []string{"azAZ09-", "!#$%&'*+-.^_`|~"} {
+		_, err = clientaddr.New(clientaddr.Config{Header: header, TrustUnixSocket: true})
+		require.NoError(t, err)
+	}
+	for _, header := range []string{"a b", "a:", "ä", "a\n", "[a", "a@", "a{"} {
+		_, err = clientaddr.New(clientaddr.Config{Header: header, TrustUnixSocket: true})
+		require.ErrorContains(t, err, "header name", header)
 	}
 	for name, cfg := range map[string]clientaddr.Config{
 		"hops without a chain":  {Header: "X-Real-IP", TrustedHops: 1},
@@ -180,6 +200,55 @@ func TestTrustedNetworks(t *testing.T) {
 		_, ok := errors.AsType[*sallyport.ConfigError](err)
 		require.True(t, ok, name)
 	}
+}
+
+// One host is one host: its neighbours are not proxies.
+func TestOneTrustedHost(t *testing.T) {
+	t.Parallel()
+	g, err := clientaddr.New(clientaddr.Config{
+		Header: "X-Real-IP", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("2001:db8::1/128")},
+	})
+	require.NoError(t, err)
+	for peer, want := range map[string]string{"2001:db8::1": "198.51.100.7", "2001:db8::2": "2001:db8::2"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "[" + peer + "]:1"
+		r.Header.Set("X-Real-IP", "198.51.100.7")
+		addr, err := g.Check(r)
+		require.NoError(t, err)
+		require.Equal(t, want, addr.String())
+	}
+}
+
+// Every refusal has a cause for operators, and the context keeps what was in it.
+func TestCausesAndContext(t *testing.T) {
+	t.Parallel()
+	hops, err := clientaddr.New(clientaddr.Config{Header: "Forwarded", TrustedHops: 1})
+	require.NoError(t, err)
+	unix, err := clientaddr.New(clientaddr.Config{Header: "Forwarded", TrustUnixSocket: true})
+	require.NoError(t, err)
+	for _, row := range []struct {
+		gate   *clientaddr.Gate
+		remote string
+		cause  string
+	}{
+		{nil, "192.0.2.1:1", "New"}, {&clientaddr.Gate{}, "192.0.2.1:1", "New"},
+		{hops, "192.0.2.1:1", "TrustedHops"}, {unix, "@", "Unix socket"}, {hops, "@", "Unix socket"},
+		{hops, "x", "RemoteAddr"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = row.remote
+		addr, err := row.gate.Check(r)
+		require.False(t, addr.IsValid())
+		refused, ok := errors.AsType[*sallyport.Refusal](err)
+		require.True(t, ok)
+		require.ErrorContains(t, refused.Err, row.cause)
+	}
+	type key struct{}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r = r.WithContext(context.WithValue(r.Context(), key{}, "kept"))
+	newGate(t, "").Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "kept", r.Context().Value(key{}))
+	})).ServeHTTP(httptest.NewRecorder(), r)
 }
 
 // parts are so many /8.
