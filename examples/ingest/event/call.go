@@ -74,3 +74,13 @@ func (c *Call) NameAfter(timestamp string, body []byte) {
 	digest := sha256.Sum256(append([]byte(timestamp+"."), body...))
 	c.EventID = "signed-" + hex.EncodeToString(digest[:])
 }
+
+// identity returns the digest of the whole call, by which one that is sent again
+// is told from another one under the same event id.
+func (c *Call) identity() [sha256.Size]byte {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return [sha256.Size]byte{} // it cannot be queued either
+	}
+	return sha256.Sum256(canonical(text))
+}

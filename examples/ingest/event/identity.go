@@ -29,6 +29,10 @@ const (
 // same. Call it once the event is masked, before it is stored: identity is
 // the whole event as it was received, what is stored may be cut.
 func (r *Received) Seal() {
+	if r.Call != nil {
+		identity := r.Call.identity()
+		r.Identity = identity[:]
+	}
 	if r.Event == nil {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
@@ -43,6 +44,7 @@ type Gates struct {
 	Access     *tenancy.Gate
 
 	crossOrigin *http.CrossOriginProtection
+	uploads     *uploads
 
 	cfg     Config
 	closers []func() error
@@ -50,7 +52,7 @@ type Gates struct {
 
 // New makes the gates. Nothing is left open when it fails.
 func New(cfg Config) (*Gates, error) {
-	g := &Gates{cfg: cfg}
+	g := &Gates{cfg: cfg, uploads: &uploads{from: map[netip.Prefix]int{}}}
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

@@ -4,9 +4,8 @@ import (
 	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
-	"github.com/opsmantik/sallyport/hmacsig"
-
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/hmacsig"
 )
 
 // Call answers POST /api/call-event/v2, behind the signature gate. The site is
@@ -24,7 +23,7 @@ func (in *Intake) Call(w http.ResponseWriter, r *http.Request) {
 	if !ok || !in.CallLimit(w, r, caller) {
 		return
 	}
-	text, ok := body(w, r, event.MaxCallBody)
+	text, ok := body(w, r, event.MaxCallBody, false) // what is signed is what was sent
 	if !ok {
 		return
 	}

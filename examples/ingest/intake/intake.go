@@ -7,13 +7,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 // enqueueLimit is how long a client waits for a busy disk before it is told to
@@ -76,16 +76,6 @@ func proxyHost(r *http.Request, site Site) string {
 	return host
 }
 
-// body reads what the gate in front has bounded.
-func body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil {
-		reply.BodyError(w, err)
-		return nil, false
-	}
-	return text, true
-}
-
 // refuse answers a body that breaks the contract.
 func refuse(w http.ResponseWriter, err error) {
 	if refused, ok := errors.AsType[*event.Error](err); ok {
@@ -112,13 +102,21 @@ func (in *Intake) accept(
 	// some proxies do not, has still sent its events.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), enqueueLimit)
 	defer cancel()
-	if err := in.Enqueue(ctx, received); err != nil {
+	err := in.Enqueue(ctx, received)
+	if errors.Is(err, store.ErrEventID) {
+		reply.Problem(w, http.StatusConflict, codeEventID, "The event id was used for another call")
+		return
+	}
+	if err != nil {
 		in.Log.ErrorContext(r.Context(), "events not queued", "error", err)
 		reply.Unavailable(w, reply.CodeQueueUnavailable, "The events were not stored; send them again")
 		return
 	}
 	reply.JSON(w, http.StatusAccepted, accepted{true, "queued", id, len(received), rejected})
 }
+
+// codeEventID: 409. The event_id of a call was accepted before, with other content.
+const codeEventID = "event_id_conflict"
 
 // accepted is the body of a 202.
 type accepted struct {

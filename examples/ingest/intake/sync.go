@@ -8,7 +8,7 @@ import (
 
 // Sync answers POST /api/sync.
 func (in *Intake) Sync(w http.ResponseWriter, r *http.Request) {
-	text, ok := body(w, r, event.MaxSyncBody)
+	text, ok := body(w, r, event.MaxSyncBody, true)
 	if !ok {
 		return
 	}

@@ -36,9 +36,10 @@ func (srv *Server) routes() (http.Handler, error) {
 	dead := &delivery.DeadLetters{Letters: db, Wake: srv.dispatcher.Wake, Log: log}
 
 	events := newTable(g.Origin.Wrap)
-	events.handle("POST /api/sync", http.HandlerFunc(in.Sync), g.Address.Wrap, g.Limits.Wrap)
+	events.handle("POST /api/sync", http.HandlerFunc(in.Sync),
+		g.Address.Wrap, g.Limits.Wrap, g.Uploads)
 	events.handle("POST /api/call-event/v2", http.HandlerFunc(in.Call),
-		g.Address.Wrap, g.Limits.Wrap, g.Calls.Wrap)
+		g.Address.Wrap, g.Limits.Wrap, g.Uploads, g.Calls.Wrap)
 	events.handle("OPTIONS /api/sync", http.HandlerFunc(options), g.Address.Wrap, g.Limits.Wrap)
 	events.handle("OPTIONS /api/call-event/v2", http.HandlerFunc(options), g.Address.Wrap, g.Limits.Wrap)
 

@@ -17,24 +17,57 @@ func (db *DB) Enqueue(ctx context.Context, received []event.Received) error {
 	if err != nil {
 		return err
 	}
-	rows := int64(len(received))
-	if db.rows.Load()+rows > store.MaxQueue || db.bytes.Load()+size > store.MaxQueueBytes {
+	if db.rows.Load()+int64(len(received)) > store.MaxQueue ||
+		db.bytes.Load()+size > store.MaxQueueBytes {
 		return store.ErrQueueFull
 	}
+	var rows, kept int64
 	err = db.Write(ctx, func(tx *sql.Tx) error {
+		rows, kept = 0, 0
 		for i, payload := range payloads {
+			isNew, err := acceptCall(tx, &received[i])
+			if err != nil {
+				return err
+			}
+			if !isNew {
+				continue
+			}
 			const insert = `INSERT INTO queue (payload, site_id) VALUES (?, ?)`
 			if _, err := tx.Exec(insert, payload, received[i].Site); err != nil {
 				return err
 			}
+			rows, kept = rows+1, kept+int64(len(payload))
 		}
 		return nil
 	})
 	if err == nil {
 		db.rows.Add(rows)
-		db.bytes.Add(size)
+		db.bytes.Add(kept)
 	}
 	return err
+}
+
+// acceptCall notes the event id of a call, and reports whether it is new. Other
+// events have none.
+func acceptCall(tx *sql.Tx, r *event.Received) (isNew bool, err error) {
+	if r.Call == nil {
+		return true, nil
+	}
+	const insert = `INSERT INTO call_ids (site_id, event_id, digest) VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`
+	isNew, err = inserted(tx.Exec(insert, r.Site, r.Call.EventID, r.Identity))
+	if isNew || err != nil {
+		return isNew, err
+	}
+	var same bool
+	const compare = `SELECT digest IS NULL OR digest = ? FROM call_ids WHERE site_id = ? AND event_id = ?`
+	if err := tx.QueryRow(compare, r.Identity, r.Site, r.Call.EventID).Scan(&same); err != nil {
+		return false, err
+	}
+	if !same {
+		return false, store.ErrEventID
+	}
+	return false, nil
 }
 
 // Next returns the oldest items to deliver as one batch, at most limit of them

@@ -19,8 +19,13 @@ const (
 	MaxQueueBytes = 8 << 30
 )
 
-// ErrQueueFull is returned by Enqueue at MaxQueue rows or MaxQueueBytes.
-var ErrQueueFull = errors.New("store: queue full")
+var (
+	// ErrQueueFull is returned by Enqueue at MaxQueue rows or MaxQueueBytes.
+	ErrQueueFull = errors.New("store: queue full")
+	// ErrEventID is returned by Enqueue for a call whose event id was accepted
+	// before, with another identity.
+	ErrEventID = errors.New("store: event id used for another call")
+)
 
 // Queue holds accepted events until the worker has stored them.
 //
@@ -28,7 +33,8 @@ var ErrQueueFull = errors.New("store: queue full")
 // once a batch that held it was refused; postponed, once the worker could not
 // take it alone; and dead, once it was refused alone.
 type Queue interface {
-	// Enqueue keeps events for delivery.
+	// Enqueue keeps events for delivery: all of them or, on an error, none. A
+	// call that was accepted before is not kept again.
 	Enqueue(ctx context.Context, received []event.Received) error
 	// Next returns the oldest items to deliver as one batch, at most limit of
 	// them and about maxBytes.

@@ -144,3 +144,28 @@ func (s suite) oldest(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, time.Hour, age, float64(time.Minute))
 }
+
+// A call that was accepted is not kept again, whether it is stored by now or not,
+// and its event id stands for no other.
+func (s suite) callsAcceptedOnce(t *testing.T) {
+	db := s.fresh(t)
+	named := func(id, of, phone string) []event.Received {
+		r := call(id, of, "e")
+		r.Call.Phone = phone
+		r.Seal()
+		return []event.Received{r}
+	}
+	require.NoError(t, db.Enqueue(t.Context(), named("a", site, "1")))
+	require.NoError(t, db.Enqueue(t.Context(), named("b", site, "1")))
+	require.EqualValues(t, 1, db.Waiting())
+	require.ErrorIs(t, db.Enqueue(t.Context(), named("c", site, "2")), store.ErrEventID)
+	require.NoError(t, db.Enqueue(t.Context(), named("d", "another", "2")))
+	require.EqualValues(t, 2, db.Waiting())
+
+	_, err := db.Store(t.Context(), named("a", site, "1"))
+	require.NoError(t, err)
+	require.NoError(t, db.Delivered(t.Context(), batch(t, db)))
+	require.NoError(t, db.Enqueue(t.Context(), named("e", site, "1")))
+	require.ErrorIs(t, db.Enqueue(t.Context(), named("f", site, "2")), store.ErrEventID)
+	require.Zero(t, db.Waiting())
+}

@@ -28,6 +28,7 @@ func Run(t *testing.T, open Open) {
 		"BatchWithinItself":      s.batchWithinItself,
 		"OneCallPerEventID":      s.oneCallPerEventID,
 		"AllOrNothing":           s.allOrNothing,
+		"CallsAcceptedOnce":      s.callsAcceptedOnce,
 		"QueueOutlivesProcess":   s.queueOutlivesProcess,
 		"RefusedBatchIsSplit":    s.refusedBatchIsSplit,
 		"BatchOfOneIsNotAlone":   s.batchOfOneIsNotAlone,
