@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/audit/publish"
 )
@@ -322,6 +323,26 @@ func TestTornAndArchived(t *testing.T) {
 	require.Contains(t, s.expect(t, "clean", "-log", archive+","+large), "30 entries")
 	_, code := s.audit("-log", large)
 	require.Equal(t, 1, code, "without the archive it cannot tell")
+}
+
+// A record that only looks like an erasure is none.
+func TestErasuresAreCountedByTheirRecords(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 2)
+	dir := filepath.Join(t.TempDir(), "log")
+	write(t, dir, 4, func(i int, r *audit.Record) {
+		switch i {
+		case 0:
+			r.Action = "privacy.erase"
+		case 1:
+			r.Action, r.Outcome = "privacy.erase", audit.OutcomeIntent
+		case 2:
+			r.Fields = []audit.Field{{Name: "action", Value: "privacy.erase", Class: sallyport.Public}}
+		case 3:
+			r.Reason = `","action":"privacy.erase","outcome":"success",`
+		}
+	})
+	require.Contains(t, s.expect(t, "clean", "-log", dir, "-erasures"), "erased: 1 ")
 }
 
 func TestUsage(t *testing.T) {

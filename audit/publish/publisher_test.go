@@ -135,6 +135,38 @@ func TestEveryEntryIsProved(t *testing.T) {
 	}
 }
 
+// A file with the name of a full tile is full, and others are as wide as they say, also
+// where a level begins (transparency-dev/tessera 1178 wrote one hash as tile/1/001).
+func TestTilesAreAsWideAsTheySay(t *testing.T) {
+	t.Parallel()
+	cfg, store := config(t)
+	p := newPublisher(t, cfg)
+	for _, size := range []int{65_535, 65_536, 65_537, 66_000} {
+		store.grow(size)
+		_, err := p.Publish(t.Context())
+		require.NoError(t, err)
+	}
+	n := 0
+	require.NoError(t, filepath.WalkDir(filepath.Join(cfg.Dir, "tile"), func(
+		path string, d fs.DirEntry, err error,
+	) error {
+		if err != nil || d.IsDir() || strings.Contains(path, "entries") {
+			return err
+		}
+		info, err := d.Info()
+		width := int64(256)
+		if strings.HasSuffix(filepath.Dir(path), ".p") {
+			_, errWidth := fmt.Sscan(d.Name(), &width)
+			require.NoError(t, errWidth)
+		}
+		require.Equal(t, width*32, info.Size(), path)
+		n++
+		return err
+	}))
+	// Level 1 has partial ones of 128 (the middle of the first round), 255 and 1.
+	require.Equal(t, 257+3+1+3+1, n, "full ones, and the partial ones of every size")
+}
+
 // overHTTP is a tlog.TileReader.
 type overHTTP struct {
 	t    *testing.T
