@@ -24,7 +24,11 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	vault, err := envelope.New(envelope.Config{KEK: kek, Store: envelope.NewMemory()})
+	keys, err := envelope.NewMemory(envelope.MemoryConfig{})
+	if err != nil {
+		panic(err)
+	}
+	vault, err := envelope.New(envelope.Config{KEK: kek, Store: keys})
 	if err != nil {
 		panic(err)
 	}
@@ -66,7 +70,11 @@ func ExampleVault_SealFile_incorrect() {
 	if err != nil {
 		panic(err)
 	}
-	vault, err := envelope.New(envelope.Config{KEK: kek, Store: envelope.NewMemory()})
+	keys, err := envelope.NewMemory(envelope.MemoryConfig{})
+	if err != nil {
+		panic(err)
+	}
+	vault, err := envelope.New(envelope.Config{KEK: kek, Store: keys})
 	if err != nil {
 		panic(err)
 	}

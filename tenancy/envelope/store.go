@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
 // Owner is whose keys: a person of a site, or with an empty Subject the site itself.
@@ -56,15 +60,40 @@ type Store interface {
 	Shred(ctx context.Context, owner Owner) error
 }
 
+// MemoryConfig configures a [Memory].
+type MemoryConfig struct {
+	_ [0]func() // keyed literals only
+
+	// MaxOwners bounds the store. Default 10000, at most 1e6.
+	MaxOwners int
+}
+
 // Memory is a [Store] in this process, for tests. What it holds is lost with it, and so
 // is what was sealed.
 type Memory struct {
 	mu   sync.Mutex
+	max  int
 	keys map[Owner][]Key
 }
 
-// NewMemory returns an empty store. It grows with its owners.
-func NewMemory() *Memory { return &Memory{keys: map[Owner][]Key{}} }
+const (
+	defaultMaxOwners = 10_000
+	maxMaxOwners     = 1_000_000
+)
+
+// NewMemory returns an empty store.
+func NewMemory(cfg MemoryConfig) (*Memory, error) {
+	if cfg.MaxOwners == 0 {
+		cfg.MaxOwners = defaultMaxOwners
+	}
+	if cfg.MaxOwners < 1 || cfg.MaxOwners > maxMaxOwners {
+		list := configerr.For("envelope")
+		list.Add("MaxOwners", fmt.Sprint(cfg.MaxOwners), sallyport.ConfigOutOfRange,
+			fmt.Sprintf("want 1 to %d", maxMaxOwners))
+		return nil, list.Err()
+	}
+	return &Memory{max: cfg.MaxOwners, keys: map[Owner][]Key{}}, nil
+}
 
 // Load implements [Store].
 func (m *Memory) Load(ctx context.Context, owner Owner, reserve uint64) ([]Key, error) {
@@ -84,7 +113,10 @@ func (m *Memory) Load(ctx context.Context, owner Owner, reserve uint64) ([]Key, 
 	return out, nil
 }
 
-var errVersion = errors.New("envelope: not the next version")
+var (
+	errVersion = errors.New("envelope: not the next version")
+	errFull    = errors.New("envelope: the memory store is full")
+)
 
 // Add implements [Store].
 func (m *Memory) Add(ctx context.Context, key Key) error {
@@ -98,6 +130,8 @@ func (m *Memory) Add(ctx context.Context, key Key) error {
 		return ErrExists
 	case key.Version > next:
 		return errVersion
+	case next == 1 && len(m.keys) >= m.max:
+		return errFull
 	}
 	key.Wrapped = bytes.Clone(key.Wrapped)
 	m.keys[key.Owner] = append(m.keys[key.Owner], key)

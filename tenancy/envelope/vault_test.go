@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/tenancy/envelope"
 )
 
@@ -64,6 +61,13 @@ func newKEK(t testing.TB, id string) *kek {
 	return &kek{KEK: local, id: id}
 }
 
+func newStore(t testing.TB) *envelope.Memory {
+	t.Helper()
+	store, err := envelope.NewMemory(envelope.MemoryConfig{})
+	require.NoError(t, err)
+	return store
+}
+
 type world struct {
 	*envelope.Vault
 	kek   *kek
@@ -72,7 +76,7 @@ type world struct {
 
 func newWorld(t testing.TB, edit func(*envelope.Config)) *world {
 	t.Helper()
-	w := &world{kek: newKEK(t, "kek-1"), store: envelope.NewMemory()}
+	w := &world{kek: newKEK(t, "kek-1"), store: newStore(t)}
 	cfg := envelope.Config{KEK: w.kek, Store: w.store}
 	if edit != nil {
 		edit(&cfg)
@@ -414,174 +418,5 @@ func TestWrappedKeysAreBound(t *testing.T) {
 	_, err = stranger.Open(t.Context(), nil, place, sealed)
 	require.ErrorContains(t, err, "no KEK of Config")
 }
-
-// Keys are unwrapped once, however many ask, and only the one that is needed.
-func TestKeysAreUnwrappedOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
-		sealed := w.seal(t, place, secret)
-		require.Zero(t, w.kek.unwraps.Load()-1, "the new key, once")
-		w.Forget(owner)
-		w.kek.unwraps.Store(0)
-		w.kek.hold = func(context.Context) { time.Sleep(50 * time.Millisecond) }
-		var users sync.WaitGroup
-		for range 50 {
-			users.Go(func() {
-				_, err := w.Open(t.Context(), nil, place, sealed)
-				require.NoError(t, err)
-			})
-			users.Go(func() {
-				_, err := w.Seal(t.Context(), nil, place, secret)
-				require.NoError(t, err)
-			})
-		}
-		users.Wait()
-		require.EqualValues(t, 1, w.kek.unwraps.Load())
-	})
-}
-
-// Whoever asked first may leave or panic; the others must not suffer for it.
-func TestFirstToAskLeaves(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"leaves", "panics"} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, nil)
-				sealed := w.seal(t, place, secret)
-				w.Forget(owner)
-				ctx, leave := context.WithCancel(t.Context())
-				first := true
-				w.kek.hold = func(ctx context.Context) {
-					if !first {
-						return
-					}
-					first = false
-					<-ctx.Done()
-					if name == "panics" {
-						panic(name)
-					}
-				}
-				go func() {
-					defer func() { _ = recover() }()
-					_, _ = w.Open(ctx, nil, place, sealed)
-				}()
-				synctest.Wait()
-				done := make(chan error)
-				go func() {
-					_, err := w.Open(t.Context(), nil, place, sealed)
-					done <- err
-				}()
-				synctest.Wait()
-				leave()
-				require.NoError(t, <-done)
-			})
-		})
-	}
-}
-
-func TestKEKThatHangs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
-		sealed := w.seal(t, place, secret)
-		w.Forget(owner)
-		w.kek.hold = func(ctx context.Context) { <-ctx.Done() }
-		w.kek.err = context.DeadlineExceeded
-		began := time.Now()
-		_, err := w.Open(t.Context(), nil, place, sealed)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, 5*time.Second, time.Since(began))
-	})
-}
-
-// The cache holds no more owners than it should, and what it gave up comes back.
-func TestCacheIsBounded(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(c *envelope.Config) { c.CacheSize = 4 })
-	sealed := map[string][]byte{}
-	for i := range 20 {
-		at := place
-		at.Subject = fmt.Sprint("p", i)
-		sealed[at.Subject] = w.seal(t, at, secret)
-	}
-	w.kek.unwraps.Store(0)
-	for subject, s := range sealed {
-		at := place
-		at.Subject = subject
-		_, err := w.Open(t.Context(), nil, at, s)
-		require.NoError(t, err)
-	}
-	require.GreaterOrEqual(t, w.kek.unwraps.Load(), int64(16))
-}
-
-func TestZeroVault(t *testing.T) {
-	t.Parallel()
-	for _, v := range []*envelope.Vault{nil, {}} {
-		_, err := v.Seal(t.Context(), nil, place, nil)
-		require.ErrorContains(t, err, "not made by New")
-		_, err = v.Open(t.Context(), nil, place, nil)
-		require.ErrorContains(t, err, "not made by New")
-		_, err = v.SealFile(t.Context(), nil, place)
-		require.ErrorContains(t, err, "not made by New")
-		_, err = v.OpenFile(t.Context(), nil, 0, place)
-		require.ErrorContains(t, err, "not made by New")
-		_, err = v.Handle(t.Context(), owner)
-		require.ErrorContains(t, err, "not made by New")
-		require.ErrorContains(t, v.Shred(t.Context(), owner), "not made by New")
-		require.ErrorContains(t, v.Rewrap(t.Context(), nil, nil), "not made by New")
-		v.Forget(owner)
-	}
-	_, err := newWorld(t, nil).Handle(t.Context(), envelope.Owner{})
-	require.ErrorIs(t, err, envelope.ErrPlace)
-}
-
-func TestConfig(t *testing.T) {
-	t.Parallel()
-	_, err := envelope.New(envelope.Config{})
-	require.ErrorContains(t, err, "envelope: KEK:")
-	require.ErrorContains(t, err, "envelope: Store:")
-	for name, tt := range map[string]struct {
-		edit  func(*envelope.Config)
-		field string
-	}{
-		"rotate soon":    {func(c *envelope.Config) { c.RotateAfter = time.Minute - 1 }, "RotateAfter"},
-		"rotate":         {func(c *envelope.Config) { c.RotateAfter = time.Minute }, ""},
-		"rotate late":    {func(c *envelope.Config) { c.RotateAfter = 3650 * 24 * time.Hour }, ""},
-		"rotate never":   {func(c *envelope.Config) { c.RotateAfter = 3650*24*time.Hour + 1 }, "RotateAfter"},
-		"short cache":    {func(c *envelope.Config) { c.CacheTTL = time.Second - 1 }, "CacheTTL"},
-		"shortest cache": {func(c *envelope.Config) { c.CacheTTL = time.Second }, ""},
-		"longest cache":  {func(c *envelope.Config) { c.CacheTTL = time.Hour }, ""},
-		"long cache":     {func(c *envelope.Config) { c.CacheTTL = time.Hour + 1 }, "CacheTTL"},
-		"no cache":       {func(c *envelope.Config) { c.CacheSize = -1 }, "CacheSize"},
-		"one":            {func(c *envelope.Config) { c.CacheSize = 1 }, ""},
-		"a million":      {func(c *envelope.Config) { c.CacheSize = 1_000_000 }, ""},
-		"more":           {func(c *envelope.Config) { c.CacheSize = 1_000_001 }, "CacheSize"},
-		"short timeout":  {func(c *envelope.Config) { c.Timeout = time.Millisecond - 1 }, "Timeout"},
-		"least timeout":  {func(c *envelope.Config) { c.Timeout = time.Millisecond }, ""},
-		"most timeout":   {func(c *envelope.Config) { c.Timeout = time.Minute }, ""},
-		"long timeout":   {func(c *envelope.Config) { c.Timeout = time.Minute + 1 }, "Timeout"},
-		"old KEK twice": {
-			func(c *envelope.Config) { c.OldKEKs = []envelope.KEK{c.KEK} }, "OldKEKs[0]",
-		},
-		"nil old KEK": {func(c *envelope.Config) { c.OldKEKs = []envelope.KEK{nil} }, "OldKEKs[0]"},
-		"KEK without a name": {
-			func(c *envelope.Config) { c.OldKEKs = []envelope.KEK{nameless{}} }, "OldKEKs[0]",
-		},
-	} {
-		cfg := envelope.Config{KEK: newKEK(t, "kek"), Store: envelope.NewMemory()}
-		tt.edit(&cfg)
-		_, err := envelope.New(cfg)
-		if tt.field == "" {
-			require.NoError(t, err, name)
-			continue
-		}
-		problem, ok := errors.AsType[*sallyport.ConfigError](err)
-		require.True(t, ok, name)
-		require.Equal(t, tt.field, problem.Field, name)
-	}
-}
-
-type nameless struct{ envelope.KEK }
 
 func (nameless) ID() string { return "" }

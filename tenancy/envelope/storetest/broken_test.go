@@ -207,7 +207,11 @@ func run(t *testing.T, fault string) {
 func TestThePlainestStorePasses(t *testing.T) { run(t, "") }
 
 func TestMemoryPasses(t *testing.T) {
-	storetest.Run(t, func(*testing.T) envelope.Store { return envelope.NewMemory() })
+	storetest.Run(t, func(t *testing.T) envelope.Store {
+		store, err := envelope.NewMemory(envelope.MemoryConfig{})
+		require.NoError(t, err)
+		return store
+	})
 }
 
 // TestBrokenStore is what the next test runs in a process of its own, because it must

@@ -1,0 +1,199 @@
+package tenancy_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+// The published bound: a second after the revocation nobody is let in any more.
+func TestRevocationBoundByTTL(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		old, err := view(g, "rob", "s1")
+		require.NoError(t, err)
+		time.Sleep(time.Nanosecond)
+		d.set("rob", "s1", "")
+		time.Sleep(time.Second - 2)
+		_, err = view(g, "rob", "s1")
+		require.NoError(t, err, "still remembered")
+		require.EqualValues(t, 1, d.calls.Load())
+		time.Sleep(time.Nanosecond)
+		_, err = view(g, "rob", "s1")
+		require.Equal(t, tenancy.CodeNotFound, code(err))
+		require.ErrorIs(t, old.Check(), tenancy.ErrExpired, "whoever asks ends the old grants")
+
+		d.set("rob", "s1", "rep")
+		time.Sleep(time.Second - 1)
+		_, err = view(g, "rob", "s1")
+		require.Equal(t, tenancy.CodeNotFound, code(err), "absence is remembered too")
+		require.EqualValues(t, 2, d.calls.Load())
+		time.Sleep(time.Nanosecond)
+		_, err = view(g, "rob", "s1")
+		require.NoError(t, err)
+		require.ErrorIs(t, old.Check(), tenancy.ErrExpired, "and they stay ended")
+	})
+}
+
+// The other published bound: 50 ms after the revocation, where it is pushed.
+func TestRevocationBoundByPush(t *testing.T) {
+	t.Parallel()
+	first, d := cachedGate(t, nil)
+	second, err := tenancy.New(world(func(c *tenancy.Config) {
+		c.Member, c.CacheTTL = d.member, time.Second
+	}))
+	require.NoError(t, err)
+	gates := []*tenancy.Gate{first, second}
+	push := make(chan [2]string, 1)
+	go func() { // what a subscription in every process does
+		for who := range push {
+			for _, g := range gates {
+				g.Forget(who[0], who[1])
+			}
+		}
+	}()
+	defer close(push)
+
+	var revoked atomic.Int64 // in ns since the start, 0 for not yet
+	start := time.Now()
+	var late, uses atomic.Int64
+	var users sync.WaitGroup
+	for _, g := range gates {
+		for range 4 {
+			users.Go(func() {
+				for time.Since(start) < 300*time.Millisecond {
+					began := time.Since(start)
+					grant, err := view(g, "rob", "s1")
+					uses.Add(1)
+					at := time.Duration(revoked.Load())
+					if at > 0 && began > at+50*time.Millisecond && (err == nil || grant.Check() == nil) {
+						late.Add(1)
+					}
+				}
+			})
+		}
+	}
+	for uses.Load() < 1000 {
+		_, _ = view(first, "rob", "s1")
+	}
+	d.set("rob", "s1", "")
+	revoked.Store(int64(time.Since(start)))
+	push <- [2]string{"rob", "s1"}
+	users.Wait()
+	require.Zero(t, late.Load(), "of %d", uses.Load())
+}
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		user, site string
+		ends       [3]bool // rob at s1, rob at s2, max at s1
+	}{
+		"one":         {"rob", "s1", [3]bool{true, false, false}},
+		"a user":      {"rob", "", [3]bool{true, true, false}},
+		"a site":      {"", "s1", [3]bool{true, false, true}},
+		"all":         {"", "", [3]bool{true, true, true}},
+		"nobody":      {"eve", "s1", [3]bool{}},
+		"not cached":  {"rob", "s3", [3]bool{}},
+		"of absences": {"eve", "", [3]bool{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, d := cachedGate(t, nil)
+				d.set("rob", "s2", "rep")
+				d.set("max", "s1", "manager")
+				_, err := view(g, "eve", "s1")
+				require.Equal(t, tenancy.CodeNotFound, code(err))
+				who := [3][2]string{{"rob", "s1"}, {"rob", "s2"}, {"max", "s1"}}
+				var first, later [3]tenancy.Grant[viewCalls]
+				for i, w := range who {
+					first[i], err = view(g, w[0], w[1])
+					require.NoError(t, err)
+				}
+				time.Sleep(time.Second) // the cache asks again; the grants live on
+				for i, w := range who {
+					later[i], err = view(g, w[0], w[1])
+					require.NoError(t, err)
+					require.NoError(t, first[i].Check())
+				}
+				g.Forget(tt.user, tt.site)
+				before := d.calls.Load()
+				for i, w := range who {
+					require.Equal(t, tt.ends[i], first[i].Check() != nil, w)
+					require.Equal(t, tt.ends[i], later[i].Check() != nil, w)
+					require.Equal(t, tt.ends[i], later[i].Scope().Check() != nil, w)
+					again, err := view(g, w[0], w[1])
+					require.NoError(t, err)
+					require.NoError(t, again.Check())
+				}
+				asked := d.calls.Load() - before
+				var want int64
+				for _, ends := range tt.ends {
+					if ends {
+						want++
+					}
+				}
+				require.Equal(t, want, asked)
+			})
+		})
+	}
+}
+
+// Without a cache there is one end: that of all.
+func TestForgetWithoutCache(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	grant, err := view(g, "rob", "s1")
+	require.NoError(t, err)
+	g.Forget("rob", "s1")
+	require.NoError(t, grant.Check())
+	g.Forget("", "")
+	require.ErrorIs(t, grant.Check(), tenancy.ErrExpired)
+	grant, err = view(g, "rob", "s1")
+	require.NoError(t, err)
+	require.NoError(t, grant.Check())
+}
+
+// What was read before Forget is not let in after it, by whoever asked.
+func TestForgetDuringLookup(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, d := cachedGate(t, nil)
+		release := make(chan struct{})
+		d.gate = func(context.Context) { <-release }
+		results := make(chan error, 3)
+		ask := func() {
+			grant, err := view(g, "rob", "s1")
+			if err == nil {
+				err = grant.Check()
+			}
+			results <- err
+		}
+		go ask()
+		synctest.Wait()
+		go ask() // waits for the first
+		synctest.Wait()
+		require.EqualValues(t, 1, d.calls.Load())
+
+		d.mu.Lock()
+		d.roles, d.gate = map[[2]string]tenancy.Role{}, nil
+		d.mu.Unlock()
+		g.Forget("rob", "s1")
+		ask() // does not join the old lookup
+		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		close(release)
+		synctest.Wait()
+		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		_, err := view(g, "rob", "s1")
+		require.Equal(t, tenancy.CodeNotFound, code(err), "the old answer was not kept")
+	})
+}
