@@ -155,7 +155,6 @@ func (s *Memory) Replace(_ context.Context, old Key, next *Record) (Record, erro
 		return Record{}, ErrConflict
 	}
 	stored.Started, stored.Seen = now, now
-	s.forget(e) // only the last key before still reads
 	before := &replaced{Record: e.Record, at: now}
 	before.Replaced = true
 	s.remove(e)
@@ -197,7 +196,7 @@ func (s *Memory) End(_ context.Context, which Selection) (int, error) {
 	for e := s.user(which.User).first[which.User]; e != nil; {
 		next := e.next
 		chosen := which.Only == "" || e.ID == which.Only
-		if chosen && (which.Except == "" || e.ID != which.Except) {
+		if chosen && e.ID != which.Except {
 			if e.Live(now) {
 				ended++
 			}

@@ -97,7 +97,6 @@ func (s *Memory) unlink(e *entry) {
 	if e.next != nil {
 		e.next.prev = e.prev
 	}
-	e.next, e.prev = nil, nil
 	if shrunk(len(u.first), u.peak) {
 		u.first, u.peak = remade(u.first), len(u.first)
 	}
