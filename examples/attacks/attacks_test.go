@@ -22,7 +22,7 @@ func suite(t testing.TB, change func(*parts)) gatetest.Suite {
 			return newServer(p, manager, log)
 		},
 		Listed: listed, Own: own, Served: served,
-		SignIn: [2]gatetest.SignIn{signIn("alice"), signIn("bob")},
+		SignIn: [2]gatetest.SignIn{signIn("alice"), signIn("bob")}, SignOut: signOut,
 		Routes: []gatetest.Route{
 			{Pattern: "GET /healthz", Public: true, Accept: gatetest.Accepted{
 				"cors": "it says nothing that a page could not know",
@@ -56,6 +56,12 @@ func signIn(user string) gatetest.SignIn {
 		require.Len(tb, cookies, 1)
 		return func(r *http.Request) { r.AddCookie(cookies[0]) }
 	}
+}
+
+func signOut(_ testing.TB, server http.Handler, user func(*http.Request)) {
+	r := httptest.NewRequest(http.MethodPost, "/logout", nil)
+	user(r)
+	server.ServeHTTP(httptest.NewRecorder(), r)
 }
 
 func sign(t testing.TB) func(*http.Request, []byte, time.Time) error {

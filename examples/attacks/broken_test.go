@@ -81,6 +81,18 @@ var broken = []struct {
 		p.session = anyCookie
 		p.access = direct
 	}},
+	{"the last of two cookies", "doubled cookie", func(p *parts) { p.session = lastCookie(p.session) }},
+	{"the client chooses its token", "planted cookie", homemade(jar{adopts: true})},
+	{
+		"the token survives a new sign-in", "cookie from before the sign-in",
+		homemade(jar{adopts: true}),
+	},
+	{"old tokens live on", "cookie from before the sign-in", homemade(jar{keeps: true})},
+	{"a cookie without attributes", "cookie that others can read or set", homemade(jar{bare: true})},
+	{
+		"only the cookie is removed", "cookie after the sign-out",
+		homemade(jar{forgetsToEnd: true}),
+	},
 	{"members are not asked for", "another's object", func(p *parts) { p.access = direct }},
 	{"members are not asked for", "own object asked by another", func(p *parts) { p.access = direct }},
 	{"private answers may be kept", "answer that a cache may keep", func(p *parts) {

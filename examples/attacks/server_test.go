@@ -44,6 +44,7 @@ type parts struct {
 	signature     middleware
 	address, rate middleware
 	session       middleware
+	login, logout http.HandlerFunc
 	access        func(*sessions.Manager[struct{}], http.Handler) http.Handler
 	bounded       middleware // bodies
 	log           func(io.Writer) middleware
@@ -76,7 +77,19 @@ func sound(t testing.TB) (*parts, *sessions.Manager[struct{}]) {
 	require.NoError(t, err)
 	manager, err := sessions.New[struct{}](sessions.Config{Store: store})
 	require.NoError(t, err)
+	login := func(_ http.ResponseWriter, r *http.Request) {
+		login := sessions.Login{User: r.URL.Query().Get("user"), Level: sallyport.AAL1}
+		if err := manager.Start(r.Context(), login, struct{}{}); err != nil {
+			panic(err)
+		}
+	}
+	logout := func(_ http.ResponseWriter, r *http.Request) {
+		if err := manager.Logout(r.Context()); err != nil {
+			panic(err)
+		}
+	}
 	return &parts{
+		login: login, logout: logout,
 		pages: pages.Wrap, people: people.Wrap, signature: verifier.Wrap,
 		address: address.Wrap, rate: limiter.Wrap, session: manager.Wrap, access: granted(t),
 		bounded: bound, log: accessLog, handler: http.HandlerFunc(ok),
@@ -169,12 +182,8 @@ func newServer(p *parts, manager *sessions.Manager[struct{}], log io.Writer) htt
 	mux.Handle("POST /webhooks/paid", behind(p.handler, p.signature))
 	mux.Handle("/sites/{site_id}/orders",
 		behind(p.access(manager, p.handler), p.people, p.bounded, p.session))
-	mux.HandleFunc("POST /login", func(_ http.ResponseWriter, r *http.Request) {
-		login := sessions.Login{User: r.URL.Query().Get("user"), Level: sallyport.AAL1}
-		if err := manager.Start(r.Context(), login, struct{}{}); err != nil {
-			panic(err)
-		}
-	})
+	mux.HandleFunc("POST /login", p.login)
+	mux.HandleFunc("POST /logout", p.logout)
 	return behind(mux, p.log(log), manager.Load)
 }
 

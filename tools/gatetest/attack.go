@@ -18,7 +18,7 @@ type attack struct {
 // attacks returns all of them, in the order in which they are tried.
 func attacks() []attack {
 	return slices.Concat(
-		[]attack{genuineAttack()}, originAttacks(), signatureAttacks(), accessAttacks(),
+		[]attack{genuineAttack()}, originAttacks(), signatureAttacks(), accessAttacks(), sessionAttacks(),
 		bodyAttacks(), leakAttacks(), floodAttacks(),
 	)
 }

@@ -36,6 +36,10 @@ type Suite struct {
 	// asked as the first. Default: none, and every route is Public.
 	SignIn [2]SignIn
 
+	// SignOut signs a user out, as the server's own button does. What the user had
+	// before must then be worth nothing. Default: none, and that is not tried.
+	SignOut func(tb testing.TB, server http.Handler, user func(*http.Request))
+
 	// Codes are what the server answers instead of a gate's code, such as
 	// {"SIGNATURE_REQUIRED": {"signature_missing", "signature_malformed"}}.
 	Codes map[string][]string
