@@ -3,8 +3,8 @@
 // A gate that works does not protect a route that forgot it. Declare what is
 // true of each route, and [Run] tries every attack that contradicts it: pages of
 // other sites, requests that are unsigned, altered or replayed, floods, endless
-// bodies, other users' objects, planted, doubled and ended sessions, nobody at all. It looks for secrets in the access
-// log, and fails on routes that nobody declared.
+// bodies, other users' objects, planted, doubled and ended sessions, nobody at all.
+// It looks for secrets in the access log, and fails on routes that nobody declared.
 //
 //	func TestRoutesHold(t *testing.T) {
 //		gatetest.Run(t, gatetest.Suite{
