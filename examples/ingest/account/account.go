@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -132,6 +133,10 @@ func (a *Accounts) signIn(w http.ResponseWriter, r *http.Request, user User) {
 		a.notRecorded(w, r, err)
 		return
 	}
+	if err := a.makeRoom(r.Context(), user); err != nil {
+		a.unavailable(w, r, err)
+		return
+	}
 	first := sessions.Login{User: user.ID, Level: sallyport.AAL1}
 	if err := a.Sessions.Start(r.Context(), first, Data{}); err != nil {
 		a.unavailable(w, r, err)
@@ -145,6 +150,32 @@ func (a *Accounts) signIn(w http.ResponseWriter, r *http.Request, user User) {
 		a.remember(w, user)
 	}
 	reply.JSON(w, http.StatusOK, answer)
+}
+
+// maxPending is how many sessions of a user may lack the second factor that is
+// due. They have an allowance of their own: whoever knows the password alone ends
+// no full session by signing in again and again.
+const maxPending = 8
+
+// makeRoom ends the pending sessions that were not used for longest.
+func (a *Accounts) makeRoom(ctx context.Context, user User) error {
+	if user.TOTPSecret == "" {
+		return nil
+	}
+	list, err := a.Sessions.List(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(s sessions.Info) bool { return s.Level >= sallyport.AAL2 })
+	slices.SortFunc(list, func(x, y sessions.Info) int { return x.Seen.Compare(y.Seen) })
+	for len(list) >= maxPending {
+		err := a.Sessions.End(ctx, user.ID, list[0].ID)
+		if err != nil && !errors.Is(err, sessions.ErrNoSession) {
+			return err
+		}
+		list = list[1:]
+	}
+	return nil
 }
 
 // begin counts the attempt before anything costly is done for it. The answer

@@ -55,16 +55,13 @@ func rolesBySite(s *settings.Settings) map[string]map[string]tenancy.Role {
 }
 
 // newIdentify turns the session into a principal. A session that still lacks a
-// second factor its user has enrolled is none yet, unless the gate will ask for
-// it anyway, with a challenge that says so.
+// second factor its user has enrolled is none yet.
 func newIdentify(
 	s *settings.Settings, current *account.Sessions,
 ) func(*http.Request) (sallyport.Principal, error) {
-	enrolled := map[string]bool{} // and not asked by the gate itself
-	table := roles()
+	enrolled := map[string]bool{}
 	for _, user := range s.Users {
-		asked := table[tenancy.Role(user.Role)].Level != sallyport.AAL1
-		enrolled[user.ID] = user.TOTPSecret != "" && !asked
+		enrolled[user.ID] = user.TOTPSecret != ""
 	}
 	return func(r *http.Request) (sallyport.Principal, error) {
 		session, err := current.Check(r)
@@ -82,6 +79,32 @@ func newIdentify(
 			Level: session.Level, AuthTime: session.AuthTime,
 		}, nil
 	}
+}
+
+// SecondFactor asks whoever administers for the second factor before anything is
+// looked up: with a password alone, the sites that are one's own are answered as
+// those that are not. The challenge is that of RFC 9470 section 3.
+func (g *Gates) SecondFactor(next http.Handler) http.Handler {
+	asked, table := map[string]bool{}, roles()
+	for _, user := range g.cfg.Settings.Users {
+		asked[user.ID] = table[tenancy.Role(user.Role)].Level != sallyport.AAL1
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, err := g.Sessions.Check(r)
+		if err != nil || !asked[session.User] || session.Level >= sallyport.AAL2 {
+			next.ServeHTTP(w, r) // the gate behind says the rest
+			return
+		}
+		refused := &sallyport.Refusal{
+			Gate: "tenancy", Code: tenancy.CodeStepUp, Status: http.StatusUnauthorized,
+			Title:     "Give the second factor first",
+			Challenge: `Bearer error="` + tenancy.CodeStepUp + `", acr_values="aal2"`,
+		}
+		g.cfg.OnEvent(r.Context(), sallyport.Event{
+			Gate: refused.Gate, Code: refused.Code, Actor: session.User, Request: r,
+		})
+		refused.Write(w)
+	})
 }
 
 // siteOfCall looks up whose call a request is about, if it is about one.

@@ -74,7 +74,7 @@ func TestPermissionMatrix(t *testing.T) {
 	for name, want := range map[string][]int{
 		"nobody":             {401, 401, 401, 401, 401, 401, 401, 401, 401, 401},
 		"a made-up session":  {401, 401, 401, 401, 401, 401, 401, 401, 401, 401},
-		"admin, one factor":  {401, 401, 404, 404, 401, 401, 404, 401, 400, 400},
+		"admin, one factor":  {401, 401, 401, 401, 401, 401, 401, 401, 401, 401}, // own or not
 		"rep":                {200, 200, 404, 404, 404, 404, 404, 404, 400, 400},
 		"enrolled, password": {401, 401, 401, 401, 401, 401, 401, 401, 401, 401},
 		"enrolled, both":     {200, 200, 404, 404, 200, 200, 404, 404, 400, 400},
@@ -118,6 +118,8 @@ func TestAdminNeedsTheSecondFactor(t *testing.T) {
 	got := r.do(http.MethodGet, "/api/sites/"+siteA+"/calls", "", "Cookie", r.login("admin", false))
 	require.Equal(t, 401, got.Status)
 	require.Contains(t, got.Header.Get("WWW-Authenticate"), "insufficient_user_authentication")
+	foreign := r.do(http.MethodGet, "/api/sites/"+siteB+"/calls", "", "Cookie", r.login("admin", false))
+	require.Equal(t, got.Body, foreign.Body, "a password alone does not tell whose sites are whose")
 }
 
 func TestSealJunkUndo(t *testing.T) {
@@ -268,4 +270,16 @@ func TestOperatorEndpoints(t *testing.T) {
 	for _, header := range []string{"X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy"} {
 		require.NotEmpty(t, got.Header.Get(header))
 	}
+}
+
+// Whoever knows a password alone cannot end the sessions of its owner by signing
+// in again and again.
+func TestPasswordOnlySignInsEndNoFullSession(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	full := r.login("admin", true)
+	for range 66 {
+		r.login("admin", false)
+	}
+	require.Equal(t, 200, r.do(http.MethodGet, "/auth/sessions", "", "Cookie", full).Status)
 }

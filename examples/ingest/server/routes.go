@@ -55,7 +55,7 @@ func (srv *Server) routes() (http.Handler, error) {
 	granted := func(pattern string) func(http.Handler, error) {
 		return func(h http.Handler, err error) {
 			broken = append(broken, err)
-			people.handle(pattern, h, g.Sessions.Load)
+			people.handle(pattern, h, g.Sessions.Load, g.SecondFactor)
 		}
 	}
 	granted("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
