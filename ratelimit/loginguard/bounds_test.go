@@ -1,0 +1,267 @@
+package loginguard_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/ratelimit"
+	"github.com/opsmantik/sallyport/ratelimit/loginguard"
+)
+
+func TestConfigBounds(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for _, row := range []struct {
+		field     string
+		good, bad []loginguard.Config
+	}{
+		{
+			"Failures", []loginguard.Config{{Failures: 1}, {Failures: 100}},
+			[]loginguard.Config{{Failures: 101}, {Failures: -1}},
+		},
+		{
+			"AddressFailures", []loginguard.Config{{AddressFailures: 5}, {AddressFailures: 10_000}},
+			[]loginguard.Config{{AddressFailures: 4}, {AddressFailures: 10_001}},
+		},
+		{
+			"AccountFailures", []loginguard.Config{{AccountFailures: 5}, {AccountFailures: 1000}},
+			[]loginguard.Config{{AccountFailures: 4}, {AccountFailures: 1001}},
+		},
+		{
+			"FactorFailures", []loginguard.Config{{FactorFailures: 1}, {FactorFailures: 100}},
+			[]loginguard.Config{{FactorFailures: -1}, {FactorFailures: 101}},
+		},
+		{
+			"Window", []loginguard.Config{{Window: time.Second}, {Window: day}},
+			[]loginguard.Config{{Window: time.Second - 1}, {Window: day + 1}},
+		},
+		{
+			"Ban", []loginguard.Config{{Ban: time.Second}, {Ban: day}},
+			[]loginguard.Config{{Ban: time.Second - 1}, {Ban: day + 1}},
+		},
+		{
+			"MaxDelay", []loginguard.Config{{MaxDelay: 1}, {MaxDelay: time.Minute}},
+			[]loginguard.Config{{MaxDelay: -1}, {MaxDelay: time.Minute + 1}},
+		},
+		{
+			"MaxWait", []loginguard.Config{{MaxWait: 1}, {MaxWait: time.Minute}},
+			[]loginguard.Config{{MaxWait: -1}, {MaxWait: time.Minute + 1}},
+		},
+		{
+			"DeviceAge", []loginguard.Config{{DeviceAge: time.Minute}, {DeviceAge: 400 * day}},
+			[]loginguard.Config{{DeviceAge: time.Minute - 1}, {DeviceAge: 400*day + 1}},
+		},
+		{
+			"DeviceSecret", []loginguard.Config{{DeviceSecret: make([]byte, 16)}},
+			[]loginguard.Config{{DeviceSecret: make([]byte, 15)}, {DeviceSecret: make([]byte, 1)}},
+		},
+	} {
+		for _, cfg := range row.good {
+			_, err := loginguard.New(cfg)
+			require.NoError(t, err, row.field)
+		}
+		for _, cfg := range row.bad {
+			_, err := loginguard.New(cfg)
+			require.ErrorContains(t, err, "loginguard: "+row.field+":")
+		}
+	}
+}
+
+// The defaults that the documentation names.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{DeviceSecret: secret})
+		l := by(home, "a")
+		l.Device = g.Remember("a")
+		time.Sleep(180 * 24 * time.Hour)
+		a, err := g.Begin(t.Context(), l)
+		require.NoError(t, err)
+		require.True(t, a.Known())
+		a.Release()
+		time.Sleep(time.Second)
+		a, err = g.Begin(t.Context(), l)
+		require.NoError(t, err)
+		require.False(t, a.Known(), "after 180 days")
+		a.Release()
+		require.False(t, (*loginguard.Attempt)(nil).Known())
+	})
+}
+
+// Who finds all places taken waits for one, five seconds at most.
+func TestWaitingForAPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{})
+		var held []*loginguard.Attempt
+		for range 5 {
+			a, err := g.Begin(t.Context(), by(home, "a"))
+			require.NoError(t, err)
+			held = append(held, a)
+		}
+		start := time.Now()
+		_, err := g.Begin(t.Context(), by(home, "a"))
+		refused, _ := errors.AsType[*sallyport.Refusal](err)
+		require.Equal(t, loginguard.CodeCrowded, refused.Code)
+		require.Equal(t, time.Second, refused.RetryAfter)
+		require.InDelta(t, 5*time.Second, time.Since(start), float64(100*time.Millisecond))
+
+		go func() {
+			time.Sleep(2 * time.Second)
+			held[0].Release()
+		}()
+		start = time.Now()
+		a, err := g.Begin(t.Context(), by(home, "a"))
+		require.NoError(t, err)
+		require.InDelta(t, 2*time.Second, time.Since(start), float64(100*time.Millisecond))
+		a.Release()
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		held[0], err = g.Begin(t.Context(), by(home, "a"))
+		require.NoError(t, err)
+		start = time.Now()
+		_, err = g.Begin(ctx, by(home, "a"))
+		refused, _ = errors.AsType[*sallyport.Refusal](err)
+		require.Equal(t, loginguard.CodeCrowded, refused.Code)
+		require.ErrorIs(t, refused, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start), "who has gone waits no longer")
+	})
+}
+
+// Who waited is judged by what the others made of it meanwhile.
+func TestWaitingEndsInABan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{})
+		var held []*loginguard.Attempt
+		for range 5 {
+			a, err := g.Begin(t.Context(), by(home, "a"))
+			require.NoError(t, err)
+			held = append(held, a)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			for _, a := range held {
+				a.Fail(context.Background())
+			}
+		}()
+		_, err := g.Begin(t.Context(), by(home, "a"))
+		refused, _ := errors.AsType[*sallyport.Refusal](err)
+		require.Equal(t, loginguard.CodeBlocked, refused.Code)
+		require.InDelta(t, 30*time.Minute, refused.RetryAfter, float64(time.Second))
+	})
+}
+
+// A known device's parallel guesses are bounded like an address's.
+func TestParallelGuessesOfADevice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{DeviceSecret: secret, MaxWait: time.Millisecond})
+		l := by(home, "a")
+		l.Device = g.Remember("a")
+		for begin, most := range map[string]int{"password": 5, "factor": 10} {
+			allowed := 0
+			for i := range 30 {
+				l.Addr = netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
+				var err error
+				if begin == "password" {
+					_, err = g.Begin(t.Context(), l)
+				} else {
+					_, err = g.BeginFactor(t.Context(), l)
+				}
+				if err == nil {
+					allowed++
+				}
+			}
+			require.Equal(t, most, allowed, begin)
+		}
+	})
+}
+
+// Fail tells how long the ban is that it started, once; and however many bans there
+// were, there is a next one, and the longest is 32 times the first.
+func TestBansHaveALongest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{
+			Failures: 1, AddressFailures: 10_000, AccountFailures: 1000,
+			Ban: time.Second, Window: time.Second,
+		})
+		for i := range 12 {
+			a, err := g.Begin(t.Context(), by(home, "a"))
+			require.NoError(t, err, "ban %d", i)
+			want := min(1<<i, 32) * int(time.Second)
+			require.EqualValues(t, want, a.Fail(t.Context()))
+			r := fail(t, g, home, "a")
+			require.EqualValues(t, want, r.RetryAfter)
+			time.Sleep(r.RetryAfter)
+		}
+	})
+}
+
+// A ban that ends before its failures are forgotten leaves a wait, and it is true.
+func TestRetryAfterWithoutABan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{Ban: time.Second, Window: 15 * time.Minute})
+		for range 5 {
+			require.Nil(t, fail(t, g, home, "a"))
+		}
+		r := fail(t, g, home, "a")
+		require.Equal(t, time.Second, r.RetryAfter)
+		time.Sleep(r.RetryAfter)
+		r = fail(t, g, home, "a")
+		require.Equal(t, 3*time.Minute-time.Second, r.RetryAfter)
+		time.Sleep(r.RetryAfter - 1)
+		require.NotNil(t, fail(t, g, home, "a"))
+		time.Sleep(1)
+		require.Nil(t, fail(t, g, home, "a"))
+	})
+}
+
+// Whoever has a count of his own is not paced with those who found no place.
+func TestOverflowPacesStrangersOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{MaxKeys: 100})
+		require.Nil(t, fail(t, g, home, "mine"))
+		for i := range 1000 {
+			fail(t, g, netip.AddrFrom4([4]byte{100, 0, byte(i >> 8), byte(i)}), "x")
+		}
+		for range 100 {
+			a, err := g.Begin(t.Context(), by(home, "other"))
+			require.NoError(t, err)
+			a.Release()
+		}
+	})
+}
+
+// entersFail is a store that counts, and cannot bound what is under way.
+type entersFail struct{ ratelimit.Store }
+
+func (entersFail) Enter(
+	context.Context, ratelimit.Policy, string, int, time.Duration,
+) (bool, error) {
+	return false, errors.New("down")
+}
+
+func TestStoreThatCannotBound(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, loginguard.Config{Store: entersFail{newMemory(t)}})
+	_, err := g.Begin(t.Context(), by(home, "a"))
+	refused, _ := errors.AsType[*sallyport.Refusal](err)
+	require.Equal(t, loginguard.CodeUnavailable, refused.Code)
+	require.Equal(t, 5*time.Second, refused.RetryAfter)
+	require.ErrorContains(t, refused.Err, "down")
+	require.Nil(t, fail(t, newGuard(t, loginguard.Config{
+		Store: entersFail{newMemory(t)}, OnOutage: ratelimit.Open,
+	}), home, "a"))
+}
