@@ -1,8 +1,10 @@
 package tenancy_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -70,6 +72,109 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	}
 	_, ok := errors.AsType[*sallyport.ConfigError](err)
 	require.True(t, ok)
+}
+
+// Each limit and each contradiction, alone.
+func TestConfigProblems(t *testing.T) {
+	t.Parallel()
+	sources := func(n int) []tenancy.Source {
+		all := make([]tenancy.Source, n)
+		for i := range all {
+			all[i] = tenancy.FromHeader("X-Site")
+		}
+		return all
+	}
+	addr := func(*http.Request) (netip.Addr, error) { return netip.Addr{}, nil }
+	networks := func(text ...string) map[tenancy.Role]tenancy.Rights {
+		var list []netip.Prefix
+		for _, one := range text {
+			list = append(list, netip.MustParsePrefix(one))
+		}
+		return map[tenancy.Role]tenancy.Rights{
+			"r": {Permissions: []string{"calls:seal", "data:erase"}, Networks: list},
+		}
+	}
+	for name, tt := range map[string]struct {
+		edit  func(*tenancy.Config)
+		field string
+		code  string
+	}{
+		"16 sources": {func(c *tenancy.Config) { c.Sources = sources(16) }, "", ""},
+		"17 sources": {
+			func(c *tenancy.Config) { c.Sources = sources(17) }, "Sources",
+			sallyport.ConfigOutOfRange,
+		},
+		"AAL4": {
+			func(c *tenancy.Config) {
+				c.Roles["r"] = tenancy.Rights{Permissions: []string{"x"}, Level: 4}
+			}, "Roles[r].Level", sallyport.ConfigOutOfRange,
+		},
+		"a network without an address": {
+			func(c *tenancy.Config) { c.Roles = networks("192.0.2.0/24") }, "Address",
+			sallyport.ConfigRequired,
+		},
+		"a network": {
+			func(c *tenancy.Config) { c.Roles, c.Address = networks("192.0.2.0/24"), addr }, "", "",
+		},
+		"bits beyond a network": {
+			func(c *tenancy.Config) {
+				c.Roles, c.Address = networks("192.0.2.0/24", "192.0.2.7/24"), addr
+			}, "Roles[r].Networks[1]", sallyport.ConfigMalformed,
+		},
+		"no network": {
+			func(c *tenancy.Config) {
+				c.Roles, c.Address = networks("192.0.2.0/24"), addr
+				c.Roles["r"].Networks[0] = netip.Prefix{}
+			}, "Roles[r].Networks[0]", sallyport.ConfigMalformed,
+		},
+		"site networks without an address": {
+			func(c *tenancy.Config) {
+				c.SiteNetworks = func(context.Context, string) ([]netip.Prefix, error) { return nil, nil }
+			}, "Address", sallyport.ConfigRequired,
+		},
+		"a service without a name": {
+			func(c *tenancy.Config) { c.Services[""] = []string{"x"} }, "Services[]",
+			sallyport.ConfigMalformed,
+		},
+		"a service's nameless permission": {
+			func(c *tenancy.Config) { c.Services["s"] = []string{""} }, "Services[s]",
+			sallyport.ConfigMalformed,
+		},
+		"cache of a second": {func(c *tenancy.Config) { c.CacheTTL = time.Second }, "", ""},
+		"cache of more": {
+			func(c *tenancy.Config) { c.CacheTTL = time.Second + 1 }, "CacheTTL",
+			sallyport.ConfigOutOfRange,
+		},
+		"cache of less": {
+			func(c *tenancy.Config) { c.CacheTTL = -1 }, "CacheTTL", sallyport.ConfigOutOfRange,
+		},
+		"grants twice the cache": {
+			func(c *tenancy.Config) { c.CacheTTL, c.GrantTTL = time.Second, 2*time.Second }, "", "",
+		},
+		"grants of less": {
+			func(c *tenancy.Config) { c.CacheTTL, c.GrantTTL = time.Second, 2*time.Second-1 },
+			"GrantTTL", sallyport.ConfigConflict,
+		},
+		"64 members": {func(c *tenancy.Config) { c.CacheSize = 64 }, "", ""},
+		"63 members": {
+			func(c *tenancy.Config) { c.CacheSize = 63 }, "CacheSize", sallyport.ConfigOutOfRange,
+		},
+		"2^20 members": {func(c *tenancy.Config) { c.CacheSize = 1 << 20 }, "", ""},
+		"more members": {
+			func(c *tenancy.Config) { c.CacheSize = 1<<20 + 1 }, "CacheSize",
+			sallyport.ConfigOutOfRange,
+		},
+	} {
+		_, err := tenancy.New(world(tt.edit))
+		if tt.field == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		problem, ok := errors.AsType[*sallyport.ConfigError](err)
+		require.True(t, ok, name)
+		require.Equal(t, tt.field, problem.Field, name)
+		require.Equal(t, tt.code, problem.Code, name)
+	}
 }
 
 // New copies: a table changed later changes nothing.

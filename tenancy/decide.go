@@ -76,10 +76,11 @@ func (g *Gate) authorize(
 // decide would not; whatever else there is to decide goes there.
 func (g *Gate) remembered(who *sallyport.Principal, site, permission string) *member {
 	if g == nil || g.cache == nil || g.cfg.OnEvent != nil ||
-		who.Kind != sallyport.KindUser || who.Key != "" || !who.Proved() {
+		who.Kind != sallyport.KindUser || who.Key != "" {
 		return nil
 	}
-	// A site is in the cache under its one spelling, so it need not be parsed.
+	// A site is in the cache under its one spelling, so it need not be parsed. Nobody has
+	// no ID there, and the lowest level of a row is AAL1, so who gets through is proved.
 	m := g.cache.find(who.ID, site)
 	if m == nil || m.rights == nil || who.Level < m.rights.Level || len(m.networks) > 0 ||
 		!m.rights.plain.has(permission) || !g.cache.fresh(m) {
@@ -108,25 +109,27 @@ var errService = errors.New("tenancy: a service has no membership; use Authorize
 // HTTP.
 func (g *Gate) decide(
 	ctx context.Context, r *http.Request, who *sallyport.Principal, permission string, o *outcome,
-) bool {
+) {
 	if who.Kind != sallyport.KindUser && who.Kind != sallyport.KindKey {
-		// Its ID may well be some user's too.
-		return o.refuse(CodeNotFound, errService)
+		o.refuse(CodeNotFound, errService) // its ID may well be some user's too
+		return
 	}
 	if !g.membership(ctx, r, who.ID, o) {
-		return false
+		return
 	}
 	row := o.member.rights
 	if row == nil { // 404 and not 403: the site's existence is not theirs to know
-		return o.refuse(CodeNotFound, o.member.absence())
+		o.refuse(CodeNotFound, o.member.absence())
+		return
 	}
-	if permission == "" || !row.can[permission] || !inScope(who, permission) {
-		return o.refuse(CodeNotFound, ErrForbidden)
+	if !row.can[permission] || !inScope(who, permission) {
+		o.refuse(CodeNotFound, ErrForbidden)
+		return
 	}
 	if len(row.Networks)+len(o.member.networks) > 0 && !g.network(r, row, o) {
-		return false
+		return
 	}
-	return g.factors(who, row, permission, o)
+	g.factors(who, row, permission, o)
 }
 
 // inScope limits API keys: what a key may do is listed in it.
@@ -168,27 +171,26 @@ const maxSkew = time.Minute
 // permission: what a user may not do at all, no second factor helps with.
 func (g *Gate) factors(
 	who *sallyport.Principal, row *rights, permission string, o *outcome,
-) bool {
+) {
 	need := row.Level
 	if who.Kind == sallyport.KindKey { // a key has no second factor to show
 		need = sallyport.AAL1
 	}
-	if len(g.cfg.StepUp) > 0 {
-		if maxAge, listed := g.cfg.StepUp[permission]; listed {
-			need, o.maxAge = max(need, sallyport.AAL2), maxAge
-		}
+	if maxAge, listed := g.cfg.StepUp[permission]; listed {
+		need, o.maxAge = max(need, sallyport.AAL2), maxAge
 	}
 	o.level = need
 	if who.Level < need {
-		return o.refuse(CodeStepUp, nil)
+		o.refuse(CodeStepUp, nil)
+		return
 	}
-	if o.maxAge > 0 {
-		age := clock.Elapsed(who.AuthTime, time.Now())
-		if age > o.maxAge || age < -maxSkew { // the future would be fresh for ever
-			return o.refuse(CodeStepUp, nil)
-		}
+	if o.maxAge == 0 {
+		return
 	}
-	return true
+	age := clock.Elapsed(who.AuthTime, time.Now())
+	if age > o.maxAge || age < -maxSkew { // the future would be fresh for ever
+		o.refuse(CodeStepUp, nil)
+	}
 }
 
 // settle ends a decision: the event, and the proof or the refusal.

@@ -39,12 +39,7 @@ type rights struct {
 type names []string
 
 func (n names) has(permission string) bool {
-	for _, name := range n {
-		if name == permission {
-			return permission != ""
-		}
-	}
-	return false
+	return slices.Contains(n, permission)
 }
 
 // maxPlain bounds what is compared one by one.
@@ -114,8 +109,7 @@ func (g *Gate) configured() bool { return g != nil && g.roles != nil }
 // Allows reports whether the table gives a role a permission: the cell of a
 // permission matrix. It is not an access decision.
 func (g *Gate) Allows(role Role, permission string) bool {
-	return g.configured() && permission != "" && g.roles[role] != nil &&
-		g.roles[role].can[permission]
+	return g.configured() && g.roles[role] != nil && g.roles[role].can[permission]
 }
 
 // Forget ends what the gate remembers of a user on a site: the cached membership,

@@ -66,6 +66,10 @@ func TestGrantExpires(t *testing.T) {
 // errNotPortable is what every encoder says.
 const errNotPortable = "tenancy: a grant cannot leave the process"
 
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errDown }
+
 func TestReview(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -79,6 +83,7 @@ s1,'=cmd(),manager,yes,calls:seal calls:view
 s1,odd,intern,no,
 s2,rob,rep,yes,calls:view
 `, out.String())
+	require.ErrorIs(t, newGate(t, nil).Review(broken{}, nil), errDown)
 }
 
 // A scope says what its grant says, ends with it, and cannot be had otherwise.

@@ -92,6 +92,21 @@ func TestJSONSourceTwice(t *testing.T) {
 	require.Equal(t, body, w.Body.String())
 }
 
+// The body is whole again where it is the only source, too.
+func TestJSONSourceAlone(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(c *tenancy.Config) {
+		c.Sources = []tenancy.Source{tenancy.FromJSON("site_id", bodyLimit)}
+	})
+	const body = `{"site_id":"s1"}`
+	r := post("/", strings.NewReader(body))
+	_, err := tenancy.Check[viewCalls](g, r)
+	require.NoError(t, err)
+	rest, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, body, string(rest))
+}
+
 func TestJSONSourceFailures(t *testing.T) {
 	t.Parallel()
 	g := bodyGate(t)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,6 +71,39 @@ func TestNetworks(t *testing.T) {
 	rob := sallyport.Principal{Kind: sallyport.KindUser, ID: "rob", Level: sallyport.AAL1}
 	_, err := tenancy.Authorize[viewCalls](t.Context(), g, rob, "s1")
 	require.Equal(t, tenancy.CodeNetwork, code(err), "outside HTTP there is no address")
+}
+
+// A list is asked at every use, remembered membership or not: one list alone, the role's
+// or the site's.
+func TestNetworksOfRememberedMembers(t *testing.T) {
+	t.Parallel()
+	one := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	for name, edit := range map[string]func(*tenancy.Config){
+		"role": func(c *tenancy.Config) {
+			rights := c.Roles["rep"]
+			rights.Networks = one
+			c.Roles["rep"] = rights
+		},
+		"site": func(c *tenancy.Config) {
+			c.SiteNetworks = func(context.Context, string) ([]netip.Prefix, error) { return one, nil }
+		},
+	} {
+		peer := netip.MustParseAddr("192.0.2.1")
+		g := newGate(t, func(c *tenancy.Config) {
+			c.CacheTTL = time.Second
+			c.Address = func(*http.Request) (netip.Addr, error) { return peer, nil }
+			edit(c)
+		})
+		_, err := tenancy.Check[viewCalls](g, request("rob@a", "/?site=s1"))
+		require.NoError(t, err, name)
+		peer = netip.MustParseAddr("198.51.100.1")
+		for range 2 {
+			_, err = tenancy.Check[viewCalls](g, request("rob@a", "/?site=s1"))
+			require.Equal(t, tenancy.CodeNetwork, code(err), name)
+			_, err = view(g, "rob", "s1")
+			require.Equal(t, tenancy.CodeNetwork, code(err), name)
+		}
+	}
 }
 
 func TestNetworksThatCannotBeRead(t *testing.T) {

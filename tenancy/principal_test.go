@@ -63,6 +63,19 @@ func TestKeysActWithinTheirScopes(t *testing.T) {
 	require.Empty(t, tenancy.Grant[viewCalls]{}.Key()+tenancy.Scope{}.Key())
 }
 
+// Whatever role comes with it, ErrNotMember is no membership.
+func TestNotMemberWithARole(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(c *tenancy.Config) {
+		c.Member = func(context.Context, string, string) (tenancy.Role, error) {
+			return "manager", tenancy.ErrNotMember
+		}
+	})
+	_, err := tenancy.Check[viewCalls](g, request("max@aa", "/?site=s1"))
+	require.Equal(t, tenancy.CodeNotFound, code(err))
+	require.ErrorIs(t, err, tenancy.ErrNotMember)
+}
+
 // All that comes after the gate sees one spelling.
 func TestParseSiteIsTheOnlySpelling(t *testing.T) {
 	t.Parallel()
@@ -229,6 +242,8 @@ func TestExplain(t *testing.T) {
 		_, _ = tenancy.Authorize[eraseData](t.Context(), g, tt.who, tt.site)
 		require.Equal(t, tt.want, last.Explain())
 	}
+	_, _ = tenancy.Authorize[sealCall](t.Context(), g, user("max", 1), "s1")
+	require.Contains(t, last.Explain(), "and AAL2 is needed\n", "at any age")
 	_, err := tenancy.Check[viewCalls](g, request("rob@a", "/?site=s1"))
 	require.NoError(t, err)
 	require.Contains(t, last.Explain(), "site: s1, named by site\n")

@@ -189,11 +189,23 @@ func TestForgetDuringLookup(t *testing.T) {
 		g.Forget("rob", "s1")
 		ask() // does not join the old lookup
 		require.Equal(t, tenancy.CodeNotFound, code(<-results))
+		// While those who waited ask again, nobody finds the old answer.
+		again := make(chan struct{})
+		d.mu.Lock()
+		d.gate = func(context.Context) { <-again }
+		d.mu.Unlock()
+		g.Forget("rob", "s1")
 		close(release)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := tenancy.Authorize[viewCalls](ctx, g, person("rob"), "s1")
+		require.Equal(t, tenancy.CodeUnavailable, code(err))
+		close(again)
 		synctest.Wait()
 		require.Equal(t, tenancy.CodeNotFound, code(<-results))
 		require.Equal(t, tenancy.CodeNotFound, code(<-results))
-		_, err := view(g, "rob", "s1")
+		_, err = view(g, "rob", "s1")
 		require.Equal(t, tenancy.CodeNotFound, code(err), "the old answer was not kept")
 	})
 }

@@ -152,8 +152,8 @@ func plainID(id string) (string, bool) {
 	for _, c := range []byte(id) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !letter && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return "", false
+			return id, false
 		}
 	}
-	return id, len(id) >= 1 && len(id) <= maxID
+	return id, len(id) <= maxID
 }

@@ -1,6 +1,7 @@
 package tenancy_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
@@ -11,8 +12,13 @@ import (
 
 func TestLookupSource(t *testing.T) {
 	t.Parallel()
-	calls := 0
+	calls, asked := 0, 0
 	g := newGate(t, func(c *tenancy.Config) {
+		member := c.Member
+		c.Member = func(ctx context.Context, user, site string) (tenancy.Role, error) {
+			asked++
+			return member(ctx, user, site)
+		}
 		c.Sources = []tenancy.Source{
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) {
 				calls++
@@ -40,8 +46,12 @@ func TestLookupSource(t *testing.T) {
 			require.ErrorIs(t, err, tenancy.ErrNotMember, target)
 		}
 	}
+	asked = 0
+	_, err := tenancy.Check[viewCalls](g, request("rob@a", "/?call=2"))
+	require.Equal(t, tenancy.CodeNotFound, code(err))
+	require.Zero(t, asked, "no object, no question for its site")
 	calls = 0
-	_, err := tenancy.Check[viewCalls](g, request("", "/?call=1"))
+	_, err = tenancy.Check[viewCalls](g, request("", "/?call=1"))
 	require.Equal(t, tenancy.CodeIdentityRequired, code(err))
 	_, err = tenancy.Check[viewCalls](g, request("@aa", "/?call=1")) // no user, no error
 	require.Equal(t, tenancy.CodeIdentityRequired, code(err))
