@@ -44,7 +44,8 @@
 // # Place among the gates
 //
 // None: stores call it, with the site of a tenancy.Scope in [Place]. A [Vault] is what an
-// audit log can seal personal fields with, without either package importing the other.
+// audit log can seal personal fields with, without either package importing the other:
+// examples/quickstart/erasure does.
 //
 // # Memory
 //
