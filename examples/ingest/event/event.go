@@ -141,6 +141,9 @@ type Received struct {
 	// Stamp is the event's IntentStamp.
 	Stamp string `json:"stamp,omitzero"`
 
+	// Visit is the run of events of one visitor that this one belongs to, or empty.
+	Visit string `json:"visit,omitzero"`
+
 	// Exactly one of the two is set.
 	Event *Event `json:"event,omitzero"`
 	Call  *Call  `json:"call,omitzero"`

@@ -17,6 +17,7 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 	"github.com/opsmantik/sallyport/ratelimit/loginguard"
+	"github.com/opsmantik/sallyport/sessions/tracker"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -40,6 +41,7 @@ type Gates struct {
 	Calls      *hmacsig.Verifier // signatures of call events
 	Deliveries *hmacsig.Verifier // signatures of the queue
 	Sessions   *account.Sessions
+	Visits     *tracker.Tracker // of pages, not of people who sign in
 	Logins     *loginguard.Guard
 	Access     *tenancy.Gate
 
@@ -73,6 +75,7 @@ func (g *Gates) open() (err error) {
 		func() error { g.Calls, err = newCalls(g.cfg, memory.calls); return err },
 		func() error { g.Deliveries, err = newDeliveries(g.cfg, memory.deliveries); return err },
 		func() error { g.Sessions, err = newSessions(g.cfg, memory.sessions); return err },
+		func() error { g.Visits, err = tracker.New(tracker.Config{Store: memory.visits}); return err },
 		func() error { g.Logins, err = newLogins(g.cfg, memory.limits); return err },
 		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },
 	} {

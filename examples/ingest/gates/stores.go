@@ -12,6 +12,7 @@ import (
 	"github.com/opsmantik/sallyport/ratelimit/redislimit"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/sessions/redissession"
+	"github.com/opsmantik/sallyport/sessions/tracker"
 )
 
 // stores are what gates remember requests in: in this process, or in Redis for
@@ -21,6 +22,7 @@ type stores struct {
 	calls      hmacsig.ReplayStore
 	deliveries hmacsig.ReplayStore // apart, so that neither can fill the other's
 	sessions   sessions.Store
+	visits     tracker.Store
 }
 
 // openStores connects to Redis where REDIS_URL is set. A Redis that cannot be
@@ -66,7 +68,14 @@ func (g *Gates) openStores() (stores, error) {
 		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	g.closers = append(g.closers, func() error { signedIn.Close(); return nil })
-	return stores{limits: limits, calls: replay, deliveries: replay, sessions: signedIn}, nil
+	visits, err := redissession.NewVisits(redissession.VisitsConfig{Client: client, Prefix: "ingest:visits"})
+	if err != nil {
+		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	g.closers = append(g.closers, func() error { visits.Close(); return nil })
+	return stores{
+		limits: limits, calls: replay, deliveries: replay, sessions: signedIn, visits: visits,
+	}, nil
 }
 
 // derive makes a secret for one purpose. All instances share the signing key, so
@@ -108,5 +117,9 @@ func memoryStores(s *settings.Settings) (stores, error) {
 	}
 	// A restart signs everybody out.
 	signedIn, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 100_000})
-	return stores{calls: calls, deliveries: deliveries, sessions: signedIn}, err
+	if err != nil {
+		return stores{}, err
+	}
+	visits, err := tracker.NewMemory(tracker.MemoryConfig{MaxVisits: 100_000})
+	return stores{calls: calls, deliveries: deliveries, sessions: signedIn, visits: visits}, err
 }

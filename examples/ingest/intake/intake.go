@@ -34,6 +34,8 @@ type Intake struct {
 	OriginAllowed func(r *http.Request, site string) bool
 	// SyncLimit and CallLimit count the request, or answer it and return false.
 	SyncLimit, CallLimit func(http.ResponseWriter, *http.Request, Caller) bool
+	// Visit returns the visit that an event of this session belongs to, or "".
+	Visit func(ctx context.Context, site, session string) string
 	// Scrub masks what policy forbids to store.
 	Scrub func(*event.Received)
 	// Enqueue returns once the events are durable.

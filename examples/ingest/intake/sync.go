@@ -27,7 +27,26 @@ func (in *Intake) Sync(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	in.stitch(r, received)
 	in.accept(w, r, received, batch.Rejected)
+}
+
+// stitch says which visit each event belongs to. One body counts once for a visitor,
+// however many of his events it holds.
+func (in *Intake) stitch(r *http.Request, received []event.Received) {
+	visits := map[string]string{}
+	for i := range received {
+		session := received[i].Event.Session
+		if session == "" {
+			continue
+		}
+		visit, ok := visits[session]
+		if !ok {
+			visit = in.Visit(r.Context(), received[i].Site, session)
+			visits[session] = visit
+		}
+		received[i].Visit = visit
+	}
 }
 
 // consented keeps the events whose visitors agreed to analytics. The rest is

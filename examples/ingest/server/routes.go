@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/account"
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
@@ -103,6 +104,7 @@ func (srv *Server) newIntake() (*intake.Intake, error) {
 		OriginAllowed: srv.gates.SiteOrigin,
 		SyncLimit:     srv.gates.Limits.Sync,
 		CallLimit:     srv.gates.Limits.Call,
+		Visit:         srv.visit,
 		Scrub:         mask,
 		Enqueue: func(ctx context.Context, received []event.Received) error {
 			if err := srv.cfg.Store.Enqueue(ctx, received); err != nil {
@@ -113,6 +115,23 @@ func (srv *Server) newIntake() (*intake.Intake, error) {
 		},
 		Log: srv.cfg.Log,
 	}, nil
+}
+
+// visitLimit is how long an event waits to learn its visit. It is stored without one
+// rather than late.
+const visitLimit = 250 * time.Millisecond
+
+// visit finds the visit that an event belongs to, or none: what cannot be told, or is
+// full, is no reason to lose the event.
+func (srv *Server) visit(ctx context.Context, site, session string) string {
+	ctx, cancel := context.WithTimeout(ctx, visitLimit)
+	defer cancel()
+	visit, err := srv.gates.Visits.Touch(ctx, site, session)
+	if err != nil {
+		srv.cfg.Log.WarnContext(ctx, "an event without its visit", "site", site, "error", err)
+		return ""
+	}
+	return visit.ID
 }
 
 // proxyHosts are the hosts that a site's own proxy may name.

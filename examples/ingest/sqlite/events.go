@@ -54,8 +54,8 @@ func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 // look-then-insert atomic.
 func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 	const insert = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
-			value, url, referrer, meta, stamp, identity, received_at, seen_from, seen_to)
-		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14
+			value, url, referrer, meta, stamp, identity, received_at, seen_from, seen_to, visit)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14, ?16
 		WHERE NOT EXISTS (SELECT 1 FROM events
 			WHERE identity = ?13 AND seen_to >= ?14 - ?15 AND seen_from <= ?14 + ?15)
 		ON CONFLICT (id) DO NOTHING`
@@ -66,7 +66,8 @@ func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 		identity = r.Identity
 	}
 	isNew, err := inserted(tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action,
-		e.Label, nullable(e.Value), e.URL, e.Referrer, object(e.Meta), r.Stamp, identity, at, r.Fold))
+		e.Label, nullable(e.Value), e.URL, e.Referrer, object(e.Meta), r.Stamp, identity, at, r.Fold,
+		r.Visit))
 	if err != nil || isNew || identity == nil {
 		return isNew, err
 	}
@@ -125,7 +126,7 @@ func (db *DB) Events(
 	if err := scope.Check(); err != nil {
 		return nil, err
 	}
-	const query = `SELECT id, session_id, category, action, label, url, received_at
+	const query = `SELECT id, session_id, visit, category, action, label, url, received_at
 		FROM events WHERE site_id = ? ORDER BY received_at DESC, id LIMIT ?`
 	rows, err := db.read.QueryContext(ctx, query, scope.Site(), limit)
 	if err != nil {
@@ -136,7 +137,8 @@ func (db *DB) Events(
 	for rows.Next() {
 		var row store.EventRow
 		var at int64
-		err := rows.Scan(&row.ID, &row.Session, &row.Category, &row.Action, &row.Label, &row.URL, &at)
+		err := rows.Scan(&row.ID, &row.Session, &row.Visit, &row.Category, &row.Action, &row.Label,
+			&row.URL, &at)
 		if err != nil {
 			return nil, err
 		}

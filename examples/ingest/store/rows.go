@@ -9,7 +9,8 @@ import (
 // EventRow is a stored event as the API lists it.
 type EventRow struct {
 	ID         string    `json:"id"`
-	Session    string    `json:"session_id"`
+	Session    string    `json:"session_id"` // the visitor's, as the page sent it
+	Visit      string    `json:"visit_id"`   // events of one visitor, 30 minutes apart at most
 	Category   string    `json:"category"`
 	Action     string    `json:"action"`
 	Label      string    `json:"label"`
