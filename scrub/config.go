@@ -134,9 +134,6 @@ func New(cfg Config) (*Scrubber, error) {
 	ec.Except = exceptions(cfg, problems)
 	s.usePseudonyms(cfg.PseudonymKeys, problems)
 	s.useClearance(cfg.Clearance, problems)
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
 	if len(s.keys) > 0 {
 		ec.Label = s.current
 	}

@@ -3,7 +3,11 @@ package scrub_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,5 +101,40 @@ func FuzzQuery(f *testing.F) {
 		out, _ := s.Query(src)
 		again, _ := s.Query(out)
 		require.Equal(t, out, again)
+	})
+}
+
+// FuzzEngines checks that a name and its value mean the same in every format
+// that has names and values.
+func FuzzEngines(f *testing.F) {
+	for _, n := range names {
+		f.Add(n.name, secretValue)
+		f.Add(n.name, "call 2025550143")
+	}
+	f.Add("phone", "5321234567")
+	s := newScrubber(f, scrub.Config{})
+	f.Fuzz(func(t *testing.T, key, value string) {
+		if !utf8.ValidString(key+value) || strings.ContainsAny(key+value, "\uFFFD\\") ||
+			strings.HasPrefix(strings.TrimSpace(value), "{") || strings.HasPrefix(strings.TrimSpace(value), "[") ||
+			strings.ContainsFunc(key+value, unicode.IsControl) {
+			t.Skip("means something else in one of the formats")
+		}
+		h, _ := s.Header(map[string][]string{key: {value}})
+		v, _, err := s.Value(map[string]string{key: value})
+		require.NoError(t, err)
+		in, err := json.Marshal(map[string]string{key: value})
+		require.NoError(t, err)
+		out, _ := s.AppendJSON(nil, in)
+		var j map[string]string
+		require.NoError(t, json.Unmarshal(out, &j))
+		q, _ := s.Query(url.QueryEscape(key) + "=" + url.QueryEscape(value))
+		_, fromQuery, _ := strings.Cut(q, "=")
+		fromQuery, err = url.QueryUnescape(fromQuery)
+		require.NoError(t, err)
+		for name, clean := range h {
+			require.Equal(t, map[string]any{name: clean[0]}, v, "header and value")
+			require.Equal(t, map[string]string{name: clean[0]}, j, "header and JSON")
+			require.Equal(t, clean[0], fromQuery, "header and query")
+		}
 	})
 }

@@ -20,7 +20,7 @@ func TestLinear(t *testing.T) {
 	var dst []byte
 	spent := func(src []byte) time.Duration {
 		best := time.Hour
-		for range 5 {
+		for range 3 {
 			start := time.Now()
 			dst, _ = s.Append(dst[:0], src)
 			best = min(best, time.Since(start))
@@ -31,9 +31,19 @@ func TestLinear(t *testing.T) {
 		"@", "a@", "a@b.", "1", "4 ", "1.", ".", "eyJ", "eyJabcdefghijklm.", `"`, `\`, `\u0040`, "%40", `{"a":[`,
 		"-", "-----BEGIN ", ":", "a:", "password=", `"@`, "1\u200b", "DE89 3704 ", "bearer ", "://", "+1 ", "&#52;",
 		"password:[", "://a:b", "Cookie: a;", "call 1", "a.b@", "[token", "-us", "secret is ",
+		"&#52; ", "%34%20", "0%20", "sig=", "sig= ", "sig://", `"sig":"`, "٤", "٤٥ ", "1234 5678 ", "020 7946 ",
+		`\u0061`, "a:b@tcp(", "@tcp(", "--user", "curl -u a:b ", "<password>\n", `"password","value":`, `"password":{`,
+		`["token",`, "pat.", "aaaaaaaaaaaa_mmk", "12345678:AA", "sk-", "://a:b/", "key|", ".ey", "eyJabc.ey",
 	} {
-		small := spent([]byte(strings.Repeat(unit, 32<<10/len(unit))))
-		large := spent([]byte(strings.Repeat(unit, 512<<10/len(unit))))
-		require.Less(t, large, 100*max(small, 10*time.Microsecond), "repeated %q: %v, then %v", unit, small, large)
+		// A busy machine may spoil one measurement, not three in a row.
+		var small, large time.Duration
+		for range 3 {
+			small = max(spent([]byte(strings.Repeat(unit, 32<<10/len(unit)))), 10*time.Microsecond)
+			large = spent([]byte(strings.Repeat(unit, 512<<10/len(unit))))
+			if large < 40*small {
+				break
+			}
+		}
+		require.Less(t, large, 100*small, "repeated %q: %v, then %v", unit, small, large)
 	}
 }

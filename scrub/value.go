@@ -254,13 +254,24 @@ func (w *valueWalk) entries(v reflect.Value, depth int) any {
 		}
 		value := w.any(of, it.Value(), depth+1)
 		safe, _ := w.string("", key).(string)
-		if n := seen[safe]; n > 0 { // two keys may scrub to the same
-			safe += "#" + strconv.Itoa(n+1)
-		}
-		seen[safe]++
-		clean[safe] = value
+		clean[unused(clean, seen, safe)] = value
 	}
 	return clean
+}
+
+// unused returns key, or key#2 and so on: two keys may scrub to the same. seen
+// says how many have, so that thousands of them take no longer than they must.
+func unused(clean map[string]any, seen map[string]int, key string) string {
+	for {
+		seen[key]++
+		name := key
+		if n := seen[key]; n > 1 {
+			name += "#" + strconv.Itoa(n)
+		}
+		if _, taken := clean[name]; !taken {
+			return name
+		}
+	}
 }
 
 // fields copies the exported fields of a struct by their classes.

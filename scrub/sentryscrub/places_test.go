@@ -91,7 +91,7 @@ func (p *places) anything(place string) any {
 	return map[string]any{
 		"text": p.mail(place + " text"), "int": p.card(place + " int"), "float": float64(p.card(place + " float")),
 		"uint": uint64(p.card(place + " uint")), "bytes": []byte(p.mail(place + " bytes")), // #nosec G115 -- positive
-		"raw": json.RawMessage(fmt.Sprintf(`{"m":%q,"password":%q}`, p.mail(place+" raw"), p.password(place+" raw"))),
+		"raw":      json.RawMessage(fmt.Sprintf(`{"m":%q,"password":%q}`, p.mail(place+" raw"), p.password(place+" raw"))),
 		"error":    fmt.Errorf("wrapped: %w", errors.New(p.mail(place+" error"))),
 		"stringer": hiddenField{p.mail(place + " shown"), p.mail(place + " hidden")},
 		"pointer":  &hiddenField{Shown: p.mail(place + " pointer")},

@@ -20,7 +20,11 @@ import (
 //	<add key="password" value="x"/>
 //	--password x, PASSWORD 'x', password is x
 
-const maxValueBytes = 512 // that are looked at to judge a value
+const (
+	maxValueBytes = 512 // that are looked at to judge a value in quotes
+	maxBareBytes  = 64  // and one without
+	maxTreeBytes  = 384 // within which an object must close to be taken whole
+)
 
 // value is the value of a name in running text.
 type value struct {
@@ -28,15 +32,16 @@ type value struct {
 	until
 	place
 	settled bool   // is a replacement already
+	cut     bool   // ends where a private key begins
 	wrap    string // quotes to put around the replacement
 }
 
 // key examines the word at i, which is the head of a denied name, and returns
 // where to go on. If the name around it is not denied, or has no value, no
 // other word of the name can be the head.
-func (sc *scanner) key(word string, i int) int {
+func (sc *scanner) key(head *head, i int) int {
 	s := sc.src
-	start, end := nameAround(s, i, i+len(word))
+	start, end := nameAround(s, i, i+len(head.word))
 	if start > 0 && s[start-1] == '[' {
 		if end := sc.e.replacementEnd(s, start-1); end > 0 {
 			return end // [token:...] is no name
@@ -46,7 +51,10 @@ func (sc *scanner) key(word string, i int) int {
 	if !ok {
 		return end
 	}
-	h := sc.e.judge(s[start:end])
+	h := head
+	if start != i || end != i+len(head.word) || h.after != "" || h.not != "" || sc.e.except.Keys != nil {
+		h = sc.e.judge(s[start:end])
+	}
 	if h == nil && start > 0 && s[start-1] == ' ' {
 		more, _ := nameAround(s, start-1, start-1) // card number: x
 		if h = sc.e.judge(s[more:end]); h != nil && h.after == "" {
@@ -61,10 +69,9 @@ func (sc *scanner) key(word string, i int) int {
 		return end
 	}
 	if sp, ok := sc.valueSpan(h, &v); ok {
-		sc.until = v.until
-		return sc.foundRun(sp, swallowValue)
+		return sc.foundValue(sp, &v)
 	}
-	return end
+	return sc.bare.refuse(sc.off, end)
 }
 
 // escapedName examines a letter of a name that is written as an escape, the
@@ -96,10 +103,17 @@ func (sc *scanner) escapedName(i int) int {
 		return end
 	}
 	if sp, ok := sc.valueSpan(h, &v); ok {
-		sc.until = v.until
-		return sc.foundRun(sp, swallowValue)
+		return sc.foundValue(sp, &v)
 	}
 	return end
+}
+
+func (sc *scanner) foundValue(sp span, v *value) int {
+	if v.cut {
+		return sc.found(sp)
+	}
+	sc.until = v.until
+	return sc.foundRun(sp, swallowValue)
 }
 
 // valueSpan returns what must go of the value of a denied name.
@@ -107,14 +121,20 @@ func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 	s := sc.src
 	v.header = h.rule == ruleHeader || h.rule == ruleCookies
 	v.bare = v.quote == 0 && v.wrap == "" && !v.bracket && !v.brace && v.tree == 0
-	sc.measure(v)
+	sc.measure(h, v)
+	if key := keyStart(s, v.start, v.end); key < v.end {
+		v.end, v.cut = key, true // a private key goes on over many lines
+	}
 	text := s[v.start:v.end]
-	if text == "" || v.settled || holdsKey(s, v.start, v.end) || v.bare && nextField(v, s) {
-		return span{}, false // a private key goes on over many lines
+	if text == "" || v.settled || v.bare && nextField(v, s) {
+		return span{}, false
 	}
 	if v.alone {
 		end := skipBlanks(s, v.end)
 		v.alone = end >= len(s) || s[end] == '\n' || s[end] == '\r'
+	}
+	if at := sc.e.replacementIn(text); at > 0 {
+		text = text[:at] // what was replaced did not decide before
 	}
 	if !h.denies(text, v.place) {
 		return span{}, false
@@ -178,8 +198,10 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	switch {
 	case next > 0:
 		v.loose = colon && !quoted
-		if t := annotated(s, next); colon && t > 0 {
-			next, v.loose = t, false
+		if colon {
+			if t := annotated(s, next); t > 0 {
+				next, v.loose = t, false
+			}
 		}
 	case start > 0 && s[start-1] == '<' && !quoted:
 		if next = element(s, i); next == 0 {
@@ -217,6 +239,9 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 // operator returns where the operator at i ends, or 0, and whether it is a
 // colon alone.
 func operator(s string, i int) (next int, colon bool) {
+	if i >= len(s) {
+		return 0, false
+	}
 	r, w := unit(s, i)
 	if w > 1 {
 		if r == '=' || r == ':' {
@@ -251,11 +276,12 @@ func annotated(s string, i int) int {
 	for j < len(s) && j-from < 32 && strings.IndexByte("*&[]", s[j]) >= 0 {
 		j++
 	}
+	name := j
 	for j < len(s) && j-from < 32 && nameByte.has(s[j]) {
 		j++
 	}
 	k := skipBlanks(s, j)
-	if j == from || k >= len(s) || s[k] != '=' {
+	if j == name || !letter.has(s[name]) || k >= len(s) || s[k] != '=' {
 		return 0
 	}
 	k = skipBlanks(s, k+1)
@@ -384,96 +410,6 @@ func formPart(s string, start, i int) int {
 		return 0
 	}
 	return i
-}
-
-// open reads what encloses the value at i and reports whether there is one.
-func (sc *scanner) open(v *value, i int) bool {
-	s := sc.src
-	if i < len(s) && s[i] == '{' && !hasAt(s, i, "{{") {
-		return sc.openTree(v, i)
-	}
-	for i < len(s) && s[i] == '[' && v.start == 0 && sc.e.replacementEnd(s, i) == 0 {
-		i, v.bracket, v.start = i+1, true, i+1
-		if hasAt(s, i, "]string{") {
-			i, v.bracket, v.brace = i+len("]string{"), false, true
-		}
-	}
-	i = skipBlanks(s, i)
-	v.start = i
-	if i >= len(s) {
-		return false
-	}
-	if q := wrapped(s, i); q > 0 && !v.bracket && !v.brace {
-		i, v.start = q, q
-	}
-	j, quoted := skipQuote(s, i)
-	switch {
-	case quoted && (v.bracket || v.brace):
-		v.wrap = s[i:j]
-	case quoted && s[i] == '%':
-		v.quote, v.start = '%', j
-	case quoted:
-		v.quote, v.slashes, v.start = s[j-1], j-1-i, j
-	default:
-		v.wrap = jsonQuote(s, i)
-	}
-	return v.start < len(s)
-}
-
-// openTree takes an object whole, if it closes within what is looked at.
-func (sc *scanner) openTree(v *value, i int) bool {
-	s := sc.src
-	depth, inside := 0, false
-	for j := i; j < min(len(s), i+2*maxValueBytes); j++ {
-		switch c := s[j]; {
-		case c == '"' && (j == 0 || s[j-1] != '\\'):
-			inside = !inside
-		case inside:
-		case c == '{':
-			depth++
-		case c == '}':
-			if depth--; depth == 0 {
-				v.start, v.tree, v.wrap = i, j+1, jsonQuote(s, i)
-				return j > i+1
-			}
-		}
-	}
-	return false
-}
-
-// wrapped returns where the quote is of a string with something in front of
-// it, or 0: Some("x") of Rust, b'x' of Python, N'x' of SQL.
-func wrapped(s string, i int) int {
-	j := i
-	for j < len(s) && j-i < 16 && letter.has(s[j]) {
-		j++
-	}
-	if j == i || j >= len(s) {
-		return 0
-	}
-	if s[j] == '(' {
-		j++
-	} else if j > i+1 || strings.IndexByte("bBuUrNE", s[i]) < 0 {
-		return 0
-	}
-	if _, quoted := skipQuote(s, j); !quoted {
-		return 0
-	}
-	return j
-}
-
-// measure finds the end of the value, as far as it is looked at.
-func (sc *scanner) measure(v *value) {
-	inner := v.start
-	if v.bracket || v.brace {
-		inner, _ = skipQuote(sc.src, inner)
-	}
-	end := sc.e.replacementEnd(sc.src, inner)
-	if end > 0 && inner > v.start {
-		end, _ = skipQuote(sc.src, end)
-	}
-	v.end, _ = v.stop(sc.src, max(v.start, end), min(len(sc.src), v.start+maxValueBytes))
-	v.settled = end > 0 && v.end == end
 }
 
 func lineStart(s string, i int, first bool) bool {

@@ -164,6 +164,7 @@ var (
 	// authorityEnd ends the authority of a URL in running text, urlEnd the URL.
 	authorityEnd = bytesOf(" \t\r\n\"'`<>/?#\\,;()[]{}|")
 	urlEnd       = bytesOf(" \t\r\n\"'`<>")
+	dsnStart     = urlEnd.or(bytesOf("=(,;[]"))
 )
 
 // mysqlUser examines "@tcp(" and "@unix(": the user and password before the
@@ -171,7 +172,7 @@ var (
 func (sc *scanner) mysqlUser(i int) int {
 	s := sc.src
 	start, colon := i, false
-	for start > 0 && i-start < 256 && !urlEnd.has(s[start-1]) && s[start-1] != '=' {
+	for start > 0 && i-start < 128 && !dsnStart.has(s[start-1]) {
 		start--
 		colon = colon || s[start] == ':'
 	}
@@ -181,25 +182,17 @@ func (sc *scanner) mysqlUser(i int) int {
 	return sc.found(span{start: start, end: i, det: Token, rule: ruleDSN})
 }
 
-// curlUser examines "-u " and "--user", whose value is user:password on the
-// command line of curl.
+// curlUser examines what follows "-u " and "--user", whose value is user:password
+// on the command line of curl.
 func (sc *scanner) curlUser(i int) int {
-	s := sc.src
-	for n := 0; n < 4 && i < len(s) && (s[i] == ' ' || s[i] == '='); n++ {
-		i++
+	s, start := sc.src, i
+	for start < len(s) && start-i < 4 && (s[start] == ' ' || s[start] == '=') {
+		start++
 	}
-	start, end, quote := i, i, byte(0)
-	for ; end < len(s) && end-i < maxValueBytes && s[end] != '\n'; end++ {
-		switch c := s[end]; {
-		case quote == 0 && (c == ' ' || c == '\r'):
-			goto word
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case c == quote:
-			quote = 0
-		}
+	if start == i && s[i-1] != ' ' {
+		return i
 	}
-word:
+	end := shellWord(s, start)
 	if end > start+1 && isQuote(s[start]) && s[end-1] == s[start] &&
 		strings.Count(s[start:end], s[start:start+1]) == 2 {
 		start, end = start+1, end-1
@@ -212,4 +205,20 @@ word:
 		return i
 	}
 	return sc.found(span{start: start, end: end, det: Token, rule: ruleCurl})
+}
+
+// shellWord returns the end of the word at i, with its quoted parts.
+func shellWord(s string, i int) int {
+	quote := byte(0)
+	for end := i; end < len(s) && end-i < maxTokenBytes; end++ {
+		switch c := s[end]; {
+		case c == '\n', quote == 0 && (c == ' ' || c == '\r'):
+			return end
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote:
+			quote = 0
+		}
+	}
+	return min(len(s), i+maxTokenBytes)
 }

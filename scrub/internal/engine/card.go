@@ -10,48 +10,54 @@ import "strings"
 // cardTemplates are the groups in which cards are printed, the longest first. A
 // decimal point stands alone, so that dots between more groups are none.
 var cardTemplates = [...]template{
-	{"4-4-4-4-3", cardSeps},
-	{"4-4-4-4-2", cardSeps},
-	{"4-4-4-4-1", cardSeps},
-	{"4-4-4-4", cardSeps},
-	{"4-6-5", cardSeps},
-	{"4-6-4", cardSeps},
-	{"4-4-4-3", cardSeps},
-	{"4-4-4-2", cardSeps},
-	{"4-4-4-1", cardSeps},
-	{"4-4-4", cardSeps},
-	{"6-13", " "},
-	{"8-8", " -"},
+	{groups(4, 4, 4, 4, 3), cardSeps},
+	{groups(4, 4, 4, 4, 2), cardSeps},
+	{groups(4, 4, 4, 4, 1), cardSeps},
+	{groups(4, 4, 4, 4), cardSeps},
+	{groups(4, 6, 5), cardSeps},
+	{groups(4, 6, 4), cardSeps},
+	{groups(4, 4, 4, 3), cardSeps},
+	{groups(4, 4, 4, 2), cardSeps},
+	{groups(4, 4, 4, 1), cardSeps},
+	{groups(4, 4, 4), cardSeps},
+	{groups(6, 13), " "},
+	{groups(8, 8), " -"},
 }
 
 const cardSeps = " -._\t"
 
 // card returns the end of the card that starts with the first group.
 func (c *cluster) card(s string) (end int, ok bool) {
-	if c.fraction(s) || c.hexBlob(s) || c.cloudAccount(s) {
+	if end, ok = c.floatCard(s); !ok {
+		end, ok = c.cardDigits(s)
+	}
+	if !ok || c.fraction(s) || c.hexBlob(s) || c.cloudAccount(s) {
 		return 0, false
 	}
-	if end, ok := c.floatCard(s); ok {
-		return end, true
-	}
-	before, international := c.afterPlus(s)
-	plus := func(n int) bool { return international && before+n <= 15 }
-	for i := range cardTemplates {
+	return end, true
+}
+
+func (c *cluster) cardDigits(s string) (end int, ok bool) {
+	first := c.g[0].n
+	for i := 0; c.ng > 1 && (first == 4 || first == 6 || first == 8) && i < len(cardTemplates); i++ {
 		k := c.match(&cardTemplates[i])
 		if k < 0 {
 			continue
 		}
 		n := c.size(k)
+		if n == 16 && k == 3 && !luhn(c.d[:n]) {
+			break // nothing shorter stands alone
+		}
 		// In a column of numbers four groups may still be a card, two not.
-		if isCard(c.d[:n]) && !plus(n) && (!c.inRow || k >= 2) && !(k < 3 && c.goesOn(k)) {
+		if isCard(c.d[:n]) && (!c.inRow || k >= 2) && !(k < 3 && c.sizes&0xF0 != 0x60 && c.goesOn(k)) && !c.dialled(s, n) {
 			return c.g[k].end, true
 		}
 	}
-	if k := c.singles(); k > 0 && isCard(c.d[:c.size(k)]) && !plus(c.size(k)) {
+	if k := c.singles(); k > 0 && isCard(c.d[:c.size(k)]) && !c.dialled(s, c.size(k)) {
 		return c.g[k].end, true
 	}
 	n := c.g[0].n
-	if n < 12 || n > 19 || !luhn(c.d[:n]) || plus(n) || !c.named(s) && (!issued(c.d[:n]) || c.looksLikeID(s)) {
+	if n < 12 || n > 19 || !luhn(c.d[:n]) || c.dialled(s, n) || !c.named(s) && (!issued(c.d[:n]) || c.looksLikeID(s)) {
 		return 0, false
 	}
 	return c.g[0].end, true
@@ -82,7 +88,7 @@ const cardReach = 32
 
 // cardNear reports whether the line of text says that a card follows.
 func cardNear(text string) bool {
-	text = text[strings.LastIndexByte(text, '\n')+1:]
+	text = text[strings.LastIndexAny(text, "\n]")+1:] // [card] is a replacement
 	var words [maxKeyWords]string
 	for _, w := range words[:splitBack(text, &words)] {
 		if cardWords.has(w) {
@@ -107,6 +113,12 @@ func (c *cluster) singles() int {
 		}
 	}
 	return k
+}
+
+// dialled reports whether the first n digits belong to a telephone number.
+func (c *cluster) dialled(s string, n int) bool {
+	before, plus := c.afterPlus(s)
+	return plus && before+n <= 15
 }
 
 // afterPlus reports whether the cluster is, or goes on in, a number with a
@@ -172,7 +184,7 @@ func (c *cluster) floatCard(s string) (int, bool) {
 }
 
 // isCard checks digits (values, not characters) for issuer and check digit.
-func isCard(d []byte) bool { return issued(d) && luhn(d) }
+func isCard(d []byte) bool { return luhn(d) && issued(d) }
 
 func luhn(d []byte) bool {
 	sum := 0

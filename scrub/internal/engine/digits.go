@@ -8,6 +8,11 @@ type cluster struct {
 	ng    int
 	start int
 	inRow bool // a group and the same separator stand before it or after it
+	off   int  // of the view that it was read from
+	// follow is the separator before a replacement that follows, or 0.
+	follow byte
+	sizes  sizes
+	same   int // the last of the first groups with the separator of the second
 }
 
 const (
@@ -42,7 +47,7 @@ func (sc *scanner) digits(i int) int {
 				i += 2
 			}
 		}
-		if next := dull(s, i, end); next > 0 {
+		if next := dull(s, i, end); next > 0 && !sc.e.stepwise {
 			return next
 		}
 		if skip := insideEscape(s, i); skip > i {
@@ -54,17 +59,42 @@ func (sc *scanner) digits(i int) int {
 	c := &sc.num
 	if i > 0 && (s[i-1] >= 0x80 || s[i-1] == ';' || hexDigit.has(s[i-1])) {
 		if r, _ := unitBefore(s, i); r >= '0' && r <= '9' {
+			var d [maxDigits]byte
 			g := group{start: i, end: i}
-			return c.readGroup(s, &g)
+			return readGroup(s, &g, d[:])
 		}
 	}
-	c.read(s, i)
+	c.read(s, i, sc.off)
+	c.follow = 0
+	if at := c.g[c.ng-1].end + 1; at < len(s) && s[at] == '[' && sc.e.replacementEnd(s, at) > 0 {
+		c.follow = s[at-1]
+	}
+	table := c.inTable()
 	if c.total() >= 4 {
-		if sp, ok := sc.number(c); ok {
+		if sp, ok := sc.number(c, table); ok {
 			return sc.found(sp)
 		}
 	}
+	if table && !sc.e.stepwise {
+		return max(end, c.skipTable())
+	}
 	return max(end, c.g[0].end)
+}
+
+// inTable reports whether the cluster is the middle of a long row of numbers, of
+// which only a card in its printed form can be told.
+func (c *cluster) inTable() bool {
+	return c.inRow && (c.ng == maxGroups || c.total() >= maxDigits)
+}
+
+// skipTable returns the end of the last group before one that may begin a card.
+// It only saves time.
+func (c *cluster) skipTable() int {
+	k := 0
+	for k+6 < c.ng && c.g[k+1].n != 4 && c.g[k+1].n < 6 {
+		k++
+	}
+	return c.g[k].end
 }
 
 func digitsEnd(s string, i int) int {
@@ -132,7 +162,7 @@ var (
 )
 
 // number runs the digit detectors on the cluster.
-func (sc *scanner) number(c *cluster) (span, bool) {
+func (sc *scanner) number(c *cluster, table bool) (span, bool) {
 	s := sc.src
 	if sc.e.on(Card) && c.total() >= 12 {
 		if end, ok := c.card(s); ok {
@@ -140,6 +170,9 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 				start: c.start, end: end, det: Card, rule: Names[Card], quote: jsonQuote(s, c.start),
 			}, true
 		}
+	}
+	if table {
+		return span{}, false
 	}
 	if sc.e.on(SSN) && c.total() >= 9 {
 		if end, ok := c.ssn(s); ok {
@@ -152,7 +185,7 @@ func (sc *scanner) number(c *cluster) (span, bool) {
 		}
 	}
 	if sc.e.on(IP) {
-		if end, ok := c.ipv4(s); ok {
+		if end, ok := c.ipv4(s); ok && !sc.wordAt(end) {
 			return span{start: c.start, end: end, det: IP, rule: ruleIPv4}, true
 		}
 	}
@@ -169,13 +202,25 @@ func (c *cluster) total() int {
 	return last.first + last.n
 }
 
-// read fills the cluster from the digits at i.
-func (c *cluster) read(s string, i int) {
-	c.ng, c.start, c.inRow = 0, i, false
+// read fills the cluster from the digits at i of a view. Of a cluster that was
+// read from the group before, it keeps what it can: each group is read once,
+// however many clusters it belongs to.
+func (c *cluster) read(s string, i, off int) {
 	n, sep := 0, byte(0)
-	for c.ng < maxGroups && n < maxDigits && i-c.start < 2*maxGroupBytes {
+	if c.ng > 2 && c.off == off && c.g[1].start == i {
+		n, sep, i = c.advance()
+	} else {
+		c.ng = 0
+	}
+	c.off = off
+	start := i
+	if c.ng > 0 {
+		start = c.g[0].start
+	}
+	c.start = start
+	for c.ng < maxGroups && n < maxDigits && i-start < 2*maxGroupBytes {
 		g := group{start: i, end: i, first: n, sep: sep}
-		c.readGroup(s, &g)
+		readGroup(s, &g, c.d[:])
 		n = g.first + g.n
 		c.g[c.ng] = g
 		c.ng++
@@ -186,13 +231,32 @@ func (c *cluster) read(s string, i int) {
 		i = next
 	}
 	c.inRow = c.rowBefore(s)
+	c.measure()
 }
 
-func (c *cluster) readGroup(s string, g *group) int {
+// advance drops the first group, and the last one too, which may have been cut.
+// It returns how many digits stay, and the separator and start of what is read
+// again.
+func (c *cluster) advance() (n int, sep byte, i int) {
+	drop := c.g[1].first
+	copy(c.d[:], c.d[drop:])
+	copy(c.g[:], c.g[1:c.ng])
+	c.ng -= 2
+	for k := range c.g[:c.ng+1] {
+		c.g[k].first -= drop
+	}
+	c.g[0].sep = 0
+	last := &c.g[c.ng]
+	return last.first, last.sep, last.start
+}
+
+// readGroup reads the digits at g.start into d from g.first on, and returns their
+// end.
+func readGroup(s string, g *group, d []byte) int {
 	i, n := g.start, g.first
 	for i < len(s) && n < maxDigits && i-g.start < maxGroupBytes {
 		if ch := s[i]; ch-'0' < 10 {
-			c.d[n] = ch - '0'
+			d[n] = ch - '0'
 			n++
 			i++
 			g.end = i
@@ -202,7 +266,7 @@ func (c *cluster) readGroup(s string, g *group) int {
 		}
 		r, w := unit(s, i)
 		if r >= '0' && r <= '9' {
-			c.d[n] = byte(r - '0')
+			d[n] = byte(r - '0')
 			n++
 			g.end = i + w
 		} else if r != ignorable || w == 1 {

@@ -71,7 +71,10 @@ type Engine struct {
 	endings byteSet          // of the heads
 	custom  []Custom
 	except  Exceptions
-	label   func(dst []byte, det int, value string) []byte
+	// stepwise forbids to skip several groups of digits at once, because a
+	// detector other than those of numbers may begin at one.
+	stepwise bool
+	label    func(dst []byte, det int, value string) []byte
 }
 
 // New returns an Engine for a Config that package scrub has checked.
@@ -80,8 +83,10 @@ func New(cfg Config) *Engine {
 		enabled: cfg.Enabled, custom: cfg.Custom, except: cfg.Except, label: cfg.Label,
 		names: append([]string{}, Names[:]...),
 	}
+	e.stepwise = e.on(MAC) || e.on(Wallet)
 	for _, c := range cfg.Custom {
 		e.names = append(e.names, c.Name)
+		e.stepwise = e.stepwise || c.Prefix != "" && digit.has(c.Prefix[0])
 	}
 	e.useNames(cfg.Keys)
 	e.compile()

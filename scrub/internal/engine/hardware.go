@@ -47,7 +47,7 @@ func (c *cluster) imei(s string) (int, bool) {
 }
 
 var (
-	imeiTemplates = [...]template{{"15", ""}, {"2-6-6-1", " -"}, {"8-6-1", " -"}, {"6-2-6-1", " -"}}
+	imeiTemplates = [...]template{{groups(15), ""}, {groups(2, 6, 6, 1), " -"}, {groups(8, 6, 1), " -"}, {groups(6, 2, 6, 1), " -"}}
 	imeiWords     = wordsOf("imei imeisv")
 )
 

@@ -34,7 +34,7 @@ func (sc *scanner) iban(i int) int {
 			j += w
 		}
 	}
-	if n < want || end < len(s) && alnum.has(s[end]) {
+	if n < want || sc.wordAt(end) {
 		return i
 	}
 	for _, c := range head {
@@ -62,13 +62,16 @@ func upper(c byte) byte {
 
 // ibanLength returns the length of a country's account numbers, or 0.
 func ibanLength(country string) int {
-	for i := 0; i+4 <= len(ibanCountries); i += 4 {
-		if ibanCountries[i] == upper(country[0]) && ibanCountries[i+1] == upper(country[1]) {
-			return int(ibanCountries[i+2]-'0')*10 + int(ibanCountries[i+3]-'0')
-		}
-	}
-	return 0
+	return int(ibanLengths[upper(country[0])-'A'][upper(country[1])-'A'])
 }
+
+var ibanLengths = func() (t [26][26]byte) {
+	for i := 0; i+4 <= len(ibanCountries); i += 4 {
+		length := (ibanCountries[i+2]-'0')*10 + ibanCountries[i+3] - '0'
+		t[ibanCountries[i]-'A'][ibanCountries[i+1]-'A'] = length
+	}
+	return t
+}()
 
 // ibanCountries is the SWIFT registry: country and length, four bytes each.
 const ibanCountries = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22" +

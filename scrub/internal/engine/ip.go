@@ -5,7 +5,7 @@ package engine
 // and a slash (Chrome/1.2.3.4) it stays, and so do the loopback and the
 // unspecified address, which are nobody's.
 func (c *cluster) ipv4(s string) (int, bool) {
-	if c.ng < 4 || c.ng > 4 && c.g[4].sep == '.' {
+	if c.ng < 4 || c.g[1].sep != '.' || c.ng > 4 && c.g[4].sep == '.' || c.ng == 4 && c.follow == '.' {
 		return 0, false
 	}
 	var b [4]int
@@ -23,9 +23,6 @@ func (c *cluster) ipv4(s string) (int, bool) {
 	}
 	end := c.g[3].end
 	if b[0] == 127 && b[1] == 0 || b[0]|b[1]|b[2]|b[3] == 0 || b[0]&b[1]&b[2]&b[3] == 255 {
-		return 0, false
-	}
-	if end < len(s) && letter.has(s[end]) {
 		return 0, false
 	}
 	return end, !versioned(s, c.start)
@@ -129,7 +126,7 @@ func addressEnd(s string, i int) (int, bool) {
 	}
 	full := groups == 8 && !double && (longest > 2 || shortest < 2) && (longest > 1 || digits < 8)
 	short := double && groups >= 2 && groups < 8 && longest >= 3 && digits > 0
-	if !full && !short || i < len(s) && wordChar.has(s[i]) && s[i] != '-' {
+	if !full && !short || i < len(s) && (wordChar.has(s[i]) && s[i] != '-' || s[i] == '[' || hasAt(s, i, ":[")) {
 		return 0, false
 	}
 	for i+1 < len(s) && s[i] == '.' && digit.has(s[i+1]) {

@@ -1,5 +1,7 @@
 package engine
 
+import "strings"
+
 // replacementEnd returns the end of the replacement at i: [name] or, with a
 // pseudonym, [name:letters]. It returns 0 if there is none.
 func (e *Engine) replacementEnd(text string, i int) int {
@@ -29,6 +31,26 @@ func (e *Engine) replacementEnd(text string, i int) int {
 var pseudoChar = bytesOf(PseudonymLetters)
 
 const PseudonymLetters = "bcdfghjklmnpqrst"
+
+// replacementIn returns where the first replacement in text is, or -1.
+func (e *Engine) replacementIn(text string) int {
+	for at := 0; ; at++ {
+		next := strings.IndexByte(text[at:], '[')
+		if next < 0 {
+			return -1
+		}
+		if at += next; e.replacementEnd(text, at) > 0 {
+			return at
+		}
+	}
+}
+
+// wordAt reports whether a letter, a digit or a replacement, which was some
+// before, stands at i: what ends there does not end a word.
+func (sc *scanner) wordAt(i int) bool {
+	s := sc.src
+	return i < len(s) && (alnum.has(s[i]) || s[i] == '[' && sc.e.replacementEnd(s, i) > 0)
+}
 
 // isReplacement reports whether text is a replacement already.
 func (e *Engine) isReplacement(text string) bool {

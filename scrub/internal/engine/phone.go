@@ -17,6 +17,11 @@ import "strings"
 // the rule that found it. named says that the whole text is known to be a
 // telephone number.
 func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
+	if last := c.g[c.ng-1]; c.ng > 1 && last.end < len(s) && letter.has(s[last.end]) && s[last.end]|0x20 != 'x' {
+		// The last group begins a word: +44 20 7946 0958 7ann@example.com.
+		c.ng, c.follow = c.ng-1, last.sep
+		defer func() { c.ng++ }()
+	}
 	start = c.start
 	if start > 1 && (s[start-1] == ':' && digit.has(s[start-2]) || exponent(s, start)) {
 		return 0, 0, "" // after 12:34:, and in 1.7e+09
@@ -27,7 +32,7 @@ func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
 	case sign == '+':
 		k, rule = c.international(0), ruleInternational
 	case c.d[0] == 0 && c.d[1] == 0 && c.g[0].n > 2:
-		k, rule = c.dialled(), ruleInternational
+		k, rule = c.fromZeros(), ruleInternational
 	case start > 0 && (alnum.has(s[start-1]) || s[start-1] == '_') && !escapedBefore(s, start),
 		glued(s, start) && !phoneLabel(s, start):
 		return 0, 0, ""
@@ -46,7 +51,7 @@ func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
 		start = at
 	}
 	end = c.extension(s, k)
-	if end < len(s) && letter.has(s[end]) {
+	if end < len(s) && (letter.has(s[end]) || s[end] == '[' && s[end-1] != ' ') {
 		return 0, 0, "" // a unit, or a hardware address: 0242.4030.94be
 	}
 	return start, end, rule
@@ -69,16 +74,22 @@ func (c *cluster) international(from int) int {
 		if n-from < 8 || c.d[from] == 0 {
 			return -1
 		}
-		if coded(c.d[from:n]) && !c.goesOn(k) {
+		if coded(c.d[from:n]) && !c.moreAfter(k) {
 			return k
 		}
 	}
 	return -1
 }
 
-// dialled is international for numbers with 00 in front: the calling code must
+// moreAfter is goesOn for telephone numbers, after which another number may
+// stand, after a blank.
+func (c *cluster) moreAfter(k int) bool {
+	return c.goesOn(k) && k > 0 && c.g[k].sep != ' '
+}
+
+// fromZeros is international for numbers with 00 in front: the calling code must
 // end with the first group.
-func (c *cluster) dialled() int {
+func (c *cluster) fromZeros() int {
 	code := 0
 	for _, v := range c.d[2:min(c.g[0].n, 5)] {
 		code = code*10 + int(v)
@@ -139,7 +150,7 @@ func (c *cluster) northAmerican(area bool) int {
 		k = 1
 	}
 	if c.ng < k+3 || c.g[k].n != 3 || c.g[k+1].n != 3 || c.g[k+2].n != 4 || c.inRow ||
-		c.d[c.g[k].first] < 2 || c.d[c.g[k+1].first] < 2 || c.goesOn(k+2) {
+		c.d[c.g[k].first] < 2 || c.d[c.g[k+1].first] < 2 || c.moreAfter(k+2) {
 		return -1
 	}
 	if last := c.g[k+2].sep; area && k == 0 && (last == '-' || last == ' ' || last == '.') {
@@ -174,7 +185,7 @@ func (c *cluster) trunk(area bool) int {
 		if total > 12 || !c.separated(first, k, area, n) {
 			break
 		}
-		if !c.goesOn(k) && phonePlans().printed(sizes[:n], c.d[1:total]) {
+		if !c.moreAfter(k) && phonePlans().printed(sizes[:n], c.d[1:total]) {
 			best = k
 		}
 	}
@@ -203,7 +214,7 @@ func (c *cluster) separated(first, k int, area bool, n int) bool {
 // to 15 digits, in groups that are no decimal number and no list.
 func (c *cluster) plain() int {
 	k := c.upTo(15)
-	if c.size(k) < 7 || k == 1 && c.g[1].sep == '.' && c.g[1].start == c.g[0].end+1 {
+	if c.size(k) < 7 || k+1 == c.ng && c.follow != 0 || k == 1 && c.g[1].sep == '.' && c.g[1].start == c.g[0].end+1 {
 		return -1
 	}
 	for i, g := range c.g[1 : k+1] {
@@ -298,9 +309,24 @@ func sum(s string, i int) bool { return i >= 2 && alnum.has(s[i-2]) && !escapedB
 // called reports whether a word before or after the number says that it is one
 // of a telephone.
 func (c *cluster) called(s string, k int) bool {
-	if phoneLabel(s, c.start) {
-		return true
+	if !anyWord(s[max(0, c.start-maxKeyBytes/2):c.start]) {
+		return c.lineWord(s, k)
 	}
+	return phoneLabel(s, c.start) || c.lineWord(s, k) || k > 0 && saidToCall(s, c.start)
+}
+
+// anyWord reports whether text has a letter of any script.
+func anyWord(text string) bool {
+	for i := range len(text) {
+		if c := text[i] | 0x20; c-'a' < 26 || c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// lineWord reports whether the word after the number names a telephone line.
+func (c *cluster) lineWord(s string, k int) bool {
 	end := c.g[k].end
 	rest := s[end:min(len(s), end+12)]
 	if len(rest) > 2 && (rest[0] == '-' || rest[0] == ' ' && (rest[1] == '(' || letter.has(rest[1]))) {
@@ -311,7 +337,7 @@ func (c *cluster) called(s string, k int) bool {
 			}
 		}
 	}
-	return k > 0 && saidToCall(s, c.start)
+	return false
 }
 
 // lineWords follow a number: 21 253 109-Office, 5551234 (fax).
@@ -321,7 +347,7 @@ var lineWords = wordsOf("office fax mobile cell home phone tel")
 // call me at, send messages to.
 func saidToCall(s string, i int) bool {
 	text := s[max(0, i-maxKeyBytes/2):i]
-	text = text[strings.LastIndexByte(text, '\n')+1:]
+	text = text[strings.LastIndexAny(text, "\n]")+1:]
 	var words [maxKeyWords]string
 	n := splitBack(text, &words)
 	if n < 2 || !prepositions.has(words[0]) {
@@ -394,10 +420,10 @@ func (c *cluster) ssn(s string) (int, bool) {
 	if c.inRow || c.start > 1 && s[c.start-1] == '-' && alnum.has(s[c.start-2]) {
 		return 0, false
 	}
-	k := c.match(&template{"3-2-4", "-"})
+	k := c.match(&template{groups(3, 2, 4), "-"})
 	if k < 0 {
-		if k = c.match(&template{"3-2-4", " "}); k < 0 {
-			k = c.match(&template{"9", ""})
+		if k = c.match(&template{groups(3, 2, 4), " "}); k < 0 {
+			k = c.match(&template{groups(9), ""})
 		}
 		if k < 0 || !labelled(s, c.start, ssnWords) {
 			return 0, false

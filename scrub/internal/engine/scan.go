@@ -40,6 +40,8 @@ type scanner struct {
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
+	bare   bareRun
+	tokens tokenRun
 	trace  *[]Span // where removals are noted, or nil
 	noJWT  int     // no JWT starts before: one attempt per run of characters
 }
@@ -47,6 +49,7 @@ type scanner struct {
 // scan examines candidates in [i, limit) and returns where it stopped.
 func (sc *scanner) scan(i, limit int) int {
 	sc.src, sc.off = sc.text, 0
+	sc.num.ng, sc.bare, sc.tokens = 0, bareRun{}, tokenRun{}
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
@@ -113,7 +116,7 @@ func (sc *scanner) examine(e *entry, i int) int {
 	case kindJWTDot:
 		return sc.jwtBefore(i)
 	case kindKey:
-		return sc.key(e.text, i)
+		return sc.key(&sc.e.heads[e.arg], i)
 	case kindMAC:
 		return sc.mac(i)
 	case kindWallet:
@@ -241,7 +244,7 @@ func (sc *scanner) swallowOn(i int) int {
 	case swallowPEM:
 		end, open = sc.swallowKey(i)
 	case swallowValue:
-		end, open = sc.until.stop(sc.src, i, len(sc.src))
+		end, open = sc.until.stop(sc.e, sc.src, i, len(sc.src))
 	default:
 		set := swallowSets[sc.run]
 		for end < len(sc.src) && set.has(sc.src[end]) {

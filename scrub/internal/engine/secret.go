@@ -21,7 +21,7 @@ type place struct {
 
 // denies reports whether text must not stand below the name.
 func (h *head) denies(text string, p place) bool {
-	text = strings.Trim(text, "\"'`\\")
+	text = strings.Trim(text, "\"'`\\ ")
 	if empty(text) || placeholder(text) {
 		return false
 	}
@@ -171,6 +171,9 @@ func isCode(text string) bool {
 		i++
 	}
 	if i == 0 || i == len(text) {
+		return false
+	}
+	if digits, _ := mix(text[:i]); digits > 3 && i > 12 {
 		return false
 	}
 	switch text[i] {

@@ -1,35 +1,53 @@
 package engine
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // What cards, telephone numbers, IBANs and social security numbers have in
 // common: the groups in which they are printed, and one veto over what looks
 // like them by chance.
 
-// template is one way in which a number is printed.
+// template is one way in which a number is printed: the sizes of its groups, and
+// the separators any one of which stands between all of them.
 type template struct {
-	sizes string // of the groups, as in "4-4-4-4"
-	seps  string // any one of which separates all groups
+	sizes sizes
+	seps  string
+}
+
+// sizes are those of up to five groups, in four bits each, the first one lowest.
+type sizes uint32
+
+const maxSizes = 5
+
+func groups(all ...uint32) (s sizes) {
+	for k, n := range all {
+		s |= sizes(min(n, 15)) << (4 * k)
+	}
+	return s
+}
+
+// measure notes the sizes of the first groups, and how many have one separator.
+func (c *cluster) measure() {
+	c.sizes, c.same = 0, 0
+	for k := range min(c.ng, maxSizes) {
+		c.sizes |= sizes(min(c.g[k].n, 15)) << (4 * k) // #nosec G115 -- below 16
+		if k > 0 && c.g[k].sep == c.g[1].sep && c.same == k-1 {
+			c.same = k
+		}
+	}
 }
 
 // match returns the last group of t, which begins with the first group of the
 // cluster, or -1.
 func (c *cluster) match(t *template) int {
-	k := 0
-	for i := 0; i < len(t.sizes); i++ {
-		n := 0
-		for ; i < len(t.sizes) && t.sizes[i] != '-'; i++ {
-			n = n*10 + int(t.sizes[i]-'0')
-		}
-		if k >= c.ng || c.g[k].n != n || k > 0 && c.g[k].sep != c.g[1].sep {
-			return -1
-		}
-		k++
-	}
-	if k > 1 && strings.IndexByte(t.seps, c.g[1].sep) < 0 {
+	k := (bits.Len32(uint32(t.sizes)) - 1) / 4
+	if k > c.same || c.sizes&(1<<(4*k+4)-1) != t.sizes ||
+		k > 0 && strings.IndexByte(t.seps, c.g[1].sep) < 0 {
 		return -1
 	}
-	return k - 1
+	return k
 }
 
 // uniform reports whether one separator of seps stands between the groups from
@@ -43,8 +61,12 @@ func (c *cluster) uniform(first, k int, seps string) bool {
 	return true
 }
 
-// goesOn reports whether more digits follow the k-th group in the same way.
+// goesOn reports whether more digits follow the k-th group in the same way, or
+// did before they were replaced.
 func (c *cluster) goesOn(k int) bool {
+	if k+1 == c.ng {
+		return c.follow != 0 && (k == 0 || c.follow == c.g[k].sep)
+	}
 	return k+1 < c.ng && (k == 0 || c.g[k+1].sep == c.g[k].sep)
 }
 

@@ -74,8 +74,11 @@ func unitBefore(s string, i int) (rune, int) {
 }
 
 // longer extends a unit of width w that ends at i over the bytes before it
-// that belong to the same character.
+// that belong to the same character: more backslashes, more encoded bytes.
 func longer(s string, i, w int, r rune) (rune, int) {
+	if s[i-w] == '%' && r < utf8.RuneSelf {
+		return r, w
+	}
 	for k := w + 1; k <= min(i, 20); k++ {
 		if lead := s[i-k]; lead == '%' || lead == '\\' {
 			if other, got := unit(s, i-k); got == k {
@@ -160,12 +163,15 @@ func escapeUnit(s string, i int) (rune, int) {
 }
 
 func entityUnit(s string, i int) (rune, int) {
-	for _, e := range entities {
-		if hasAt(s, i+1, e.name) {
-			return e.r, len(e.name) + 1
-		}
+	if i+3 >= len(s) {
+		return 0, 0
 	}
-	if i+3 >= len(s) || s[i+1] != '#' {
+	if s[i+1] != '#' {
+		for _, e := range entities {
+			if s[i+1] == e.name[0] && hasAt(s, i+1, e.name) {
+				return e.r, len(e.name) + 1
+			}
+		}
 		return 0, 0
 	}
 	j, base := i+2, rune(10)

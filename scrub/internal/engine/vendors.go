@@ -48,11 +48,42 @@ func (v *vendor) each(add func(mark string)) {
 	}
 }
 
+// tokenRun is a part of the text that has been found to hold nothing but
+// characters of one set. Tokens that begin in it need not look for its end again.
+type tokenRun struct {
+	set      *byteSet
+	from, to int
+}
+
+const maxTokenBytes = 256 // that are looked at to judge a token
+
+// end returns the end of the run of set at i, looking no further than needed.
+func (t *tokenRun) end(text string, set *byteSet, i int) int {
+	if t.set != set || i < t.from || i > t.to {
+		*t = tokenRun{set: set, from: i, to: i}
+	}
+	for t.to < len(text) && t.to < i+maxTokenBytes && set.has(text[t.to]) {
+		t.to++
+	}
+	return min(t.to, i+maxTokenBytes)
+}
+
 // vendorToken examines the mark of v at i.
 func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 	s, body := sc.src, i+len(mark)
 	start := i
 	if v.loose && i > 0 && wordChar.has(s[i-1]) {
+		return i
+	}
+	end := body
+	if v.body != nil {
+		end = sc.tokens.end(sc.text, v.body, body+sc.off) - sc.off
+	}
+	n := end - body
+	if n < v.min || v.max > 0 && n > v.max {
+		return i
+	}
+	if digits, _ := mix(s[body:end]); v.loose && digits == 0 {
 		return i
 	}
 	if v.before != nil {
@@ -63,18 +94,7 @@ func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 			return i
 		}
 	}
-	end, digits := body, 0
-	for v.body != nil && end < len(s) && end-body < 256 && v.body.has(s[end]) {
-		if digit.has(s[end]) {
-			digits++
-		}
-		end++
-	}
 	if v.check != nil && !v.check(s[start:end]) {
-		return i
-	}
-	n := end - body
-	if n < v.min || v.max > 0 && n > v.max || v.loose && digits == 0 {
 		return i
 	}
 	class := swallowWord
@@ -82,7 +102,7 @@ func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 		class = swallowToken
 	}
 	if v.max > 0 || v.body == nil {
-		if v.body == nil && end < len(s) && alnum.has(s[end]) {
+		if sc.wordAt(end) {
 			return i
 		}
 		return sc.found(span{start: start, end: end, det: Token, rule: rule})
@@ -182,14 +202,12 @@ func keyHeader(s string, i int) int {
 	return end + len("-----")
 }
 
-// holdsKey reports whether a private key starts in s[i:end].
-func holdsKey(s string, i, end int) bool {
-	for ; i < end; i++ {
-		if s[i] == '-' && keyHeader(s, i) > 0 {
-			return true
-		}
+// keyStart returns where a private key begins in s[i:end], or end.
+func keyStart(s string, i, end int) int {
+	if at := strings.Index(s[i:end], "-----BEGIN"); at >= 0 && keyHeader(s, i+at) > 0 {
+		return i + at
 	}
-	return false
+	return end
 }
 
 func hasWord(label, word string) bool {

@@ -45,7 +45,7 @@ var vendors = [...]vendor{
 	{marks: "whsec_", body: &base64Char, min: 16, example: "yGX1qwRKlpGG"},
 	// Stripe client secret.
 	{
-		marks: "_secret_", body: &alnum, min: 24, loose: true, before: &wordChar, back: 12,
+		marks: "_secret_", body: &alnum, min: 24, before: &wordChar, back: 12,
 		example: "0CVYy71uCPLY",
 	},
 	// Google.
