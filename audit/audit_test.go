@@ -100,6 +100,7 @@ func TestEncodeRefuses(t *testing.T) {
 	for name, bad := range map[string]audit.Record{
 		"zero":                audit.Record{},
 		"no time":             with(func(r *audit.Record) { r.Time = time.Time{} }),
+		"year 0":              with(func(r *audit.Record) { r.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) }),
 		"year 10000":          with(func(r *audit.Record) { r.Time = later }),
 		"no kind":             with(func(r *audit.Record) { r.Actor.Kind = "" }),
 		"no actor":            with(func(r *audit.Record) { r.Actor.ID = "" }),

@@ -44,16 +44,15 @@ func (m mark) appendTo(b []byte) []byte {
 // parseMark accepts exactly what appendTo writes.
 func parseMark(line []byte) (m mark, ok bool) {
 	words := bytes.Fields(line)
-	if len(words) != 3 || len(words[0]) < 2 || len(words[2]) != 2*len(m.root) {
+	if len(words) != 3 || len(words[2]) != 2*len(m.root) {
 		return mark{}, false
 	}
-	var errs [3]error
-	m.bytes, errs[0] = strconv.ParseInt(string(words[0][1:]), 10, 64)
-	m.entries, errs[1] = strconv.ParseInt(string(words[1]), 10, 64)
-	_, errs[2] = hex.Decode(m.root[:], words[2])
+	// Writing it again and comparing finds whatever did not parse.
+	m.bytes, _ = strconv.ParseInt(string(words[0][1:]), 10, 64)
+	m.entries, _ = strconv.ParseInt(string(words[1]), 10, 64)
+	_, _ = hex.Decode(m.root[:], words[2])
 	var again [maxMark]byte
-	ok = errors.Join(errs[:]...) == nil && m.bytes > 0 && m.bytes <= maxBatchBytes &&
-		bytes.Equal(m.appendTo(again[:0]), line)
+	ok = m.bytes > 0 && m.bytes <= maxBatchBytes && bytes.Equal(m.appendTo(again[:0]), line)
 	return m, ok
 }
 
@@ -198,7 +197,7 @@ func crashed(tail []byte, offset, index int64) bool {
 	line, lines, ended := bytes.Cut(tail, []byte("\n"))
 	m, whole := parseMark(tail[:len(tail)-len(lines)])
 	switch {
-	case ended && whole:
+	case whole:
 		reach := int64(len(bytes.TrimRight(lines, "\x00")))
 		// Where all lines are there, it is the mark that is damaged.
 		short := int64(len(lines)) < m.bytes && int64(bytes.Count(lines, []byte("\n"))) < m.entries

@@ -15,17 +15,13 @@ import (
 )
 
 // value is the JSON of a reason or a field.
-type value struct {
-	text, handle string
-	redacted     bool
-}
+type value struct{ text, handle string }
 
 // UnmarshalJSON reads a string, null, or {"k":handle,"c":ciphertext}.
 func (v *value) UnmarshalJSON(data []byte) error {
 	switch {
 	case string(data) == "null":
-		v.redacted = true
-		return nil
+		return nil // of a reason, which is never null: writing it again differs
 	case data[0] == '{':
 		var sealed struct {
 			Handle     string `json:"k"`
@@ -41,7 +37,7 @@ func (v *value) UnmarshalJSON(data []byte) error {
 // field returns the Field that is written as v.
 func (v *value) field(name string) Field {
 	switch {
-	case v == nil || v.redacted: // encoding/json leaves the pointer nil for null
+	case v == nil: // encoding/json leaves the pointer nil for null
 		return Field{Name: name, Class: sallyport.Restricted}
 	case v.handle != "":
 		return Field{Name: name, Value: v.text, Class: sallyport.Restricted, Handle: v.handle}

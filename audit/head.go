@@ -80,15 +80,15 @@ func (h Head) MarshalText() ([]byte, error) {
 // UnmarshalText accepts exactly what MarshalText returns.
 func (h *Head) UnmarshalText(text []byte) error {
 	size, rest, _ := strings.Cut(string(text), " ")
-	n, err := strconv.ParseInt(size, 10, 64)
-	if err != nil || n < 0 {
+	n, _ := strconv.ParseInt(size, 10, 64) // comparing finds what does not parse
+	if n < 0 {
 		return errHead
 	}
 	next, full := Head{size: n}, bits.OnesCount64(uint64(n)) // #nosec G115 -- n >= 0
 	for word := range strings.FieldsSeq(rest) {
 		var hash tlog.Hash
-		raw, err := hex.DecodeString(word)
-		if err != nil || len(raw) != len(hash) || len(next.edge) == full {
+		raw, _ := hex.DecodeString(word)
+		if len(raw) != len(hash) || len(next.edge) == full {
 			return errHead
 		}
 		next.edge = append(next.edge, tlog.Hash(raw))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,16 @@ func newLog(t testing.TB, dir string) *audit.Log {
 	log, err := audit.New(audit.Config{Dir: dir})
 	require.NoError(t, err)
 	return log
+}
+
+// firstError is what a reader of entries gets.
+func firstError(entries iter.Seq2[[]byte, error]) error {
+	for _, err := range entries {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func headOf(t testing.TB, log *audit.Log) audit.Head {
@@ -91,9 +102,7 @@ func TestLogOnDisk(t *testing.T) {
 			}
 			require.Equal(t, end, n)
 		}
-		for _, err := range log.Entries(t.Context(), end+1) {
-			require.Error(t, err)
-		}
+		require.ErrorIs(t, firstError(log.Entries(t.Context(), end+1)), audit.ErrTampered)
 		require.NoError(t, log.Err())
 		require.Zero(t, log.Torn())
 		require.NoError(t, log.Close())
@@ -180,9 +189,8 @@ func TestRotation(t *testing.T) {
 	log := newLog(t, dir)
 	require.Equal(t, last.Tree, headOf(t, log).Tree(), "an archived beginning is not missed")
 	require.NoError(t, log.Close())
-	for _, err := range audit.Entries(os.DirFS(dir), 0) {
-		require.ErrorIs(t, err, fs.ErrNotExist)
-	}
+	require.ErrorIs(t, firstError(audit.Entries(os.DirFS(dir), 0)), fs.ErrNotExist)
+	require.ErrorIs(t, firstError(audit.Entries(os.DirFS(dir), -1)), fs.ErrNotExist)
 	n := 100
 	for _, err := range audit.Entries(os.DirFS(dir), 100) {
 		require.NoError(t, err)
@@ -270,6 +278,11 @@ func batchOf(t testing.TB, records ...audit.Record) string {
 	return fmt.Sprintf("+%d %d %x\n%s", lines.Len(), len(records), root[:], lines.String())
 }
 
+// hole is a batch that begins at offset, with zeros from one place of the file to another.
+func hole(batch string, offset, from, to int) string {
+	return batch[:from-offset] + string(make([]byte, to-from)) + batch[to-offset:]
+}
+
 func TestOpeningADamagedFile(t *testing.T) {
 	t.Parallel()
 	whole, _ := fileWith(t, 3)
@@ -281,46 +294,59 @@ func TestOpeningADamagedFile(t *testing.T) {
 	zeros := string(make([]byte, 200_000))
 	twins := batchOf(t, record("0"), record("1"))
 	eveFirst := func(s string) string { return strings.Replace(s, "ada", "eve", 1) }
+	long := record("1")
+	long.Reason = strings.Repeat("x", 1500)
+	large, three := batchOf(t, long), batchOf(t, record("0"), long, record("2"))
 	for name, tt := range map[string]struct {
 		data string
 		torn int // -1: refused
 	}{
-		"whole":                   {two + last, 0},
-		"empty":                   {"", 0},
-		"half a header":           {head[:9], 9},
-		"a header of zeros":       {zeros[:len(head)], len(head)},
-		"another header":          {"sallyport-audit 2 0\n", -1},
-		"more than a header":      {zeros[:100], -1},
-		"last entry cut":          {two + last[:len(last)-1], len(last) - 1},
-		"one byte of it":          {two + "+", 1},
-		"half a mark":             {two + mark[:20], 20},
-		"only the mark":           {two + mark, len(mark)},
-		"zeros after it":          {two + zeros, len(zeros)},
-		"half of it, then zeros":  {two + last[:150] + zeros, 150 + len(zeros)},
-		"half a mark, then zeros": {two + mark[:30] + zeros, 30 + len(zeros)},
-		"its line feed is zero":   {two + last[:len(last)-1] + "\x00", len(last)},
-		"its line feed changed":   {two + last[:len(last)-1] + "\v", -1},
-		"a zero in it":            {two + strings.Replace(last, "ada", "\x00da", 1), -1},
-		"zeros, then more":        {two + last[:150] + zeros + "x", -1},
-		"another program's file":  {"DATABASE_URL=postgres://localhost", -1},
-		"another long file":       {strings.Repeat("x", 200_000), -1},
-		"endless zeros":           {two + string(make([]byte, 3<<20)), -1},
-		"first entry changed":     {eveFirst(two) + last, -1},
-		"last entry changed":      {two + eveFirst(last), -1},
-		"changed, then cut":       {two + eveFirst(last)[:len(last)-1], len(last) - 1},
-		"two entries":             {head + twins, 0},
-		"two entries, cut":        {head + twins[:len(twins)-1], len(twins) - 1},
-		"a whole one changed":     {head + eveFirst(twins), -1},
-		"changed, the other cut":  {head + eveFirst(twins)[:len(twins)-1], -1},
-		"a batch removed":         {head + first + last, -1},
-		"a batch twice":           {two + last + last, -1},
-		"a batch cut, then more":  {head + first[:len(first)-9] + last, -1},
-		"an entry without a mark": {two + entry, -1},
-		"an empty line":           {two + "\n", -1},
-		"a mark without parts":    {two + "+2 x\nab", -1},
-		"an extent too long":      {two + "+9" + last[1:], -1},
-		"a count too high":        {two + strings.Replace(last, " 1 ", " 2 ", 1), -1},
-		"another root":            {two + strings.Replace(mark, " 1 ", " 1 0", 1)[:len(mark)-1] + "\n" + entry, -1},
+		"whole":                       {two + last, 0},
+		"empty":                       {"", 0},
+		"half a header":               {head[:9], 9},
+		"a header of zeros":           {zeros[:len(head)], len(head)},
+		"another header":              {"sallyport-audit 2 0\n", -1},
+		"more than a header":          {zeros[:100], -1},
+		"last entry cut":              {two + last[:len(last)-1], len(last) - 1},
+		"one byte of it":              {two + "+", 1},
+		"half a mark":                 {two + mark[:20], 20},
+		"only the mark":               {two + mark, len(mark)},
+		"zeros after it":              {two + zeros, len(zeros)},
+		"half of it, then zeros":      {two + last[:150] + zeros, 150 + len(zeros)},
+		"half a mark, then zeros":     {two + mark[:30] + zeros, 30 + len(zeros)},
+		"its line feed is zero":       {two + last[:len(last)-1] + "\x00", len(last)},
+		"its line feed changed":       {two + last[:len(last)-1] + "\v", -1},
+		"a zero in it":                {two + strings.Replace(last, "ada", "\x00da", 1), -1},
+		"zeros, then more":            {two + last[:150] + zeros + "x", -1},
+		"another program's file":      {"DATABASE_URL=postgres://localhost", -1},
+		"another long file":           {strings.Repeat("x", 200_000), -1},
+		"endless zeros":               {two + string(make([]byte, 3<<20)), -1},
+		"first entry changed":         {eveFirst(two) + last, -1},
+		"last entry changed":          {two + eveFirst(last), -1},
+		"changed, then cut":           {two + eveFirst(last)[:len(last)-1], len(last) - 1},
+		"two entries":                 {head + twins, 0},
+		"two entries, cut":            {head + twins[:len(twins)-1], len(twins) - 1},
+		"a whole one changed":         {head + eveFirst(twins), -1},
+		"changed, the other cut":      {head + eveFirst(twins)[:len(twins)-1], -1},
+		"a batch removed":             {head + first + last, -1},
+		"a batch twice":               {two + last + last, -1},
+		"a batch cut, then more":      {head + first[:len(first)-9] + last, -1},
+		"an entry without a mark":     {two + entry, -1},
+		"an empty line":               {two + "\n", -1},
+		"a mark without parts":        {two + "+2 x\nab", -1},
+		"an extent too long":          {two + "+9" + last[1:], -1},
+		"an extent beyond a batch":    {two + "+3000000 9" + mark[strings.Index(mark, " 1 ")+2:] + entry, -1},
+		"the largest extent":          {two + "+2097152 9" + mark[strings.Index(mark, " 1 ")+2:] + entry, len("+2097152 9") + len(mark[strings.Index(mark, " 1 ")+2:]) + len(entry)},
+		"a header without its end":    {head[:len(head)-1], len(head) - 1},
+		"more after the extent":       {two + mark + zeros[:1024-len(two+mark)%512] + entry, -1},
+		"a page in the middle":        {head + hole(large, len(head), 512, 1024), len(large)},
+		"a page from an entry on":     {head + hole(large, len(head), len(head)+strings.Index(large, "\n")+1, 1024), len(large)},
+		"a page, one entry after it":  {head + hole(three, len(head), 512, 1024), len(three)},
+		"a page, a changed one after": {head + strings.Replace(hole(three, len(head), 512, 1024), `"id":"2"`, `"id":"3"`, 1), -1},
+		"an index that is not next":   {head + strings.Replace(twins, "\n0 ", "\n5 ", 1)[:len(twins)-1], -1},
+		"a zero before a mark":        {two + "\x00+", -1},
+		"a count too high":            {two + strings.Replace(last, " 1 ", " 2 ", 1), -1},
+		"another root":                {two + strings.Replace(mark, " 1 ", " 1 0", 1)[:len(mark)-1] + "\n" + entry, -1},
 		"zeros, then more batches": {
 			two + zeros[:512-len(two)%512] + last, -1,
 		},
@@ -357,9 +383,7 @@ func TestNotConfigured(t *testing.T) {
 		_, err = log.Head(t.Context())
 		requireCode(t, audit.CodeNotConfigured, err)
 		requireCode(t, audit.CodeNotConfigured, log.Err())
-		for _, err := range log.Entries(t.Context(), 0) {
-			requireCode(t, audit.CodeNotConfigured, err)
-		}
+		requireCode(t, audit.CodeNotConfigured, firstError(log.Entries(t.Context(), 0)))
 		require.Zero(t, log.Torn(), name)
 		require.NoError(t, log.Close(), name)
 	}

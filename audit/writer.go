@@ -161,17 +161,17 @@ func (w *writer) begin(head Head) error {
 // kernel may have dropped pages and report success the next time. Neither is ever
 // tried again.
 func (w *writer) append(entries []pending, head Head) (Head, error) {
-	if w.size >= w.limit && head.size > 0 {
+	if w.size >= w.limit {
 		if err := w.rotate(head); err != nil {
-			return head, err
+			return Head{}, err
 		}
 	}
 	lines, next := w.encode(entries, head)
 	if _, err := w.file.Write(lines); err != nil {
-		return head, err
+		return Head{}, err
 	}
 	if err := w.file.Sync(); err != nil {
-		return head, err
+		return Head{}, err
 	}
 	w.size += int64(len(lines))
 	return next, w.file.Check(w.size)
