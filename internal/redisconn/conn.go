@@ -161,13 +161,13 @@ func (c *Conn) Close() {
 var ErrBusy = errors.New("redis: no connection was free in time; not sent")
 
 // Process sends a command on a ready connection, and waits for its answer until
-// the deadline at the latest.
-func (c *Conn) Process(ctx context.Context, deadline time.Time, cmd redis.Cmder) error {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
+// the deadline at the latest. It does not heed the cancellation of values.
+func (c *Conn) Process(values context.Context, at time.Time, cmd redis.Cmder) error {
+	ctx := within(values, at)
+	defer ctx.end()
 	select {
 	case c.slots <- struct{}{}:
-	case <-ctx.Done():
+	case <-ctx.done:
 		return ErrBusy
 	}
 	defer func() { <-c.slots }()

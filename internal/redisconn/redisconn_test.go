@@ -395,6 +395,30 @@ func TestBusyIsNotSent(t *testing.T) {
 		5*time.Second, 10*time.Millisecond)
 }
 
+// TestCommandsKeepTheirOwnDeadline, however many went before them.
+func TestCommandsKeepTheirOwnDeadline(t *testing.T) {
+	t.Parallel()
+	server := loopback.StartRedis(t)
+	c := conn(t, safe(server.Addr), nil)
+	require.NoError(t, c.Connect(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		cmd := redis.NewCmd(ctx, "set", "k", 1)
+		require.NoError(t, c.Process(ctx, time.Now().Add(10*time.Second), cmd), "cancelled, and sent")
+	}
+	server.Pause()
+	for range 3 {
+		start := time.Now()
+		require.ErrorContains(t, process(c, 50*time.Millisecond), "i/o timeout")
+		require.GreaterOrEqual(t, time.Since(start), 50*time.Millisecond)
+	}
+	server.Resume()
+	require.Eventually(t, func() bool { return process(c, 10*time.Second) == nil },
+		5*time.Second, 10*time.Millisecond)
+	require.Error(t, process(c, -time.Second), "its time had come")
+}
+
 // TestLostConnectionsAreReplaced without waiting for a command to need them.
 func TestLostConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()
