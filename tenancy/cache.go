@@ -158,11 +158,12 @@ func (c *cache) share(
 		c.mu.Unlock()
 		if !waiting {
 			c.fly(ctx, k, f, ask)
-		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		} else {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		}
 		if !f.again {
 			return f.member, f.err

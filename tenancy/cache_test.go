@@ -180,7 +180,8 @@ func TestGuessesPushNoMembersOut(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before, d.calls.Load())
 
-		// The newest of a set stay, the oldest go: 64 places take the last ones.
+		// What is full gives up its oldest: of the last 16, few have lost their place
+		// of four to later ones. Any other victim would cost about 6.
 		for i := range 1000 {
 			time.Sleep(time.Microsecond)
 			d.set("ann", fmt.Sprint("s", i), "rep")
@@ -188,14 +189,17 @@ func TestGuessesPushNoMembersOut(t *testing.T) {
 			require.NoError(t, err)
 		}
 		before = d.calls.Load()
-		for i := range 1000 {
+		for i := range 16 {
 			_, err := view(g, "ann", fmt.Sprint("s", 999-i))
 			require.NoError(t, err)
-			if i == 3 {
-				require.Equal(t, before, d.calls.Load(), "the last four fit into any set")
-			}
 		}
-		require.GreaterOrEqual(t, d.calls.Load()-before, int64(1000-64))
+		require.LessOrEqual(t, d.calls.Load()-before, int64(2))
+		before = d.calls.Load()
+		for i := range 1000 {
+			_, err := view(g, "ann", fmt.Sprint("s", i))
+			require.NoError(t, err)
+		}
+		require.GreaterOrEqual(t, d.calls.Load()-before, int64(1000-64), "64 places")
 	})
 }
 

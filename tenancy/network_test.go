@@ -117,4 +117,6 @@ func TestNetworksThatCannotBeRead(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 	_, err = tenancy.Check[viewCalls](g, request("eve@a", "/?site=s1"))
 	require.Equal(t, tenancy.CodeNotFound, code(err), "strangers cause no lookup of networks")
+	_, err = tenancy.Check[viewCalls](g, request("odd@a", "/?site=s1"))
+	require.Equal(t, tenancy.CodeNotFound, code(err), "nor does a role that can do nothing")
 }
