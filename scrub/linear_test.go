@@ -35,11 +35,11 @@ func TestLinear(t *testing.T) {
 		`\u0061`, "a:b@tcp(", "@tcp(", "--user", "curl -u a:b ", "<password>\n", `"password","value":`, `"password":{`,
 		`["token",`, "pat.", "aaaaaaaaaaaa_mmk", "12345678:AA", "sk-", "://a:b/", "key|", ".ey", "eyJabc.ey",
 	} {
-		// A busy machine may spoil one measurement, not three in a row.
+		// A busy machine may spoil one measurement, not six in a row.
 		var small, large time.Duration
-		for range 3 {
-			small = max(spent([]byte(strings.Repeat(unit, 32<<10/len(unit)))), 10*time.Microsecond)
-			large = spent([]byte(strings.Repeat(unit, 512<<10/len(unit))))
+		for range 6 {
+			small = max(spent([]byte(strings.Repeat(unit, 16<<10/len(unit)))), 10*time.Microsecond)
+			large = spent([]byte(strings.Repeat(unit, 256<<10/len(unit))))
 			if large < 40*small {
 				break
 			}

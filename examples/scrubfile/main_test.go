@@ -73,3 +73,33 @@ func TestBarLine(t *testing.T) {
 	require.Equal(t, "17 B", bytesText(17))
 	require.Equal(t, "2.0 GiB", bytesText(2<<30))
 }
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "app.log")
+	text := "nothing\n" + strings.Repeat("user ann@example.com signed in\n", 30) +
+		"db_password=hunter2x\tfrom 10.1.2.3\n"
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	var out, status bytes.Buffer
+	args := []string{"-explain", "-allow", "10.0.0.0/8", name}
+	require.NoError(t, run(context.Background(), args, nil, &out, &status))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 31)
+	require.Equal(t, name+":2: email: user «ann@example.com» signed in", lines[0])
+	require.Equal(t, name+":32: secret.password: db_password=«hunter2x» from 10.1.2.3", lines[30])
+	require.Regexp(t, `email +30 +1\n`, status.String())
+	require.Contains(t, status.String(), "1 of 2 rules removed 95%")
+	out.Reset()
+	args = []string{"-explain", "-allow-rule", "email,secret.password", "-preset", "logs", name}
+	require.NoError(t, run(context.Background(), args, nil, &out, &status))
+	require.NotContains(t, out.String(), "email")
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	check := func(text string) error {
+		return run(context.Background(), []string{"-check", "-summary"}, strings.NewReader(text), &bytes.Buffer{}, &bytes.Buffer{})
+	}
+	require.NoError(t, check("nothing here\n"))
+	require.ErrorIs(t, check("to ann@example.com\n"), errFound)
+}

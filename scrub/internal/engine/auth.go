@@ -146,15 +146,16 @@ func (sc *scanner) userinfo(i int) int {
 		return i
 	}
 	at := 0
-	for ; j < limit && !urlEnd.has(s[j]); j++ {
+	for j = max(j, sc.noUser-sc.off); j < limit && !urlEnd.has(s[j]); j++ {
 		switch {
 		case s[j] == '@':
 			at = j
 		case at > 0 && authorityEnd.has(s[j]):
-			return sc.found(span{start: start, end: at, det: Token, rule: ruleURL})
+			limit = j // the host ends here
 		}
 	}
 	if at == 0 {
+		sc.noUser = max(sc.noUser, sc.off+j)
 		return i
 	}
 	return sc.found(span{start: start, end: at, det: Token, rule: ruleURL})

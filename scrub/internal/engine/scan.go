@@ -40,6 +40,7 @@ type scanner struct {
 	// labels says that src is the value of a key that names a telephone.
 	labels bool
 	num    cluster
+	noUser int // no @ stands between the last :// and here
 	bare   bareRun
 	tokens tokenRun
 	trace  *[]Span // where removals are noted, or nil
@@ -49,7 +50,7 @@ type scanner struct {
 // scan examines candidates in [i, limit) and returns where it stopped.
 func (sc *scanner) scan(i, limit int) int {
 	sc.src, sc.off = sc.text, 0
-	sc.num.ng, sc.bare, sc.tokens = 0, bareRun{}, tokenRun{}
+	sc.num.ng, sc.bare, sc.tokens, sc.noUser = 0, bareRun{}, tokenRun{}, 0
 	if sc.run != swallowNone {
 		i = sc.swallowOn(i)
 	}
