@@ -54,7 +54,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	defer closeLog()
 	telemetry.RedirectRedisLog(log)
-	if err := serve(ctx, s, log, stdout); err != nil {
+	again := func() (*settings.Settings, error) { return settings.Load(args, os.Environ()) }
+	if err := serve(ctx, s, log, stdout, again); err != nil {
 		_, _ = fmt.Fprintln(stderr, "ingest:", err)
 		return 1
 	}
@@ -63,7 +64,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // serve runs the server until ctx ends. Addresses are bound first: what is
 // generated or opened after them is not wasted on a port that is taken.
-func serve(ctx context.Context, s *settings.Settings, log *slog.Logger, stdout io.Writer) error {
+func serve(
+	ctx context.Context, s *settings.Settings, log *slog.Logger, stdout io.Writer,
+	again func() (*settings.Settings, error),
+) error {
 	listeners, err := server.Listen(ctx, s)
 	if err != nil {
 		return err
@@ -80,5 +84,29 @@ func serve(ctx context.Context, s *settings.Settings, log *slog.Logger, stdout i
 		return errors.Join(err, db.Close())
 	}
 	banner(stdout, s, srv.Addresses())
+	stop := onHangup(func() {
+		next, err := again()
+		if err == nil {
+			err = srv.Reload(ctx, next)
+		}
+		if err != nil {
+			log.ErrorContext(ctx, "settings not reloaded, the old ones stay", "error", err)
+		}
+	})
+	defer stop()
 	return errors.Join(srv.Run(ctx), db.Close())
+}
+
+// onHangup calls reload at every SIGHUP, one after the other.
+func onHangup(reload func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range signals {
+			reload()
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals); <-done }
 }

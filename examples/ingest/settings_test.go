@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,5 +118,35 @@ func TestPrintDemo(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	require.Contains(t, text, p.demo().Site.Secret)
+	p.stop()
+}
+
+// SIGHUP reads the settings again; ones that cannot be served change nothing.
+func TestHangupReloadsTheSettings(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	site := func(id, origin string) string {
+		return `{"id":"` + id + `","name":"Shop","origins":["` + origin + `"],"secret":"s3cr3t-s3cr3t-s3cr3t","rate_per_minute":600,"owner":"u1"}`
+	}
+	sites := writeFile(t, dir, "sites.json", "["+site(shopSite, "https://shop.example")+"]")
+	p := start(t, filepath.Join(dir, "data"), "DRAIN=0s",
+		"ALLOWED_ORIGINS=https://shop.example,https://b.example", "QSTASH_CURRENT_SIGNING_KEY=sig_7kQ2mVx9Lr4TzW8bN3cY",
+		"SITES_FILE="+sites, "USERS_FILE="+writeFile(t, dir, "users.json", `[{"id":"u1","email":"a@b.test","password_hash":"`+
+			password.New("correct horse").PHC()+`","totp_secret":"JBSWY3DPEHPK3PXP","role":"admin","sites":["`+shopSite+`"]}]`))
+	const other = "11111111111111111111111111111111"
+	status := func() int {
+		body := `{"s":"` + other + `","u":"https://b.example/","ec":"a","ea":"b","consent_scopes":["analytics"]}`
+		res, err := p.post(t.Context(), "/api/sync", "https://b.example", body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res.StatusCode
+	}
+	require.Equal(t, 400, status())
+	require.NoError(t, os.WriteFile(sites, []byte("[nonsense"), 0o600))
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	require.Equal(t, 400, status())
+	require.NoError(t, os.WriteFile(sites, []byte("["+site(shopSite, "https://shop.example")+","+site(other, "https://b.example")+"]"), 0o600))
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	require.Eventually(t, func() bool { return status() == http.StatusAccepted }, 20*time.Second, 50*time.Millisecond)
 	p.stop()
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/opsmantik/sallyport/examples/ingest/store"
-	"github.com/opsmantik/sallyport/hmacsig"
 )
 
 const (
@@ -53,7 +52,7 @@ var (
 type Dispatcher struct {
 	Queue  store.Queue
 	URL    string // the worker
-	Signer *hmacsig.Signer
+	Signer interface{ Sign(*http.Request) error }
 	Client *http.Client // nil means one for this machine: no proxy, no redirect
 	Log    *slog.Logger
 

@@ -5,10 +5,8 @@ package gates
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/cors"
@@ -30,6 +28,7 @@ type Config struct {
 	// SiteOfCall names the site that a call belongs to. It fails with
 	// store.ErrNoCall for a call that is not there.
 	SiteOfCall func(ctx context.Context, call string) (site string, err error)
+	Memory     *Memory
 }
 
 // Gates is every gate of the server.
@@ -48,24 +47,19 @@ type Gates struct {
 	crossOrigin *http.CrossOriginProtection
 	uploads     *uploads
 
-	cfg     Config
-	closers []func() error
+	cfg Config
 }
 
-// New makes the gates. Nothing is left open when it fails.
+// New makes the gates. They hold nothing that has to be closed.
 func New(cfg Config) (*Gates, error) {
-	g := &Gates{cfg: cfg, uploads: &uploads{from: map[netip.Prefix]int{}}}
-	if err := g.open(); err != nil {
-		return nil, errors.Join(err, g.Close())
+	g := &Gates{cfg: cfg, uploads: cfg.Memory.uploads}
+	if err := g.open(cfg.Memory); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
 
-func (g *Gates) open() (err error) {
-	memory, err := g.openStores()
-	if err != nil {
-		return err
-	}
+func (g *Gates) open(memory *Memory) (err error) {
 	for _, gate := range []func() error{
 		func() error { g.Origin, err = newOrigin(g.cfg); return err },
 		func() error { g.Own, err = newOwn(g.cfg); return err },
@@ -76,7 +70,7 @@ func (g *Gates) open() (err error) {
 		func() error { g.Deliveries, err = newDeliveries(g.cfg, memory.deliveries); return err },
 		func() error { g.Sessions, err = newSessions(g.cfg, memory.sessions); return err },
 		func() error { g.Visits, err = tracker.New(tracker.Config{Store: memory.visits}); return err },
-		func() error { g.Logins, err = newLogins(g.cfg, memory.limits); return err },
+		func() error { g.Logins, err = newLogins(g.cfg, memory.logins); return err },
 		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },
 	} {
 		if err := gate(); err != nil {
@@ -84,16 +78,6 @@ func (g *Gates) open() (err error) {
 		}
 	}
 	return nil
-}
-
-// Close releases what the gates hold, last first.
-func (g *Gates) Close() error {
-	var errs []error
-	for i := len(g.closers) - 1; i >= 0; i-- {
-		errs = append(errs, g.closers[i]())
-	}
-	g.closers = nil
-	return errors.Join(errs...)
 }
 
 // Gate wraps a handler with one check.

@@ -6,8 +6,7 @@ import (
 	"github.com/opsmantik/sallyport/ratelimit/loginguard"
 )
 
-// newLogins slows down whoever guesses passwords and second factors. In process
-// it has a table of its own: a flood of logins takes no place from other limits.
+// newLogins slows down whoever guesses passwords and second factors.
 func newLogins(cfg Config, store ratelimit.Store) (*loginguard.Guard, error) {
 	// All instances know the devices that one of them has met.
 	secret, err := derive(cfg.Settings, "known devices")

@@ -3,7 +3,10 @@ package gates
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net/netip"
 
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/hmacsig"
@@ -15,67 +18,90 @@ import (
 	"github.com/opsmantik/sallyport/sessions/tracker"
 )
 
-// stores are what gates remember requests in: in this process, or in Redis for
-// several instances.
-type stores struct {
-	limits     ratelimit.Store // nil: the limiter's own memory
+// Memory is what gates remember requests in: in this process, or in Redis for
+// several instances. It outlives the gates, which are made anew when settings are
+// read again.
+type Memory struct {
+	limits     ratelimit.Store
+	logins     ratelimit.Store
 	calls      hmacsig.ReplayStore
 	deliveries hmacsig.ReplayStore // apart, so that neither can fill the other's
 	sessions   sessions.Store
 	visits     tracker.Store
+	uploads    *uploads
+
+	closers []func() error
 }
 
-// openStores connects to Redis where REDIS_URL is set. A Redis that cannot be
+// OpenMemory connects to Redis where REDIS_URL is set. A Redis that cannot be
 // reached does not keep the server from starting: FAIL_MODE says what happens.
-func (g *Gates) openStores() (stores, error) {
-	s := g.cfg.Settings
-	if s.RedisURL == "" {
-		return memoryStores(s)
+func OpenMemory(s *settings.Settings, log *slog.Logger) (*Memory, error) {
+	m := &Memory{uploads: &uploads{from: map[netip.Prefix]int{}}}
+	open := m.inProcess
+	if s.RedisURL != "" {
+		open = func(s *settings.Settings) error { return m.inRedis(s, log) }
 	}
+	if err := open(s); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// Close releases what the memory holds, last first.
+func (m *Memory) Close() error {
+	var errs []error
+	for i := len(m.closers) - 1; i >= 0; i-- {
+		errs = append(errs, m.closers[i]())
+	}
+	m.closers = nil
+	return errors.Join(errs...)
+}
+
+func (m *Memory) inRedis(s *settings.Settings, log *slog.Logger) error {
 	secret, err := derive(s, "rate limit keys") // Redis holds no address
 	if err != nil {
-		return stores{}, err
+		return err
 	}
 	client, err := redislimit.NewClient(s.RedisURL)
 	if err != nil {
-		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
-	g.closers = append(g.closers, client.Close)
+	m.closers = append(m.closers, client.Close)
 	limits, err := redislimit.New(redislimit.Config{
 		Client: client, Secret: secret,
 		OnState: func(err error) {
 			if err != nil {
-				g.cfg.Log.Error("rate limits: Redis is out", "fail_mode", string(s.FailMode), "error", err)
+				log.Error("rate limits: Redis is out", "fail_mode", string(s.FailMode), "error", err)
 				return
 			}
-			g.cfg.Log.Info("rate limits: Redis is back")
+			log.Info("rate limits: Redis is back")
 		},
 	})
 	if err != nil {
-		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
-	g.closers = append(g.closers, limits.Close)
+	m.closers = append(m.closers, limits.Close)
 	_, perSite := shares(s)
 	replay, err := redisreplay.New(redisreplay.Config{
 		Client: client, Prefix: "ingest:replay:", PerKeyID: perSite,
 	})
 	if err != nil {
-		return stores{}, err
+		return err
 	}
-	g.closers = append(g.closers, func() error { replay.Close(); return nil })
+	m.closers = append(m.closers, func() error { replay.Close(); return nil })
 	signedIn, err := redissession.New(redissession.Config{Client: client, Prefix: "ingest:sessions"})
 	if err != nil {
-		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
-	g.closers = append(g.closers, func() error { signedIn.Close(); return nil })
+	m.closers = append(m.closers, func() error { signedIn.Close(); return nil })
 	visits, err := redissession.NewVisits(redissession.VisitsConfig{Client: client, Prefix: "ingest:visits"})
 	if err != nil {
-		return stores{}, fmt.Errorf("REDIS_URL: %w", err)
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
-	g.closers = append(g.closers, func() error { visits.Close(); return nil })
-	return stores{
-		limits: limits, calls: replay, deliveries: replay, sessions: signedIn, visits: visits,
-	}, nil
+	m.closers = append(m.closers, func() error { visits.Close(); return nil })
+	m.limits, m.logins, m.calls, m.deliveries = limits, limits, replay, replay
+	m.sessions, m.visits = signedIn, visits
+	return nil
 }
 
 // derive makes a secret for one purpose. All instances share the signing key, so
@@ -105,21 +131,16 @@ func shares(s *settings.Settings) (entries, perSite int) {
 	return entries, perSite
 }
 
-func memoryStores(s *settings.Settings) (stores, error) {
+func (m *Memory) inProcess(s *settings.Settings) error {
 	entries, perSite := shares(s)
-	calls, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{Entries: entries, PerKeyID: perSite})
-	if err != nil {
-		return stores{}, err
-	}
-	deliveries, err := hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
-	if err != nil {
-		return stores{}, err
-	}
+	var errs [6]error
+	m.calls, errs[0] = hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{Entries: entries, PerKeyID: perSite})
+	m.deliveries, errs[1] = hmacsig.NewMemoryReplay(hmacsig.MemoryConfig{})
 	// A restart signs everybody out.
-	signedIn, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 100_000})
-	if err != nil {
-		return stores{}, err
-	}
-	visits, err := tracker.NewMemory(tracker.MemoryConfig{MaxVisits: 100_000})
-	return stores{calls: calls, deliveries: deliveries, sessions: signedIn, visits: visits}, err
+	m.sessions, errs[2] = sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 100_000})
+	m.visits, errs[3] = tracker.NewMemory(tracker.MemoryConfig{MaxVisits: 100_000})
+	m.limits, errs[4] = ratelimit.NewMemory(ratelimit.MemoryConfig{})
+	// A table of its own: a flood of logins takes no place from other limits.
+	m.logins, errs[5] = ratelimit.NewMemory(ratelimit.MemoryConfig{})
+	return errors.Join(errs[:]...)
 }

@@ -8,12 +8,12 @@ import (
 )
 
 // Gated is the whole server as one handler.
-func (srv *Server) Gated() http.Handler { return srv.servers[0].Handler }
+func (srv *Server) Gated() http.Handler { return srv }
 
 // Ungated is POST /api/sync with every gate taken away: the same decoder,
 // queue and store.
 func (srv *Server) Ungated() http.Handler {
-	bare := *srv.intake
+	bare := *srv.current.Load().intake
 	pass := func(http.ResponseWriter, *http.Request, intake.Caller) bool { return true }
 	bare.SyncLimit, bare.CallLimit = pass, pass
 	bare.OriginAllowed = func(*http.Request, string) bool { return true }

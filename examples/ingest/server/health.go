@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
@@ -30,8 +31,9 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 // disk or a damaged file. Events that wait for the worker, and dead ones, are no
 // reason to send events elsewhere: they are told, and the answer is 200.
 type readiness struct {
-	store store.Store
-	log   *slog.Logger
+	store    store.Store
+	log      *slog.Logger
+	draining *atomic.Bool // this instance is about to stop
 
 	mu   sync.Mutex
 	at   time.Time
@@ -46,6 +48,10 @@ type state struct {
 }
 
 func (rd *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rd.draining.Load() {
+		reply.Unavailable(w, codeDraining, "This instance is stopping")
+		return
+	}
 	found := rd.probe(r.Context())
 	if found.err != nil {
 		rd.log.ErrorContext(r.Context(), "not ready", "error", found.err)
@@ -85,3 +91,6 @@ func (rd *readiness) probe(ctx context.Context) state {
 	rd.last, rd.at = found, time.Now()
 	return found
 }
+
+// codeDraining: 503. The instance serves on for a moment, and then stops.
+const codeDraining = "instance_draining"

@@ -23,7 +23,7 @@ import (
 // routes says which handler stands behind which gates. The order is that of
 // docs/ordering.md. There are two trust domains: customers' pages may post
 // events, and only the server's own pages may act for who is signed in.
-func (srv *Server) routes() (http.Handler, error) {
+func (srv *generation) routes() (http.Handler, error) {
 	g, log, db := srv.gates, srv.cfg.Log, srv.cfg.Store
 	var err error
 	if srv.intake, err = srv.newIntake(); err != nil {
@@ -73,28 +73,27 @@ func (srv *Server) routes() (http.Handler, error) {
 	// address, and are refused by their signature before a byte of the body is read.
 	machines := newTable(g.Own.Wrap)
 	machines.handle("POST /api/sync/worker", &delivery.Worker{Events: db, Log: log}, g.Deliveries.Wrap)
-	srv.metrics.WatchQueue(db)
-	if s := srv.cfg.Settings; s.MetricsAddr == "" && len(s.TrustedProxies) == 0 {
+	if s := srv.settings; s.MetricsAddr == "" && len(s.TrustedProxies) == 0 {
 		machines.handle("GET /metrics", srv.metrics.Local(notFound))
 	}
 	machines.handle("GET /healthz", http.HandlerFunc(healthz))
-	machines.handle("GET /readyz", &readiness{store: db, log: log})
+	machines.handle("GET /readyz", &readiness{store: db, log: log, draining: &srv.draining})
 
 	mux := http.NewServeMux()
 	events.mount(mux)
 	people.mount(mux)
 	machines.mount(mux)
 	mux.Handle("/", g.Own.Wrap(http.HandlerFunc(notFound)))
-	return gates.Harden(srv.cfg.Settings, log, g.Peers(mux)), errors.Join(broken...)
+	return gates.Harden(srv.settings, log, g.Peers(mux)), errors.Join(broken...)
 }
 
-func (srv *Server) newIntake() (*intake.Intake, error) {
+func (srv *generation) newIntake() (*intake.Intake, error) {
 	mask, err := intake.CardMask()
 	if err != nil {
 		return nil, err
 	}
-	sites := make(map[string]intake.Site, len(srv.cfg.Settings.Sites))
-	for _, site := range srv.cfg.Settings.Sites {
+	sites := make(map[string]intake.Site, len(srv.settings.Sites))
+	for _, site := range srv.settings.Sites {
 		sites[site.ID] = intake.Site{
 			ID: site.ID, ProxyHosts: proxyHosts(site.Origins), RatePerMinute: site.RatePerMinute,
 		}
@@ -123,7 +122,7 @@ const visitLimit = 250 * time.Millisecond
 
 // visit finds the visit that an event belongs to, or none: what cannot be told, or is
 // full, is no reason to lose the event.
-func (srv *Server) visit(ctx context.Context, site, session string) string {
+func (srv *generation) visit(ctx context.Context, site, session string) string {
 	ctx, cancel := context.WithTimeout(ctx, visitLimit)
 	defer cancel()
 	visit, err := srv.gates.Visits.Touch(ctx, site, session)
@@ -145,8 +144,8 @@ func proxyHosts(origins []string) map[string]bool {
 	return hosts
 }
 
-func (srv *Server) newAccounts() (*account.Accounts, error) {
-	users, err := accountsByEmail(srv.cfg.Settings.Users)
+func (srv *generation) newAccounts() (*account.Accounts, error) {
+	users, err := accountsByEmail(srv.settings.Users)
 	if err != nil {
 		return nil, err
 	}

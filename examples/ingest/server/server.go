@@ -11,12 +11,13 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/demo"
 	"github.com/opsmantik/sallyport/examples/ingest/gates"
-	"github.com/opsmantik/sallyport/examples/ingest/intake"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
@@ -38,10 +39,12 @@ type Server struct {
 	cfg        Config
 	metrics    *telemetry.Metrics
 	journal    *telemetry.Journal
-	gates      *gates.Gates
+	memory     *gates.Memory
 	dispatcher *delivery.Dispatcher
-	intake     *intake.Intake
 	servers    []bound
+	current    atomic.Pointer[generation]
+	reloading  sync.Mutex
+	draining   atomic.Bool
 }
 
 // bound is an HTTP server and where it listens.
@@ -52,11 +55,7 @@ type bound struct {
 
 // New builds the gates and the routes. When it fails, nothing is left open.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	sites := make([]string, len(cfg.Settings.Sites))
-	for i, site := range cfg.Settings.Sites {
-		sites[i] = site.ID
-	}
-	srv := &Server{cfg: cfg, metrics: telemetry.NewMetrics(sites...)}
+	srv := &Server{cfg: cfg, metrics: telemetry.NewMetrics()}
 	srv.journal = telemetry.NewJournal(cfg.Log, srv.metrics)
 	if err := srv.open(ctx); err != nil {
 		return nil, errors.Join(err, srv.close(), cfg.Listeners.Close())
@@ -64,33 +63,27 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-func (srv *Server) open(ctx context.Context) error {
-	if srv.cfg.Settings.CORSReportOnly {
+func (srv *Server) open(ctx context.Context) (err error) {
+	s := srv.cfg.Settings
+	if s.CORSReportOnly {
 		srv.cfg.Log.WarnContext(ctx, "CORS_REPORT_ONLY: origins are reported and none is refused")
 	}
 	if err := srv.checkAudit(ctx); err != nil {
 		return err
 	}
-	gateConfig := gates.Config{
-		Settings: srv.cfg.Settings, Log: srv.cfg.Log,
-		OnEvent: srv.journal.OnEvent, SiteOfCall: srv.cfg.Store.CallSite,
-	}
-	var err error
-	if srv.gates, err = gates.New(gateConfig); err != nil {
-		return err
-	}
-	signer, err := gates.Signer(gateConfig)
-	if err != nil {
+	if srv.memory, err = gates.OpenMemory(s, srv.cfg.Log); err != nil {
 		return err
 	}
 	srv.dispatcher = delivery.New(delivery.Dispatcher{
-		Queue: srv.cfg.Store, URL: srv.cfg.Settings.WorkerURL, Signer: signer, Log: srv.cfg.Log,
+		Queue: srv.cfg.Store, URL: s.WorkerURL, Signer: srv, Log: srv.cfg.Log,
 	})
-	handler, err := srv.routes()
+	srv.metrics.WatchQueue(srv.cfg.Store)
+	first, err := srv.generation(s)
 	if err != nil {
 		return err
 	}
-	srv.serve(srv.cfg.Listeners.API, handler)
+	srv.use(first)
+	srv.serve(srv.cfg.Listeners.API, srv)
 	if l := srv.cfg.Listeners.Metrics; l != nil {
 		srv.serve(l, srv.metrics.Everywhere())
 	}
@@ -104,9 +97,38 @@ func (srv *Server) checkAudit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("audit log in %s: %w", srv.cfg.Settings.DataDir, err)
 	}
-	tree := head.Tree()
-	srv.cfg.Log.InfoContext(ctx, "audit log verified", "entries", tree.N, "root", tree.Hash.String())
+	srv.publish(ctx, "audit log verified", head)
 	return nil
+}
+
+// headInterval is how often the end of the audit log goes to the server's log.
+const headInterval = 5 * time.Minute
+
+// publishHeads sends the end of the audit log off this machine with the log lines:
+// whoever rewrites the whole log is found by comparing it with them.
+func (srv *Server) publishHeads(ctx context.Context) {
+	ticker := time.NewTicker(headInterval)
+	defer ticker.Stop()
+	last := int64(-1)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		head, err := srv.cfg.Store.AuditHead(ctx)
+		if err != nil {
+			srv.cfg.Log.ErrorContext(ctx, "audit head not read", "error", err)
+		} else if head.Size() != last {
+			srv.publish(ctx, "audit log head", head)
+			last = head.Size()
+		}
+	}
+}
+
+func (srv *Server) publish(ctx context.Context, message string, head audit.Head) {
+	tree := head.Tree()
+	srv.cfg.Log.InfoContext(ctx, message, "entries", tree.N, "root", tree.Hash.String())
 }
 
 // openPage serves the demo page where there is one.
@@ -154,10 +176,12 @@ func (srv *Server) Run(ctx context.Context) error {
 	defer stopDelivering()
 	var dispatcher sync.WaitGroup
 	dispatcher.Go(func() { srv.dispatcher.Run(delivering) })
+	dispatcher.Go(func() { srv.publishHeads(delivering) })
 
 	var err error
 	select {
 	case <-ctx.Done():
+		srv.announce(failed)
 	case err = <-failed:
 	}
 	stopDelivering()
@@ -166,10 +190,22 @@ func (srv *Server) Run(ctx context.Context) error {
 	return errors.Join(err, srv.close())
 }
 
+// announce says on readyz that this instance will stop, and serves on for
+// DRAIN: a balancer that asks sends new connections elsewhere by then, so that a
+// rolling restart refuses nothing.
+func (srv *Server) announce(failed <-chan error) {
+	srv.draining.Store(true)
+	select {
+	case <-time.After(srv.cfg.Settings.Drain):
+	case <-failed:
+	}
+}
+
 // run serves until the server is shut down. Only the API has TLS.
 func (srv *Server) run(b bound, api bool) (err error) {
-	if s := srv.cfg.Settings; api && s.TLSCertFile != "" {
-		err = b.ServeTLS(b.Listener, s.TLSCertFile, s.TLSKeyFile)
+	if api && srv.cfg.Settings.TLSCertFile != "" {
+		b.TLSConfig.GetCertificate = srv.certificate
+		err = b.ServeTLS(b.Listener, "", "")
 	} else {
 		err = b.Serve(b.Listener)
 	}
@@ -194,10 +230,10 @@ func (srv *Server) drain() {
 
 // close releases what open has acquired.
 func (srv *Server) close() error {
-	if srv.gates == nil {
+	if srv.memory == nil {
 		return nil
 	}
-	return srv.gates.Close()
+	return srv.memory.Close()
 }
 
 // Addresses are the URLs that the server answers at.

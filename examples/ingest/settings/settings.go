@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Settings is a checked configuration. It is complete once Complete has returned,
@@ -33,7 +34,8 @@ type Settings struct {
 	RatePerMinute  int
 	FailMode       FailMode
 	CORSReportOnly bool
-	MetricsAddr    string // empty: /metrics for loopback peers on ListenAddr
+	Drain          time.Duration // how long to serve on when asked to stop
+	MetricsAddr    string        // empty: /metrics for loopback peers on ListenAddr
 
 	// Demo is set in demo mode, and holds what was generated.
 	Demo *Demo
@@ -94,6 +96,7 @@ var table = []setting{
 	{"RATE_PER_MINUTE", "2000", "/api/sync per client address and site", false},
 	{"FAIL_MODE", "closed", "limiter without Redis: closed, local or open", false},
 	{"METRICS_ADDR", "", "host:port of a listener for /metrics alone", false},
+	{"DRAIN", "5s", "how long to serve on when asked to stop, so that balancers notice; not in demo mode", false},
 	{"CORS_REPORT_ONLY", "false", "true: report origins that would be refused, refuse none", false},
 }
 
@@ -130,6 +133,7 @@ func Load(args, environ []string) (*Settings, error) {
 	loopback := s.common(v)
 	if production := v.presentProduction(); len(production) == 0 && loopback {
 		s.Demo = &Demo{File: filepath.Join(s.DataDir, "demo.json")}
+		s.Drain = 0 // nobody balances
 	} else {
 		s.production(v, loopback)
 	}
@@ -198,6 +202,10 @@ func (s *Settings) common(v *values) (loopback bool) {
 	s.RatePerMinute, err = strconv.Atoi(v.get("RATE_PER_MINUTE"))
 	if err != nil || s.RatePerMinute < 1 || s.RatePerMinute > maxRate {
 		v.problem("RATE_PER_MINUTE", "want a whole number from 1 to %d", maxRate)
+	}
+	s.Drain, err = time.ParseDuration(v.get("DRAIN"))
+	if err != nil || s.Drain < 0 || s.Drain > 10*time.Minute {
+		v.problem("DRAIN", "want a duration of at most 10m, such as 5s or 0s")
 	}
 	switch s.FailMode {
 	case FailClosed, FailLocal, FailOpen:

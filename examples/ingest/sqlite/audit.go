@@ -83,3 +83,8 @@ func readHead(row *sql.Row) (head audit.Head, err error) {
 	}
 	return head, head.UnmarshalText([]byte(text))
 }
+
+// AuditHead returns the end of the audit log.
+func (db *DB) AuditHead(ctx context.Context) (audit.Head, error) {
+	return readHead(db.read.QueryRowContext(ctx, selectHead))
+}

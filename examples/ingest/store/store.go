@@ -31,6 +31,8 @@ type Store interface {
 	Ready(context.Context) error
 	// Record appends to the audit log what happened outside the store.
 	Record(context.Context, audit.Record) error
+	// AuditHead returns the end of the audit log.
+	AuditHead(context.Context) (audit.Head, error)
 	// VerifyAudit checks the audit log against the head beside it, and the calls
 	// and their actions against the log. It returns that head.
 	VerifyAudit(context.Context) (audit.Head, error)

@@ -20,7 +20,7 @@ import (
 func journal() (*telemetry.Journal, *bytes.Buffer) {
 	var lines bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&lines, nil))
-	return telemetry.NewJournal(log, telemetry.NewMetrics("a")), &lines
+	return telemetry.NewJournal(log, telemetry.NewMetrics()), &lines
 }
 
 // Security events leave a trace, and a flood of them does not fill the disk.

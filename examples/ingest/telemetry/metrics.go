@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +23,7 @@ type Metrics struct {
 	registry  *prometheus.Registry
 	decisions *prometheus.CounterVec
 	full      *prometheus.CounterVec
-	sites     map[string]bool
+	sites     atomic.Pointer[map[string]bool]
 	// Looking a series up by its labels costs more than some of the gates do.
 	series sync.Map // labels to prometheus.Counter; as bounded as they are
 }
@@ -34,11 +35,9 @@ type labels struct {
 	allowed            bool
 }
 
-// NewMetrics returns metrics that nothing was counted in yet. Only the named sites
-// become labels.
-func NewMetrics(sites ...string) *Metrics {
+// NewMetrics returns metrics that nothing was counted in yet.
+func NewMetrics() *Metrics {
 	m := &Metrics{
-		sites:    make(map[string]bool, len(sites)),
 		registry: prometheus.NewRegistry(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_decisions_total",
@@ -50,15 +49,22 @@ func NewMetrics(sites ...string) *Metrics {
 		Help: "Call events refused because their site has too many that are remembered.",
 	}, []string{"site"})
 	m.registry.MustRegister(m.decisions, m.full)
-	for _, site := range sites {
-		m.sites[site] = true
-	}
+	m.Sites(nil)
 	return m
+}
+
+// Sites names the sites that may become labels.
+func (m *Metrics) Sites(sites []string) {
+	known := make(map[string]bool, len(sites))
+	for _, site := range sites {
+		known[site] = true
+	}
+	m.sites.Store(&known)
 }
 
 // Count counts one decision of a gate.
 func (m *Metrics) Count(_ context.Context, e sallyport.Event) {
-	if e.Code == hmacsig.CodeReplayShareFull && m.sites[e.Tenant] {
+	if e.Code == hmacsig.CodeReplayShareFull && (*m.sites.Load())[e.Tenant] {
 		m.full.WithLabelValues(e.Tenant).Inc()
 	}
 	key := labels{e.Gate, e.Code, e.Policy, e.Allowed}
