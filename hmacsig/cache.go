@@ -54,8 +54,16 @@ type CacheConfig struct {
 
 // Cache is a KeySource in front of a slow one: bounded, with one lookup at a
 // time per id and answers for unknown ids. Errors are never cached and never
-// covered up by an outdated answer. It is safe for concurrent use and starts
-// no goroutine but for lookups.
+// covered up by an outdated answer: a key that was revoked while its database is
+// away must not work on. It is safe for concurrent use and starts no goroutine but
+// for lookups. The zero Cache and nil answer with an error, which is 503.
+//
+//	the id is             the answer
+//	known, within TTL     its keys, without a lookup
+//	unknown, within TTL   ErrUnknownKey, without a lookup
+//	being looked up       the answer of that lookup, for all who wait
+//	known until lately    a lookup, whatever else is under way
+//	new                   a lookup, if fewer than MaxLoads are under way; else 503
 type Cache struct {
 	cfg CacheConfig
 

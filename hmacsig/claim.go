@@ -48,7 +48,8 @@ func (v *Verifier) until(m *Message, now int64) int64 {
 	return now + v.age + 1
 }
 
-// claim takes the message in the replay store.
+// claim takes the message in the replay store. It is the last step, so nothing but
+// a genuine message, in time and whole, ever gets there.
 func (v *Verifier) claim(r *http.Request, p *Proof) *sallyport.Refusal {
 	if v.cfg.Replay == nil {
 		return nil

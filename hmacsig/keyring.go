@@ -21,7 +21,7 @@ type Key struct {
 	Name   string
 	Secret Secret
 	// NotBefore and NotAfter bound the time in which the key is accepted, both
-	// inclusive. Zero: unbounded. A key with a NotAfter is retiring, and its
+	// inclusive and by this machine's clock. Zero: unbounded. A key with a NotAfter is retiring, and its
 	// use shows as Proof.Retiring, so that an operator can see when the last
 	// sender has moved on.
 	NotBefore, NotAfter time.Time
@@ -33,7 +33,16 @@ func (k *Key) active(now time.Time) bool {
 }
 
 // Keyring is an immutable set of 1 to 8 keys of one key id, tried in order.
-// The zero Keyring holds none and accepts nothing.
+// The zero Keyring holds none and accepts nothing. A rotation, from the receiver's
+// side:
+//
+//	            day 0        day 1         day 8
+//	old         signs        is accepted   NotAfter
+//	new         unknown      signs         signs
+//	the ring    {old}        {new, old}    {new}
+//
+// The ring gets both keys before any sender changes, and loses the old one when
+// Proof.Retiring has not been seen for as long as senders keep messages.
 type Keyring struct {
 	keys []Key
 }

@@ -13,6 +13,10 @@ import (
 //	X-Ops-Signature: 64 hexadecimal digits, either case
 //	signed:          X-Ops-Ts "." body
 //
+//	X-Ops-Site-Id: 5f0c8a1e9d3b4c6f8a7e1d2c3b4a5968
+//	X-Ops-Ts: 1795299383
+//	X-Ops-Signature: 7d4c5a0e...64 digits
+//
 // Accepted up to 300 s old and 60 s ahead. The site id is not signed; the
 // secret it selects binds it, so two sites must not share one. The digits of
 // the timestamp are signed as they were sent, leading zeros included, and the

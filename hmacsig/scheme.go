@@ -12,7 +12,8 @@ import (
 	"github.com/opsmantik/sallyport/internal/configerr"
 )
 
-// Limits on what an unauthenticated client can make a scheme look at.
+// Limits on what an unauthenticated client can make a scheme look at. They are far
+// above what any sender uses, and keep the work for a forgery small and known.
 const (
 	maxHeader = 4 << 10 // bytes of one signature header
 	maxKeyID  = 256     // bytes of a key id
@@ -29,6 +30,17 @@ const macSize = sha256.Size
 //
 // By default the MAC is over Base, the body and Tail, in this order, and the
 // whole body is read, up to its limit, before a forgery can be refused.
+//
+//	Signer                                Verifier
+//	  a Message with KeyID, Timestamp       Read: headers -> Message, signatures
+//	    and a new Nonce                     the KeySource: KeyID -> keys
+//	  Base, body, Tail -> MAC               Base, body, Tail -> MAC, one of the signatures?
+//	  Write: Message, MAC -> headers        Open: does it say what it should?
+//	                                        the window, Expires, then the replay store
+//
+// Base and Tail are called on both sides. When signing, Raw is empty; when
+// verifying, it is what Read left there, so that what is signed is the text that
+// was sent and not a second spelling of it.
 type Scheme struct {
 	_ [0]func()
 
@@ -36,8 +48,9 @@ type Scheme struct {
 	// most 255 bytes.
 	Name string
 	// MaxAge is how old and MaxAhead how far in the future a timestamp may
-	// be, unless Config says otherwise. Required, up to 24 hours, unless
-	// Untimed.
+	// be, unless Config says otherwise. MaxAge is required; both are at most 24
+	// hours. Both sides are bounded: a message from the future would outlive the
+	// replay store's memory of it.
 	MaxAge, MaxAhead time.Duration
 	// Untimed: Message.Timestamp is not checked, because nothing signed says
 	// when (GitHub) or because Open checks it. Without Message.Expires the
@@ -67,11 +80,15 @@ type Scheme struct {
 	// and NewSigner the SignerConfig.
 	KeyID func(string) bool
 	// Read takes the parts out of the request's headers. It returns a Fault, or
-	// an error that wraps one; nothing is authenticated yet.
+	// an error that wraps one. Nothing is authenticated yet: every byte may be an
+	// attacker's, and each part must have one spelling, or the same message has
+	// several.
 	Read func(*http.Request, *Message) error
 	// Base appends what is signed ahead of the body to dst. No two different
 	// messages may give the same bytes: a part that may contain the separator
-	// must be refused in Read.
+	// must be refused in Read. With "id.timestamp.body", the id "a.100" and the
+	// time 200 would be the same text as the id "a", the time 100 and a body that
+	// begins with "200.".
 	Base func(dst []byte, r *http.Request, m *Message) []byte
 	// Tail, if set, appends what is signed after the body. It must be of one
 	// length, or say where the body ends, so that no byte can move between the

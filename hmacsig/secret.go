@@ -191,7 +191,8 @@ func (s *Scheme) misfit(secret Secret) string {
 	return ""
 }
 
-// placeholders are what people leave in sample files.
+// placeholders are what people leave in sample files. A word of four letters or
+// fewer counts at the beginning only.
 var placeholders = [...]string{
 	"changeme", "change-me", "change_me", "placeholder", "replaceme", "replace-me",
 	"replace_me", "your-secret", "your_secret", "yoursecret", "password", "todo",

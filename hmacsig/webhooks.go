@@ -18,6 +18,10 @@ import (
 //	webhook-signature: one or more of "v1," base64, separated by one space
 //	signed:            webhook-id "." webhook-timestamp "." body
 //
+//	webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek
+//	webhook-timestamp: 1614265330
+//	webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+//
 // Signatures of other versions (v1a) are passed over. The window is 5 minutes
 // to both sides, as in the reference libraries. The id may not contain a ".":
 // with one, the text "a.100.200.x" is both message "a" of second 100 and
@@ -82,6 +86,8 @@ func readStandardWebhooks(r *http.Request, m *Message, id, stamp, signature stri
 //
 // The secret is the text that Stripe shows, "whsec_" included: NewSecret.
 //
+//	Stripe-Signature: t=1492774577,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e7...
+//
 // One t, at least one v1; other schemes are passed over, as Stripe's
 // documentation asks, so that nobody can choose a weaker one. The window is 5
 // minutes, and also 5 minutes ahead, where Stripe's own libraries have no
@@ -139,6 +145,8 @@ func readStripe(r *http.Request, m *Message) error {
 //	X-Hub-Signature-256: sha256=HEX
 //	signed:              body
 //
+//	X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c...
+//
 // Nothing signed says when, so an old delivery verifies for ever: the replay
 // entry lives for 24 hours and no longer. X-GitHub-Delivery and X-GitHub-Event
 // are not signed. A redelivery has the same body and is a replay here.
@@ -171,7 +179,12 @@ func GitHub() Scheme {
 //	X-Slack-Signature:         v0=HEX
 //	signed:                    "v0:" timestamp ":" body
 //
-// The window is 5 minutes to both sides, as Slack's documentation says.
+//	X-Slack-Request-Timestamp: 1531420618
+//	X-Slack-Signature: v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd275196...
+//
+// The window is 5 minutes to both sides, as Slack's documentation says. Slack sends
+// again what was not answered 2xx within 3 seconds, with a new timestamp: a new
+// message, to be known again by the event_id in its body.
 func Slack() Scheme {
 	return Scheme{
 		Name:     "slack",
@@ -197,6 +210,8 @@ func Slack() Scheme {
 		},
 	}
 }
+
+// Three schemes have a header for the time and one for the signature.
 
 // readStamped reads a timestamp header into m and returns the signature
 // header beside it. Raw keeps the digits as they were sent and signed.
