@@ -23,10 +23,18 @@ import (
 // HTTP/2 connection for everybody on it.
 func TestTooLargeKeepsTheHTTP2Connection(t *testing.T) {
 	t.Parallel()
-	v := custom(t, hmacsig.OpsMantik(), hmacsig.Generate(), func(c *hmacsig.Config) { c.MaxBodyBytes = 10 })
+	v := custom(
+		t,
+		hmacsig.OpsMantik(),
+		hmacsig.Generate(),
+		func(c *hmacsig.Config) { c.MaxBodyBytes = 10 },
+	)
 	mux := http.NewServeMux()
 	mux.Handle("/signed", v.Wrap(status(http.StatusOK)))
-	mux.HandleFunc("/plain", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) })
+	mux.HandleFunc(
+		"/plain",
+		func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) },
+	)
 	var conns int
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
@@ -40,7 +48,11 @@ func TestTooLargeKeepsTheHTTP2Connection(t *testing.T) {
 	client := server.Client()
 	client.Transport.(*http.Transport).TLSClientConfig.MinVersion = tls.VersionTLS12
 	for range 3 {
-		r, err := http.NewRequest(http.MethodPost, server.URL+"/signed", strings.NewReader(strings.Repeat("x", 11)))
+		r, err := http.NewRequest(
+			http.MethodPost,
+			server.URL+"/signed",
+			strings.NewReader(strings.Repeat("x", 11)),
+		)
 		require.NoError(t, err)
 		r.Header.Set("X-Ops-Site-Id", site)
 		r.Header.Set("X-Ops-Ts", "1795299383")
@@ -117,7 +129,10 @@ func TestCacheTimeoutOfAStubbornSource(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		c := cache(t, hmacsig.CacheConfig{Source: stubborn{hold}, Timeout: time.Second, MaxLoads: 2})
+		c := cache(
+			t,
+			hmacsig.CacheConfig{Source: stubborn{hold}, Timeout: time.Second, MaxLoads: 2},
+		)
 		for i, want := range []time.Duration{time.Second, time.Second, 0, 0} {
 			start := time.Now()
 			_, err := c.Keys(t.Context(), fmt.Sprint(i))
@@ -142,7 +157,12 @@ func TestUnsettledClaimsAreTold(t *testing.T) {
 	s := hmacsig.Generate()
 	store := &answering{state: hmacsig.Claimed, settled: make(chan context.Context, 9)}
 	codes, onEvent := collect()
-	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) { c.Replay, c.OnEvent = store, onEvent })
+	v := custom(
+		t,
+		hmacsig.OpsMantik(),
+		s,
+		func(c *hmacsig.Config) { c.Replay, c.OnEvent = store, onEvent },
+	)
 	store.onSettle = io.ErrClosedPipe
 	serve(v.Wrap(status(http.StatusOK)), signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
 	require.Equal(t, []string{hmacsig.CodeSignatureVerified, hmacsig.CodeClaimNotSettled}, codes())

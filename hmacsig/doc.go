@@ -78,8 +78,11 @@
 //     that, or with a crash between its effect and the confirmation, sets
 //     DangerouslyAllowReplay and claims Proof.Replay in the transaction that
 //     stores the effect.
-//   - Handlers that leave work to a goroutine and answer before it is done, and
-//     errors inside a body: GraphQL, gRPC-Web, and Connect's streams.
+//   - Answers that come from elsewhere: a handler that leaves work to a goroutine
+//     and answers before it is done; a framework that renders a returned error
+//     after the gate has seen the handler return (echo.WrapMiddleware: render
+//     inside the wrapped handler); errors inside a body, as in GraphQL, gRPC-Web
+//     and Connect's streams.
 //   - That timing shows nothing of the network call behind a KeySource, or of
 //     a cache miss; the number of MACs is what is equal.
 //   - Schemes with another hash, or that sign what is inside the body. The

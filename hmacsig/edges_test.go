@@ -59,11 +59,17 @@ func TestEveryAnswerOfAStore(t *testing.T) {
 	} {
 		s := hmacsig.Generate()
 		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
-			c.Replay = &answering{state: row.state, err: row.err, settled: make(chan context.Context, 9)}
+			c.Replay = &answering{
+				state:   row.state,
+				err:     row.err,
+				settled: make(chan context.Context, 9),
+			}
 		})
 		handled := false
-		w := serve(v.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled = true })),
-			signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"))
+		w := serve(
+			v.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled = true })),
+			signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}"),
+		)
 		require.Equal(t, row.want == "", handled, row.name)
 		if row.want != "" {
 			require.Contains(t, w.Body.String(), row.want, row.name)
@@ -121,7 +127,12 @@ func TestSettlingOutlivesTheRequest(t *testing.T) {
 func TestWithoutReplayStore(t *testing.T) {
 	t.Parallel()
 	s := hmacsig.Generate()
-	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) { c.DangerouslyAllowReplay = true })
+	v := custom(
+		t,
+		hmacsig.OpsMantik(),
+		s,
+		func(c *hmacsig.Config) { c.DangerouslyAllowReplay = true },
+	)
 	request := signed(t, s, "{}")
 	for range 2 {
 		require.Equal(t, http.StatusOK, serve(v.Wrap(status(http.StatusOK)), request()).Code)
@@ -273,9 +284,20 @@ func TestRFC9421Targets(t *testing.T) {
 		return string(hmacsig.RFC9421().Base(nil, r, &hmacsig.Message{Raw: "x"}))
 	}
 	outgoing := &http.Request{URL: &url.URL{Scheme: "https", Host: "A.test:443"}}
-	require.Contains(t, base(outgoing), "\"@method\": GET\n\"@authority\": a.test\n\"@path\": /\n\"@query\": ?\n")
-	require.Contains(t, base(&http.Request{Host: "a.test:80"}), "\"@authority\": a.test\n\"@path\": /\n")
-	proxied := &http.Request{RequestURI: "http://a.test/x?y", URL: &url.URL{Path: "/x y", RawQuery: "z"}}
+	require.Contains(
+		t,
+		base(outgoing),
+		"\"@method\": GET\n\"@authority\": a.test\n\"@path\": /\n\"@query\": ?\n",
+	)
+	require.Contains(
+		t,
+		base(&http.Request{Host: "a.test:80"}),
+		"\"@authority\": a.test\n\"@path\": /\n",
+	)
+	proxied := &http.Request{
+		RequestURI: "http://a.test/x?y",
+		URL:        &url.URL{Path: "/x y", RawQuery: "z"},
+	}
 	require.Contains(t, base(proxied), "\"@path\": /x%20y\n\"@query\": ?z\n")
 
 	s := hmacsig.Generate()
@@ -301,7 +323,11 @@ func TestMoreBodies(t *testing.T) {
 	s := hmacsig.Generate()
 	// A body beyond what the pool keeps.
 	large := custom(t, hmacsig.GitHub(), s, func(c *hmacsig.Config) { c.MaxBodyBytes = 16 << 20 })
-	forged := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 9<<20)))
+	forged := httptest.NewRequest(
+		http.MethodPost,
+		"/",
+		strings.NewReader(strings.Repeat("x", 9<<20)),
+	)
 	forged.Header.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("0", 64))
 	_, err := large.Check(forged)
 	require.Equal(t, hmacsig.CodeSignatureInvalid, reasonOf(t, err))

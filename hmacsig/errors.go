@@ -112,8 +112,8 @@ var (
 	errNoStore      = errors.New("hmacsig: the MemoryReplay was not made by NewMemoryReplay")
 	errNoCache      = errors.New("hmacsig: the Cache was not made by NewCache")
 	errTooLong      = errors.New("hmacsig: valid for longer than 24 hours from now")
-	errAbandoned    = errors.New("hmacsig: http.TimeoutHandler answered, and its handler may still run; " +
-		"put it around the gate, not inside")
+	errAbandoned    = errors.New("hmacsig: http.TimeoutHandler answered for a handler that may " +
+		"still run; put it around the gate, not inside")
 	errNoState = errors.New("hmacsig: the replay store returned no state")
 )
 
@@ -143,7 +143,10 @@ func kinds(status int) []refusal.Kind {
 		{Code: CodeBodyDigest, Status: status, Title: "Body does not match its digest"},
 		{Code: CodeReplayed, Status: http.StatusConflict, Title: "Request already accepted"},
 		{Code: CodeInFlight, Status: unavailable, Title: "Request in progress"},
-		{Code: CodeReplayShareFull, Status: http.StatusTooManyRequests, Title: "Too many requests remembered"},
+		{
+			Code: CodeReplayShareFull, Status: http.StatusTooManyRequests,
+			Title: "Too many requests remembered",
+		},
 		{Code: CodeReplayStoreFull, Status: unavailable, Title: "Replay store full"},
 		{Code: CodeReplayUnavailable, Status: unavailable, Title: "Replay store unavailable"},
 	}

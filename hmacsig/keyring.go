@@ -21,9 +21,9 @@ type Key struct {
 	Name   string
 	Secret Secret
 	// NotBefore and NotAfter bound the time in which the key is accepted, both
-	// inclusive and by this machine's clock. Zero: unbounded. A key with a NotAfter is retiring, and its
-	// use shows as Proof.Retiring, so that an operator can see when the last
-	// sender has moved on.
+	// inclusive and by this machine's clock. Zero: unbounded. A key with a
+	// NotAfter is retiring, and its use shows as Proof.Retiring, so that an
+	// operator can see when the last sender has moved on.
 	NotBefore, NotAfter time.Time
 }
 

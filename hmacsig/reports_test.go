@@ -43,7 +43,14 @@ func TestReportSignatureOfAnotherLength(t *testing.T) {
 		for _, value := range row.values {
 			r := signAt(t, row.scheme, s, time.Now(), "{}")
 			r.Header[row.header] = []string{value}
-			require.Equal(t, http.StatusUnauthorized, serve(h, r).Code, "%s %q", row.scheme.Name, value)
+			require.Equal(
+				t,
+				http.StatusUnauthorized,
+				serve(h, r).Code,
+				"%s %q",
+				row.scheme.Name,
+				value,
+			)
 		}
 	}
 }
@@ -66,7 +73,9 @@ func TestReportBodiesOfEveryKind(t *testing.T) {
 		server := httptest.NewServer(verifier(t, hmacsig.OpsMantik(), s).Wrap(http.HandlerFunc(
 			func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })))
 		for _, chunked := range []bool{false, true} {
-			signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{Scheme: hmacsig.OpsMantik(), KeyID: site, Secret: s})
+			signer, err := hmacsig.NewSigner(
+				hmacsig.SignerConfig{Scheme: hmacsig.OpsMantik(), KeyID: site, Secret: s},
+			)
 			require.NoError(t, err)
 			body := content
 			if chunked {
@@ -97,7 +106,9 @@ func TestReportBodiesOfEveryKind(t *testing.T) {
 func TestReportTargetsAsOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := hmacsig.Generate()
-	signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{Scheme: hmacsig.RFC9421(), KeyID: site, Secret: s})
+	signer, err := hmacsig.NewSigner(
+		hmacsig.SignerConfig{Scheme: hmacsig.RFC9421(), KeyID: site, Secret: s},
+	)
 	require.NoError(t, err)
 	server := httptest.NewServer(verifier(t, hmacsig.RFC9421(), s).Wrap(status(http.StatusOK)))
 	defer server.Close()
@@ -162,9 +173,20 @@ func TestReportLateRetryOfAFailure(t *testing.T) {
 	s := hmacsig.Generate()
 	v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) { c.MaxAge = 24 * time.Hour })
 	answer := http.StatusBadGateway
-	h := v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(answer) }))
+	h := v.Wrap(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(answer) }),
+	)
 	retry := func() int {
-		return serve(h, signAt(t, hmacsig.OpsMantik(), s, time.Now().Add(-4*time.Hour).Truncate(time.Hour), "{}")).Code
+		return serve(
+			h,
+			signAt(
+				t,
+				hmacsig.OpsMantik(),
+				s,
+				time.Now().Add(-4*time.Hour).Truncate(time.Hour),
+				"{}",
+			),
+		).Code
 	}
 	require.Equal(t, http.StatusBadGateway, retry())
 	require.Equal(t, http.StatusBadGateway, retry())
@@ -181,10 +203,18 @@ func TestReportAnswersThatProbe(t *testing.T) {
 	wrongKey := serve(h, signAt(t, hmacsig.OpsMantik(), hmacsig.Generate(), time.Now(), "{}"))
 	unknown := signAt(t, hmacsig.OpsMantik(), s, time.Now(), "{}")
 	unknown.Header.Set("X-Ops-Site-Id", "nobody")
-	wrongTime := serve(h, signAt(t, hmacsig.OpsMantik(), hmacsig.Generate(), time.Now().Add(-time.Hour), "{}"))
+	wrongTime := serve(
+		h,
+		signAt(t, hmacsig.OpsMantik(), hmacsig.Generate(), time.Now().Add(-time.Hour), "{}"),
+	)
 	for _, w := range []*httptest.ResponseRecorder{serve(h, unknown), wrongTime} {
 		require.Equal(t, wrongKey.Code, w.Code)
 		require.Equal(t, wrongKey.Header(), w.Header())
-		require.Equal(t, wrongKey.Body.String(), w.Body.String(), "only the right key learns about the time")
+		require.Equal(
+			t,
+			wrongKey.Body.String(),
+			w.Body.String(),
+			"only the right key learns about the time",
+		)
 	}
 }

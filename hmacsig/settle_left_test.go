@@ -57,7 +57,10 @@ func TestSilentHandlerOfAClientThatLeft(t *testing.T) {
 			t.Parallel()
 			var calls atomic.Int32
 			entered, left := make(chan struct{}), make(chan struct{})
-			h := opsmantik(t, nil).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := opsmantik(
+				t,
+				nil,
+			).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if calls.Add(1) > 1 {
 					w.WriteHeader(http.StatusAccepted)
 					return
@@ -126,7 +129,9 @@ func TestTimeoutHandlerInsideTheGate(t *testing.T) {
 			next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 		})
 	}
-	server := httptest.NewServer(v.Wrap(between(http.TimeoutHandler(slow, 20*time.Millisecond, "late"))))
+	server := httptest.NewServer(
+		v.Wrap(between(http.TimeoutHandler(slow, 20*time.Millisecond, "late"))),
+	)
 	defer server.Close()
 	defer close(release)
 	request := signed(t, secret(t, siteText), `{"n":1}`)
@@ -235,7 +240,10 @@ func TestUnwrittenSuccessIsReleased(t *testing.T) {
 		func(w http.ResponseWriter) { _, _ = io.WriteString(w, "ok") },
 		func(w http.ResponseWriter) { _, _ = io.Copy(w, strings.NewReader(strings.Repeat("x", 4096))) },
 	} {
-		h := opsmantik(t, nil).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w) }))
+		h := opsmantik(
+			t,
+			nil,
+		).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w) }))
 		request := signed(t, secret(t, siteText), `{}`)
 		h.ServeHTTP(failing{httptest.NewRecorder()}, request())
 		require.Equal(t, http.StatusOK, serve(h, request()).Code)
@@ -247,13 +255,15 @@ func TestUnwrittenSuccessIsReleased(t *testing.T) {
 func TestHijackedConnectionConfirms(t *testing.T) {
 	t.Parallel()
 	v := opsmantik(t, nil)
-	server := httptest.NewServer(v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err == nil {
-			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
-			_ = conn.Close()
-		}
-	})))
+	server := httptest.NewServer(
+		v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+				_ = conn.Close()
+			}
+		})),
+	)
 	defer server.Close()
 	request := signed(t, secret(t, siteText), `{}`)
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -288,7 +298,10 @@ func TestGRPCStatusSettles(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			h := opsmantik(t, nil).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			h := opsmantik(
+				t,
+				nil,
+			).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", row.kind)
 				w.Header().Set("Trailer", "Grpc-Status")
 				w.WriteHeader(http.StatusOK)

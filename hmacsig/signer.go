@@ -69,9 +69,11 @@ func (cfg *SignerConfig) checkKeyID(list *configerr.List) {
 	case len(cfg.KeyID) > maxKeyID:
 		list.Add("KeyID", shown, sallyport.ConfigOutOfRange, "is longer than 256 bytes")
 	case cfg.Scheme.KeyID == nil && cfg.KeyID != "":
-		list.Add("KeyID", shown, sallyport.ConfigConflict, "is sent nowhere: the scheme has no key ids")
+		list.Add("KeyID", shown, sallyport.ConfigConflict,
+			"is sent nowhere: the scheme has no key ids")
 	case cfg.Scheme.KeyID != nil && !cfg.Scheme.KeyID(cfg.KeyID):
-		list.Add("KeyID", shown, sallyport.ConfigMalformed, "is no key id that the scheme's verifiers accept")
+		list.Add("KeyID", shown, sallyport.ConfigMalformed,
+			"is no key id that the scheme's verifiers accept")
 	}
 }
 

@@ -19,7 +19,15 @@ import (
 
 func vendors() []hmacsig.Scheme {
 	const uri = "https://shop.example/hooks"
-	return []hmacsig.Scheme{shopify(), square(uri), zoom(), paddle(), hubSpot(uri), box(), hmacsig.Svix()}
+	return []hmacsig.Scheme{
+		shopify(),
+		square(uri),
+		zoom(),
+		paddle(),
+		hubSpot(uri),
+		box(),
+		hmacsig.Svix(),
+	}
 }
 
 // The vendors' schemes, held to what the shipped ones are held to.
@@ -158,8 +166,12 @@ func TestSecretsOfAnotherForm(t *testing.T) {
 		{hmacsig.GitHub(), decoded, ""},
 	} {
 		ring := rotation(t, hmacsig.Generate(), row.secret)
-		_, err := hmacsig.New(hmacsig.Config{Scheme: row.scheme, Keys: hmacsig.StaticKeys{"": ring}})
-		_, signErr := hmacsig.NewSigner(hmacsig.SignerConfig{Scheme: row.scheme, Secret: row.secret})
+		_, err := hmacsig.New(
+			hmacsig.Config{Scheme: row.scheme, Keys: hmacsig.StaticKeys{"": ring}},
+		)
+		_, signErr := hmacsig.NewSigner(
+			hmacsig.SignerConfig{Scheme: row.scheme, Secret: row.secret},
+		)
 		if row.want == "" {
 			require.NoError(t, err, row.scheme.Name)
 			require.NoError(t, signErr, row.scheme.Name)
@@ -176,7 +188,9 @@ func TestSecretsOfAnotherForm(t *testing.T) {
 func TestAPIKeysAreNoSecrets(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range []string{"sk_live_", "sk_test_", "rk_live_", "pk_live_", "sk_"} {
-		_, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: prefix + "51Hq8ZKJd9aXcVbNmQwErTyUiOpAsDf"})
+		_, err := hmacsig.NewSecret(
+			hmacsig.SecretConfig{Value: prefix + "51Hq8ZKJd9aXcVbNmQwErTyUiOpAsDf"},
+		)
 		require.Equal(t, []string{sallyport.ConfigInsecure}, problemCodes(err))
 		require.ErrorContains(t, err, "API key")
 		require.NotContains(t, err.Error(), "51Hq8")

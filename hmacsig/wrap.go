@@ -146,8 +146,9 @@ func (e *exchange) settle(returned bool) {
 	}
 	if err != nil && e.v.cfg.OnEvent != nil {
 		e.v.cfg.OnEvent(e.outer.Context(), sallyport.Event{
-			Gate: gateName, Code: CodeClaimNotSettled, Allowed: true, Policy: e.v.cfg.Scheme.Name,
-			Tenant: e.proof.KeyID, Actor: e.proof.Subject, Request: e.outer, Err: err, Detail: e.proof,
+			Gate: gateName, Code: CodeClaimNotSettled, Allowed: true,
+			Policy: e.v.cfg.Scheme.Name, Tenant: e.proof.KeyID, Actor: e.proof.Subject,
+			Request: e.outer, Err: err, Detail: e.proof,
 		})
 	}
 }
@@ -158,7 +159,8 @@ func (e *exchange) done() bool {
 		// Nothing was written: net/http will answer 200, if anybody is there.
 		e.code, e.late = http.StatusOK, e.Err() != nil
 	}
-	return !e.late && !e.rw.Failed() && e.v.cfg.Scheme.done(int(e.code)) && grpcSucceeded(e.rw.Header())
+	left := !e.late && !e.rw.Failed()
+	return left && e.v.cfg.Scheme.done(int(e.code)) && grpcSucceeded(e.rw.Header())
 }
 
 // grpcSucceeded reports whether an answer is no failed gRPC call. Those are

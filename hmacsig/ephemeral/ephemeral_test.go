@@ -58,7 +58,10 @@ func TestURLs(t *testing.T) {
 		s, v := urls(t, cfg)
 		signed, err := s.Sign(http.MethodGet, "https://media.test/rec/a%2Fb.ogg?part=1#frag")
 		require.NoError(t, err)
-		require.True(t, strings.HasPrefix(signed, "https://media.test/rec/a%2Fb.ogg?part=1&expires="))
+		require.True(
+			t,
+			strings.HasPrefix(signed, "https://media.test/rec/a%2Fb.ogg?part=1&expires="),
+		)
 		get := func(method, target string) string {
 			u, err := url.Parse(target)
 			require.NoError(t, err)
@@ -374,16 +377,26 @@ func TestClocksThatDiffer(t *testing.T) {
 			time.Sleep(700 * time.Millisecond) // not on the second
 			s := hmacsig.Generate()
 			keys := ring(t, hmacsig.Key{Name: "current", Secret: s})
-			_, v := sessions(t, func(c *ephemeral.SessionConfig) { c.Keys, c.Leeway = keys, row.leeway })
+			_, v := sessions(
+				t,
+				func(c *ephemeral.SessionConfig) { c.Keys, c.Leeway = keys, row.leeway },
+			)
 			_, u := urls(t, ephemeral.URLConfig{Scope: "a", Keys: keys, Leeway: row.leeway})
 			at := time.Now().Add(row.ahead).Unix()
-			payload := fmt.Sprintf(`{"iss":"api","aud":"signaling","sub":"u","site":"s","room":"r",`+
-				`"cnf":{"x5t#S256":"%s"},"iat":%d,"nbf":%d,"exp":%d,"jti":"j"}`,
-				strings.Repeat("A", 43), at, at, at+300)
+			payload := fmt.Sprintf(
+				`{"iss":"api","aud":"signaling","sub":"u","site":"s","room":"r",`+
+					`"cnf":{"x5t#S256":"%s"},"iat":%d,"nbf":%d,"exp":%d,"jti":"j"}`,
+				strings.Repeat("A", 43),
+				at,
+				at,
+				at+300,
+			)
 			_, err := join(v, token(s, `{"alg":"HS256","typ":"JWT"}`, payload))
 			require.Equal(t, row.ok, err == nil, "%s: %v", row.name, err)
 			target := fmt.Sprintf("/?expires=%d&nonce=%s&scope=a", at+300, strings.Repeat("n", 16))
-			_, err = u.Check(httptest.NewRequest(http.MethodGet, target+"&sig="+sum(s, "GET\n"+target), nil))
+			_, err = u.Check(
+				httptest.NewRequest(http.MethodGet, target+"&sig="+sum(s, "GET\n"+target), nil),
+			)
 			require.Equal(t, row.ok, err == nil, "%s: %v", row.name, err)
 		})
 	}
@@ -446,7 +459,9 @@ func TestSingleUseRedirectIsUsed(t *testing.T) {
 		s, v := urls(t, ephemeral.URLConfig{Scope: "a", Keys: ring(t), SingleUse: true})
 		signed, err := s.Sign(http.MethodGet, "/x")
 		require.NoError(t, err)
-		h := v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		h := v.Wrap(
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }),
+		)
 		for _, want := range []int{code, want} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, signed, nil))

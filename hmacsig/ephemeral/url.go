@@ -117,11 +117,12 @@ func parseTarget(target string) (*url.URL, error) {
 		return nil, errors.New("hmacsig/ephemeral: the target is not a URL") // may hold a secret
 	}
 	query, err := url.ParseQuery(u.RawQuery)
-	web := u.Scheme == "http" || u.Scheme == "https"
+	web := (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	path := u.Scheme == "" && strings.HasPrefix(target, "/")
 	switch {
 	case err != nil:
 		return nil, errors.New("hmacsig/ephemeral: the target's query is malformed")
-	case u.Scheme != "" && !web, u.Scheme == "" && !strings.HasPrefix(target, "/"), web && u.Host == "":
+	case !web && !path:
 		return nil, errors.New("hmacsig/ephemeral: the target is no path and no http or https URL")
 	case u.User != nil:
 		return nil, errors.New("hmacsig/ephemeral: the target holds a user name")

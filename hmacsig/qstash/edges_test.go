@@ -25,7 +25,9 @@ func TestConfigProblems(t *testing.T) {
 	for _, field := range []string{"URL", "Leeway", "Keyring"} {
 		require.ErrorContains(t, err, field)
 	}
-	_, err = qstash.New(qstash.Config{URLs: []string{`https://a.test/"`}, Current: hmacsig.Generate()})
+	_, err = qstash.New(
+		qstash.Config{URLs: []string{`https://a.test/"`}, Current: hmacsig.Generate()},
+	)
 	require.ErrorContains(t, err, "unescaped")
 	_, err = qstash.New(qstash.Config{
 		URLs: []string{destination}, Current: hmacsig.Generate(), MaxBodyBytes: -1,
@@ -69,10 +71,14 @@ func TestClaimEdges(t *testing.T) {
 			{"iat as text", `"iat":946684795`, `"iat":"946684795"`, 0, hmacsig.CodeSignatureMalformed},
 			{"too long", `{"iss"`, `{` + strings.Repeat(" ", 2100) + `"iss"`, 0, hmacsig.CodeSignatureMalformed},
 		} {
-			v, err := qstash.New(qstash.Config{URLs: []string{destination}, Current: current, Leeway: row.leeway})
+			v, err := qstash.New(
+				qstash.Config{URLs: []string{destination}, Current: current, Leeway: row.leeway},
+			)
 			require.NoError(t, err)
 			text := "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." +
-				base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(good, row.old, row.replacement, 1)))
+				base64.RawURLEncoding.EncodeToString(
+					[]byte(strings.Replace(good, row.old, row.replacement, 1)),
+				)
 			mac := hmac.New(sha256.New, []byte(current.Reveal()))
 			mac.Write([]byte(text))
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
@@ -116,7 +122,9 @@ func TestMemoryOfADelivery(t *testing.T) {
 func TestDestinationComesFromTheConfiguration(t *testing.T) {
 	t.Parallel()
 	current := hmacsig.Generate()
-	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: "https://other.test/w", Secret: current})
+	signer, err := qstash.NewSigner(
+		qstash.SignerConfig{URL: "https://other.test/w", Secret: current},
+	)
 	require.NoError(t, err)
 	v, err := qstash.New(qstash.Config{URLs: []string{destination}, Current: current})
 	require.NoError(t, err)

@@ -63,7 +63,8 @@ func New(cfg Config) (*hmacsig.Verifier, error) {
 	list := configerr.For("hmacsig/qstash")
 	checkURLs(list, cfg.URLs)
 	if cfg.Leeway < 0 || cfg.Leeway > maxLeeway {
-		list.Add("Leeway", cfg.Leeway.String(), sallyport.ConfigOutOfRange, "is not between 0 and 5m")
+		list.Add("Leeway", cfg.Leeway.String(), sallyport.ConfigOutOfRange,
+			"is not between 0 and 5m")
 	}
 	ring, err := hmacsig.NewRotation(cfg.Current, cfg.Next)
 	list.Join(err)
@@ -105,7 +106,8 @@ func NewSigner(cfg SignerConfig) (*hmacsig.Signer, error) {
 	list := configerr.For("hmacsig/qstash")
 	checkURL(list, "URL", cfg.URL)
 	if cfg.Lifetime < time.Second || cfg.Lifetime > maxLifetime {
-		list.Add("Lifetime", cfg.Lifetime.String(), sallyport.ConfigOutOfRange, "is not between 1s and 24h")
+		list.Add("Lifetime", cfg.Lifetime.String(), sallyport.ConfigOutOfRange,
+			"is not between 1s and 24h")
 	}
 	signer, err := hmacsig.NewSigner(hmacsig.SignerConfig{
 		Scheme:       scheme([]string{cfg.URL}, 0, cfg.Lifetime),
@@ -129,7 +131,8 @@ func checkURLs(list *configerr.List, urls []string) {
 		checkURL(list, field, text)
 		target := targetOf(text)
 		if targets[target] {
-			list.Add(field, text, sallyport.ConfigDuplicate, "has the path of another one; make a verifier each")
+			list.Add(field, text, sallyport.ConfigDuplicate,
+				"has the path of another one; make a verifier each")
 		}
 		targets[target] = true
 	}

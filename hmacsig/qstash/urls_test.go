@@ -77,7 +77,9 @@ func TestHooksAreHandedOn(t *testing.T) {
 	key := hmacsig.Generate()
 	var events []sallyport.Event
 	v, err := qstash.New(qstash.Config{
-		URLs: []string{"https://a.test/"}, Current: key, Replay: unsettled{}, ProblemBase: "https://p.test/#",
+		URLs: []string{
+			"https://a.test/",
+		}, Current: key, Replay: unsettled{}, ProblemBase: "https://p.test/#",
 		OnEvent: func(_ context.Context, e sallyport.Event) { events = append(events, e) },
 	})
 	require.NoError(t, err)

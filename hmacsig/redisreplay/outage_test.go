@@ -180,7 +180,9 @@ func TestFlawNoncesScopedAcrossSenders(t *testing.T) {
 	}{
 		{"a:", hmacsig.Claimed}, {"b:", hmacsig.Claimed}, {"a:", hmacsig.InFlight}, {"ab:", hmacsig.Claimed},
 	} {
-		s, err := redisreplay.New(redisreplay.Config{Client: c, Prefix: row.prefix, Timeout: 5 * time.Second})
+		s, err := redisreplay.New(
+			redisreplay.Config{Client: c, Prefix: row.prefix, Timeout: 5 * time.Second},
+		)
 		require.NoError(t, err)
 		state, err := s.Claim(t.Context(), e)
 		require.NoError(t, err)
@@ -209,11 +211,17 @@ func TestServersThatSayNo(t *testing.T) {
 		})
 	}
 	forbids := client(t, loopback.Redis(t))
-	require.NoError(t, forbids.Do(t.Context(), "ACL", "SETUSER", "default", "-eval", "-evalsha").Err())
+	require.NoError(
+		t,
+		forbids.Do(t.Context(), "ACL", "SETUSER", "default", "-eval", "-evalsha").Err(),
+	)
 	_, err := redisreplay.New(redisreplay.Config{Client: forbids})
 	require.ErrorContains(t, err, "NOPERM")
 
-	c := client(t, loopback.RedisWith(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"))
+	c := client(
+		t,
+		loopback.RedisWith(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
+	)
 	s, err := redisreplay.New(redisreplay.Config{Client: c, DangerouslyAllowEviction: true})
 	require.NoError(t, err)
 	s.Close()

@@ -141,7 +141,8 @@ func (s *Store) Claim(ctx context.Context, e hmacsig.ReplayEntry) (hmacsig.Claim
 		share = 0
 	}
 	names := s.names(e)
-	answer, err := s.run(ctx, claimScript, names, s.token(e), s.ttl(e).Milliseconds(), share, names.id)
+	answer, err := s.run(ctx, claimScript, names,
+		s.token(e), s.ttl(e).Milliseconds(), share, names.id)
 	if err != nil {
 		if !errors.Is(err, redisconn.ErrBusy) {
 			// It may have been made: give it up, as well as that can be done.

@@ -41,7 +41,10 @@ func store(t *testing.T, addr string, timeout time.Duration) *redisreplay.Store 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	addr := loopback.Redis(t)
-	storetest.Run(t, func(t *testing.T) hmacsig.ReplayStore { return store(t, addr, 5*time.Second) })
+	storetest.Run(
+		t,
+		func(t *testing.T) hmacsig.ReplayStore { return store(t, addr, 5*time.Second) },
+	)
 }
 
 func TestConfigProblems(t *testing.T) {

@@ -4,11 +4,15 @@
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) hmacsig.ReplayStore { return newStore(t) })
 //	}
+//
+// It fails every broken store that its own tests seed. What a store does when it
+// is full, and with shares, is for the store's own tests: only they know its size.
 package storetest
 
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +21,8 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
-// Run checks a store. Make returns a store of at least 10,000 entries; it is
-// called once per part. The suite takes a few seconds of real time, because two
+// Run checks a store. Make returns a store of at least 10,000 entries for one key
+// id; it is called once per part. The suite takes a few seconds of real time, because two
 // parts wait for an entry to expire.
 func Run(t *testing.T, make func(t *testing.T) hmacsig.ReplayStore) {
 	t.Helper()
@@ -37,6 +41,7 @@ func Run(t *testing.T, make func(t *testing.T) hmacsig.ReplayStore) {
 		{"an entry lives to its end", expiry},
 		{"a claim may arrive a moment late", late},
 		{"a cancelled context does not accept", cancelled},
+		{"ten thousand live entries stay", keeps},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, make(t)) })
 	}
@@ -253,4 +258,44 @@ func cancelled(t *testing.T, s hmacsig.ReplayStore) {
 	if err == nil && err2 == nil && second == hmacsig.Claimed {
 		t.Fatal("claimed twice")
 	}
+}
+
+// keeps fills the store with as much as it must hold: nothing may be dropped to
+// make room.
+func keeps(t *testing.T, s hmacsig.ReplayStore) {
+	const entries, workers = 10_000, 8
+	held := make([]hmacsig.ReplayEntry, entries)
+	each := func(do func(e *hmacsig.ReplayEntry) error) {
+		t.Helper()
+		var all sync.WaitGroup
+		for w := range workers {
+			all.Go(func() {
+				for i := w; i < entries; i += workers {
+					if err := do(&held[i]); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	claim := func(want hmacsig.ClaimState) func(*hmacsig.ReplayEntry) error {
+		return func(e *hmacsig.ReplayEntry) error {
+			if got, err := s.Claim(t.Context(), *e); err != nil || got != want {
+				return fmt.Errorf("Claim: got state %d and error %w, want state %d", got, err, want)
+			}
+			return nil
+		}
+	}
+	for i := range held {
+		held[i] = entry()
+	}
+	each(claim(hmacsig.Claimed))
+	each(claim(hmacsig.InFlight))
+	each(func(e *hmacsig.ReplayEntry) error { return s.Confirm(t.Context(), *e) })
+	each(claim(hmacsig.Replayed))
 }
