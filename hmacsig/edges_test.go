@@ -182,6 +182,47 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// Retry-After and WWW-Authenticate are there before OnReject, and an OnReject that
+// writes nothing does not turn a refusal into a 200.
+func TestHeadersBeforeOnReject(t *testing.T) {
+	t.Parallel()
+	s := hmacsig.Generate()
+	for _, row := range []struct {
+		code           string
+		store          *answering
+		sign           hmacsig.Secret
+		status         int
+		retry, clients string
+	}{
+		{hmacsig.CodeInFlight, &answering{state: hmacsig.InFlight}, s, http.StatusServiceUnavailable, "5", ""},
+		{hmacsig.CodeReplayShareFull, &answering{state: hmacsig.ShareFull}, s, http.StatusTooManyRequests, "5", ""},
+		{hmacsig.CodeReplayed, &answering{state: hmacsig.Replayed}, s, http.StatusConflict, "", ""},
+		{
+			hmacsig.CodeSignatureInvalid, &answering{}, hmacsig.Generate(), http.StatusUnauthorized, "",
+			`Signature scheme="opsmantik"`,
+		},
+	} {
+		var seen http.Header
+		var refused *sallyport.Refusal
+		v := custom(t, hmacsig.OpsMantik(), s, func(c *hmacsig.Config) {
+			c.Replay = row.store
+			c.OnReject = func(w http.ResponseWriter, _ *http.Request, r *sallyport.Refusal) {
+				seen, refused = w.Header().Clone(), r
+			}
+		})
+		w := serve(
+			v.Wrap(status(http.StatusOK)),
+			signAt(t, hmacsig.OpsMantik(), row.sign, time.Now(), "{}"),
+		)
+		require.Equal(t, row.status, w.Code, row.code)
+		require.Equal(t, row.code, refused.Code)
+		require.Equal(t, "hmacsig", refused.Gate)
+		require.Equal(t, row.retry, seen.Get("Retry-After"), row.code)
+		require.Equal(t, row.clients, seen.Get("WWW-Authenticate"), row.code)
+		require.Contains(t, w.Body.String(), `"code":"`+row.code+`"`)
+	}
+}
+
 // A hook that panics has not decided: its message can be sent again.
 func TestPanickingHookReleases(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,7 @@ package hmacsig
 import (
 	"context"
 	"fmt"
-	"strings"
+	"hash/maphash"
 	"sync"
 
 	"github.com/opsmantik/sallyport"
@@ -50,28 +50,31 @@ type MemoryConfig struct {
 // full, and then at most once a second. A sweep looks at every entry, about 2
 // milliseconds for the default size.
 type MemoryReplay struct {
+	seed     maphash.Seed
 	limit    int
 	perKeyID int
 
 	mu      sync.Mutex
 	entries map[entryKey]entry
-	tenants map[string]uint32 // numbers of the key ids that were seen; nil before New
+	numbers map[uint32]uint32 // of the key ids that were seen, by hash; nil before New
 	shares  []int             // live entries by number; that of "" is 0
 	sweepAt int               // entries at which a sweep is due
 	soonest uint32            // before this second a sweep would find nothing
 	peak    int               // what the map has grown to
 }
 
-// entryKey is the number of a key id and 96 bits of a message's ID. Nobody can
-// choose those: they are of a MAC or a hash.
+// entryKey is a hash of a key id, under a seed that nobody outside knows, and 64
+// bits of a message's ID. Nobody can choose those: they are of a MAC or a hash. With
+// a million entries, one message in 10^13 is refused because it looks like another.
 type entryKey struct {
 	tenant uint32
-	id     [12]byte
+	id     [8]byte
 }
 
 type entry struct {
 	until  uint32 // the last second in which it lives
 	holder uint32 // who claimed it, or confirmed
+	share  uint32 // number of its key id
 }
 
 // NewMemoryReplay makes a store. Every problem is reported at once, each a
@@ -93,10 +96,11 @@ func NewMemoryReplay(cfg MemoryConfig) (*MemoryReplay, error) {
 		return nil, err
 	}
 	return &MemoryReplay{
+		seed:     maphash.MakeSeed(),
 		limit:    cfg.Entries,
 		perKeyID: cfg.PerKeyID,
 		entries:  make(map[entryKey]entry),
-		tenants:  map[string]uint32{"": 0},
+		numbers:  make(map[uint32]uint32),
 		shares:   make([]int, 1),
 		sweepAt:  minSweep,
 		soonest:  ^uint32(0),
@@ -105,36 +109,41 @@ func NewMemoryReplay(cfg MemoryConfig) (*MemoryReplay, error) {
 
 // Claim implements ReplayStore. It never fails but on a zero MemoryReplay.
 func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, error) {
-	if m == nil || m.tenants == nil {
+	if m == nil || m.numbers == nil {
 		return 0, errNoStore
 	}
-	now := clampSecond(e.At.Unix())
+	key, now := m.locate(e), clampSecond(e.At.Unix())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tenant, known := m.tenants[e.KeyID]
-	if !known {
-		// One for each key id that ever signed: as many as there are keys.
-		tenant = uint32(len(m.shares)) // #nosec G115 -- far fewer
-		m.tenants[strings.Clone(e.KeyID)] = tenant
-		m.shares = append(m.shares, 0)
-	}
-	key := locate(tenant, e)
-	old, found := m.entries[key]
+	held, found := m.entries[key]
 	switch {
-	case found && old.until >= now && old.holder == confirmed:
+	case found && held.until >= now && held.holder == confirmed:
 		return Replayed, nil
-	case found && old.until >= now:
+	case found && held.until >= now:
 		return InFlight, nil
 	case !found:
-		if state := m.reserve(tenant, now); state != Claimed {
+		held.share = m.number(key.tenant)
+		if state := m.reserve(held.share, now); state != Claimed {
 			return state, nil
 		}
-		m.shares[tenant]++
+		m.shares[held.share]++
 	}
-	until := clampSecond(e.Until.Unix() - 1 + grace)
-	m.entries[key] = entry{until: until, holder: holder(e)}
-	m.soonest = min(m.soonest, until)
+	held.until, held.holder = clampSecond(e.Until.Unix()-1+grace), holder(e)
+	m.entries[key] = held
+	m.soonest = min(m.soonest, held.until)
 	return Claimed, nil
+}
+
+// number returns the place of a key id in shares. There is one for each key id that
+// ever signed: as many as there are keys.
+func (m *MemoryReplay) number(tenant uint32) uint32 {
+	n, known := m.numbers[tenant]
+	if !known && tenant != 0 {
+		n = uint32(len(m.shares)) // #nosec G115 -- far fewer
+		m.numbers[tenant] = n
+		m.shares = append(m.shares, 0)
+	}
+	return n
 }
 
 // Confirm implements ReplayStore.
@@ -147,20 +156,16 @@ func (m *MemoryReplay) Confirm(_ context.Context, e ReplayEntry) error {
 
 // Release implements ReplayStore.
 func (m *MemoryReplay) Release(_ context.Context, e ReplayEntry) error {
-	return m.settle(e, func(m *MemoryReplay, key entryKey, _ entry) { m.remove(key) })
+	return m.settle(e, (*MemoryReplay).remove)
 }
 
 func (m *MemoryReplay) settle(e ReplayEntry, apply func(*MemoryReplay, entryKey, entry)) error {
-	if m == nil || m.tenants == nil {
+	if m == nil || m.numbers == nil {
 		return errNoStore
 	}
+	key := m.locate(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tenant, known := m.tenants[e.KeyID]
-	if !known {
-		return nil // there is nothing of theirs
-	}
-	key := locate(tenant, e)
 	// A claim whose time has just run out may still be settled: no clock.
 	if held, found := m.entries[key]; found && held.holder == holder(e) {
 		apply(m, key, held)
@@ -168,9 +173,9 @@ func (m *MemoryReplay) settle(e ReplayEntry, apply func(*MemoryReplay, entryKey,
 	return nil
 }
 
-func (m *MemoryReplay) remove(key entryKey) {
+func (m *MemoryReplay) remove(key entryKey, e entry) {
 	delete(m.entries, key)
-	m.shares[key.tenant]--
+	m.shares[e.share]--
 }
 
 // holder tells the claims of one message apart, by the nanosecond of their
@@ -179,24 +184,28 @@ func holder(e ReplayEntry) uint32 {
 	return uint32(e.At.UnixNano()) << 1 // #nosec G115 -- the low bits; even, so never confirmed
 }
 
-func locate(tenant uint32, e ReplayEntry) entryKey {
-	return entryKey{tenant: tenant, id: [12]byte(e.ID[:12])}
+func (m *MemoryReplay) locate(e ReplayEntry) entryKey {
+	key := entryKey{id: [8]byte(e.ID[:8])}
+	if e.KeyID != "" {
+		key.tenant = max(uint32(maphash.String(m.seed, e.KeyID)), 1) // #nosec G115 -- the low bits
+	}
+	return key
 }
 
 // reserve makes room for one more entry. Claimed means that there is.
-func (m *MemoryReplay) reserve(tenant, now uint32) ClaimState {
+func (m *MemoryReplay) reserve(number, now uint32) ClaimState {
 	if len(m.entries) >= m.sweepAt {
 		m.sweep(now)
 	}
-	state := m.room(tenant)
+	state := m.room(number)
 	if state != Claimed && now > m.soonest {
 		m.sweep(now)
-		state = m.room(tenant)
+		state = m.room(number)
 	}
 	return state
 }
 
-func (m *MemoryReplay) room(tenant uint32) ClaimState {
+func (m *MemoryReplay) room(number uint32) ClaimState {
 	free := m.limit - len(m.entries)
 	share := m.perKeyID
 	if share == 0 {
@@ -205,7 +214,7 @@ func (m *MemoryReplay) room(tenant uint32) ClaimState {
 	switch {
 	case free <= 0:
 		return StoreFull
-	case tenant != 0 && m.shares[tenant] >= share:
+	case number != 0 && m.shares[number] >= share:
 		return ShareFull
 	}
 	return Claimed
@@ -218,7 +227,7 @@ func (m *MemoryReplay) sweep(now uint32) {
 	m.peak = max(m.peak, len(m.entries))
 	for key, e := range m.entries {
 		if e.until < now {
-			m.remove(key)
+			m.remove(key, e)
 			continue
 		}
 		m.soonest = min(m.soonest, e.until)
