@@ -83,8 +83,8 @@ func (sc *scanner) escapedName(i int) int {
 	for start > 0 && i-start < maxKeyBytes/2 && nameByte.has(s[start-1]) {
 		start--
 	}
-	if start >= 6 && s[start-6] == '\\' {
-		return i // not the first
+	if start == 0 || !isQuote(s[start-1]) {
+		return i // escapes stand in strings, and this is not the first of the name
 	}
 	n, end := copy(name[:], s[start:i]), i
 	for end < len(s) && n+utf8.UTFMax <= len(name) {
