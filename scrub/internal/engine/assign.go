@@ -129,6 +129,7 @@ func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 	if text == "" || v.settled || v.bare && nextField(v, s) {
 		return span{}, false
 	}
+	v.inner = v.inner && hasAt(s, v.end, ")")
 	if v.alone {
 		end := skipBlanks(s, v.end)
 		v.alone = end >= len(s) || s[end] == '\n' || s[end] == '\r'
@@ -145,7 +146,7 @@ func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 // nextField reports whether the value is missing and the next field stands in
 // its place: {Password: Name:bob}, password= user=bob.
 func nextField(v *value, s string) bool {
-	if v.alone || v.header || v.start < 2 || s[v.start-1] != ' ' {
+	if v.alone || v.header || v.start < 2 || s[v.start-1] != ' ' && s[v.start-1] != '\t' {
 		return false
 	}
 	i := v.start
@@ -227,7 +228,7 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 			}
 		}
 	}
-	v.alone = lineStart(s, start, sc.off == 0)
+	v.alone, v.inner = lineStart(s, start, sc.off == 0), hasAt(s, start-1, "(")
 	body := skipBlanks(s, next)
 	if !quoted {
 		body = blockScalar(s, body)

@@ -67,7 +67,7 @@ func (c *cluster) cardDigits(s string) (end int, ok bool) {
 // every tenth passes Luhn.
 func (c *cluster) looksLikeID(s string) bool {
 	return c.decimal(s, 0) || c.measured(s, 0) || c.numberedName(s) ||
-		labelled(s, c.start, idWords) && c.ends(s, 0)
+		c.identified(s) && c.ends(s, 0)
 }
 
 // named reports whether the line says shortly before that a card follows. Then

@@ -20,8 +20,7 @@ var deniedNames = [...]head{
 	{word: "key", after: "", not: plainKeys, rule: ruleOpaque},
 	{word: "string", after: " connection conn ", rule: ruleText},
 	{word: "passwords secrets tokens signature sig pass pw auth salt crypt certificate", rule: ruleOpaque},
-	{word: "session sid symfony", rule: ruleOpaque, det: Token},
-	{word: "jsessionid phpsessid sessionid", rule: ruleText, det: Token},
+	{word: "session sid symfony jsessionid phpsessid sessionid", rule: ruleOpaque, det: Token},
 	{
 		word: "name", after: " first last full middle maiden given family cardholder holder ",
 		rule: rulePerson,

@@ -128,13 +128,23 @@ func (c *cluster) national(s string, inParens bool) int {
 		return -1
 	}
 	if c.ng == 1 || c.g[0].n >= 10 {
-		if n := c.g[0].n; n >= 10 && n <= 12 && c.alone(s) && !c.counting() &&
+		if n := c.g[0].n; n >= 10 && n <= 12 && c.alone(s) && !c.assigned(s) && !c.counting() &&
 			phonePlans().has(planMobile, 0, c.d[1:n]) {
 			return 0
 		}
 		return -1
 	}
 	return c.trunk(area)
+}
+
+// assigned reports whether the number is the value of a name: logid="0100032002".
+// A name of a telephone would say so.
+func (c *cluster) assigned(s string) bool {
+	i := c.start
+	if i > 0 && isQuote(s[i-1]) {
+		i--
+	}
+	return i > 0 && (s[i-1] == '=' || s[i-1] == ':')
 }
 
 // counting reports whether the digits are 0123456789.

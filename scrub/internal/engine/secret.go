@@ -17,6 +17,7 @@ type place struct {
 	alone bool // all that its line has after the name
 	prose bool // after "is": only what mixes letters and digits
 	flag  bool // after --name and a blank: another flag is no value
+	inner bool // the name and it stand alone in parentheses
 }
 
 // denies reports whether text must not stand below the name.
@@ -55,6 +56,8 @@ func (h *head) deniesBare(text string, p place) bool {
 	case h.rule == ruleCookies:
 		return strings.Contains(text, "=")
 	case h.rule != ruleAny && isCode(text), strings.HasSuffix(text, "("):
+		return false
+	case p.inner && letters(text): // pam_unix(passwd:chauthtok)
 		return false
 	case h.word == "pwd" && isPath(text): // the working directory of a shell
 		return false
@@ -129,11 +132,25 @@ func opaque(text string) bool {
 		return false
 	case strings.Trim(text, digitChars+".:_-+") == "":
 		return len(text) > 24
-	case isAddress(text), strings.HasPrefix(text, "S-1-"), strings.Contains(text, "://"):
+	case isAddress(text), isHost(text), strings.HasPrefix(text, "S-1-"), strings.Contains(text, "://"),
+		strings.IndexByte(text, ' ') >= 0:
 		return false
 	}
 	digits, _ := mix(text)
 	return digits > 0 || len(text) >= 20
+}
+
+// isHost reports whether text begins with the name of a host.
+func isHost(text string) bool {
+	end := 0
+	for end < len(text) && (isLower(text[end]) || digit.has(text[end]) || text[end] == '-' || text[end] == '.') {
+		end++
+	}
+	if end < len(text) && strings.IndexByte("[:/(", text[end]) < 0 {
+		return false
+	}
+	dot := strings.LastIndexByte(text[:end], '.')
+	return dot > 0 && end-dot > 2 && end-dot < 8 && strings.Trim(text[dot+1:end], lowerChars) == ""
 }
 
 // isAddress reports whether text is a number of at most 64 bits, as in 0x14ede63a5a7003a.

@@ -76,7 +76,20 @@ func (c *cluster) goesOn(k int) bool {
 // user_id.
 func (c *cluster) vetoed(s string, k int) bool {
 	return c.fraction(s) || c.hexBlob(s) || c.decimal(s, k) || c.measured(s, k) ||
-		labelled(s, c.start, idWords) && c.ends(s, k)
+		c.identified(s) && c.ends(s, k)
+}
+
+// identified reports whether the name before the number is one of idWords, or
+// ends in id without a hump, as logid does.
+func (c *cluster) identified(s string) bool {
+	if labelled(s, c.start, idWords) {
+		return true
+	}
+	i := c.start
+	for i > 0 && c.start-i < 4 && strings.IndexByte(` "'=:`, s[i-1]) >= 0 {
+		i--
+	}
+	return i < c.start && i > 3 && foldAt(s, i-2, "id") && letter.has(s[i-3])
 }
 
 // ends reports whether no letter, digit or underscore follows the k-th group.
