@@ -98,7 +98,7 @@ func TestEncodeRefuses(t *testing.T) {
 		})
 	}
 	for name, bad := range map[string]audit.Record{
-		"zero":                audit.Record{},
+		"zero":                {},
 		"no time":             with(func(r *audit.Record) { r.Time = time.Time{} }),
 		"year 0":              with(func(r *audit.Record) { r.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) }),
 		"year 10000":          with(func(r *audit.Record) { r.Time = later }),

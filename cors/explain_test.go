@@ -209,12 +209,21 @@ func TestDebugOnLoopback(t *testing.T) {
 		{"no name", "127.0.0.1:5000", "a b.localhost:8080", nil, false},
 		{"no peer", "", "localhost:8080", nil, false},
 		{"a Unix socket", "@", "localhost:8080", nil, false},
-		{"a proxy here, X-Forwarded-For", "127.0.0.1:5000", "localhost:8080",
-			[]string{"X-Forwarded-For", "192.0.2.1"}, false},
-		{"a proxy here, X-Forwarded-Host", "127.0.0.1:5000", "localhost:8080",
-			[]string{"X-Forwarded-Host", "api.example.com"}, false},
-		{"a proxy here, Forwarded", "127.0.0.1:5000", "localhost:8080",
-			[]string{"Forwarded", "for=192.0.2.1"}, false},
+		{
+			"a proxy here, X-Forwarded-For", "127.0.0.1:5000", "localhost:8080",
+			[]string{"X-Forwarded-For", "192.0.2.1"},
+			false,
+		},
+		{
+			"a proxy here, X-Forwarded-Host", "127.0.0.1:5000", "localhost:8080",
+			[]string{"X-Forwarded-Host", "api.example.com"},
+			false,
+		},
+		{
+			"a proxy here, Forwarded", "127.0.0.1:5000", "localhost:8080",
+			[]string{"Forwarded", "for=192.0.2.1"},
+			false,
+		},
 		{"a proxy here, Via", "127.0.0.1:5000", "localhost:8080", []string{"Via", "1.1 p"}, false},
 	}
 	cfg := cors.Config{Origins: []string{app}}

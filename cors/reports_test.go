@@ -30,29 +30,49 @@ func TestReportsElsewhere(t *testing.T) {
 		acao    string
 		vary    bool
 	}{
-		{"vert-x3/vertx-web#2880: a preflight's answer does not vary by Origin",
-			newPreflight(app, ""), 204, app, true},
-		{"expressjs/cors#330: no Vary without Access-Control-Allow-Origin",
-			newRequest("GET"), 418, "", true},
+		{
+			"vert-x3/vertx-web#2880: a preflight's answer does not vary by Origin",
+			newPreflight(app, ""), 204, app, true,
+		},
+		{
+			"expressjs/cors#330: no Vary without Access-Control-Allow-Origin",
+			newRequest("GET"), 418, "", true,
+		},
 		{"expressjs/cors#330: nor on refusals", newRequest("POST", "Origin", evil), 403, "", true},
 		{"ringo/stick#37: the route runs for preflights", newPreflight(app, ""), 204, app, true},
-		{"gorilla/csrf#187: the server's own pages, refused behind a proxy that rewrites Host",
-			proxied, 418, "", true},
-		{"builderz-labs/mission-control#592: a forwarded host makes anybody same-origin",
-			forged, 403, "", true},
-		{"wso2/api-manager#3832: the dot of a pattern is any character",
-			newRequest("POST", "Origin", "https://a-shop-example.com"), 403, "", true},
-		{"wso2/api-manager#3832: and its end is open",
-			newRequest("POST", "Origin", "https://a.shop.example.test"), 403, "", true},
-		{"bluenviron/mediamtx#6199: likewise of an exact origin",
-			newRequest("POST", "Origin", "https://appxexample.com"), 403, "", true},
-		{"mailcow/mailcow-dockerized#7346: no match names the first of the list",
-			newRequest("GET", "Origin", "https://other.test"), 403, "", true},
-		{"nithiink/yapcode#37: another port of the same host is the same site",
+		{
+			"gorilla/csrf#187: the server's own pages, refused behind a proxy that rewrites Host",
+			proxied, 418, "", true,
+		},
+		{
+			"builderz-labs/mission-control#592: a forwarded host makes anybody same-origin",
+			forged, 403, "", true,
+		},
+		{
+			"wso2/api-manager#3832: the dot of a pattern is any character",
+			newRequest("POST", "Origin", "https://a-shop-example.com"), 403, "", true,
+		},
+		{
+			"wso2/api-manager#3832: and its end is open",
+			newRequest("POST", "Origin", "https://a.shop.example.test"), 403, "", true,
+		},
+		{
+			"bluenviron/mediamtx#6199: likewise of an exact origin",
+			newRequest("POST", "Origin", "https://appxexample.com"), 403, "", true,
+		},
+		{
+			"mailcow/mailcow-dockerized#7346: no match names the first of the list",
+			newRequest("GET", "Origin", "https://other.test"), 403, "", true,
+		},
+		{
+			"nithiink/yapcode#37: another port of the same host is the same site",
 			newRequest("POST", "Origin", "https://own.example:9999", "Sec-Fetch-Site", "same-site"),
-			403, "", true},
-		{"gofiber/fiber#4461: an origin with a path",
-			newRequest("POST", "Origin", app+"/x"), 403, "", true},
+			403, "", true,
+		},
+		{
+			"gofiber/fiber#4461: an origin with a path",
+			newRequest("POST", "Origin", app+"/x"), 403, "", true,
+		},
 	}
 	for _, row := range rows {
 		w := serve(newGate(t, cfg).Wrap(teapot), row.request)

@@ -230,7 +230,8 @@ func TestConfigurationsThatVerifyNothing(t *testing.T) {
 		{"a site beside none for Stripe", hmacsig.Stripe(), []string{"", "site"}, []string{sallyport.ConfigConflict}},
 		{"none for OpsMantik", hmacsig.OpsMantik(), []string{""}, []string{sallyport.ConfigMalformed}},
 		{
-			"ids that no header may hold", hmacsig.OpsMantik(), []string{"a b", "site", "ü"},
+			"ids that no header may hold", hmacsig.OpsMantik(),
+			[]string{"a b", "site", "ü"},
 			[]string{sallyport.ConfigMalformed, sallyport.ConfigMalformed},
 		},
 		{"right", hmacsig.OpsMantik(), []string{"site"}, nil},

@@ -256,7 +256,10 @@ func TestFullStoreRefuses(t *testing.T) {
 func TestMemoryConfigProblems(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []hmacsig.MemoryConfig{
-		{Entries: -1}, {Entries: 1<<24 + 1}, {PerKeyID: -1}, {Entries: 10, PerKeyID: 11},
+		{Entries: -1},
+		{Entries: 1<<24 + 1},
+		{PerKeyID: -1},
+		{Entries: 10, PerKeyID: 11},
 		{PerKeyID: 1<<17 + 1},
 	} {
 		_, err := hmacsig.NewMemoryReplay(cfg)

@@ -186,11 +186,23 @@ func TestClassesCannotBeBypassed(t *testing.T) {
 	for _, cfg := range []scrub.Config{{}, {Strict: true}} {
 		s := newScrubber(t, cfg)
 		for _, v := range []any{
-			ann, &ann, behindString{ann}, behindJSON{ann}, behindText{ann}, behindLogValue{ann}, behindError{ann},
-			&behindError{ann}, behindPointer{&ann}, behindList{ann}, behindMap{"a": ann},
-			behindDeep{[]map[string]*classed{{"a": &ann}}}, []any{ann}, map[string]any{"x": &ann},
-			slog.AnyValue(ann), slog.Any("who", ann), []slog.Attr{slog.Any("who", behindString{ann})},
-			struct{ V any }{behindString{ann}}, [1]classed{ann},
+			ann, &ann,
+			behindString{ann},
+			behindJSON{ann},
+			behindText{ann},
+			behindLogValue{ann},
+			behindError{ann},
+			&behindError{ann},
+			behindPointer{&ann},
+			behindList{ann},
+			behindMap{"a": ann},
+			behindDeep{[]map[string]*classed{{"a": &ann}}},
+			[]any{ann},
+			map[string]any{"x": &ann},
+			slog.AnyValue(ann), slog.Any("who", ann),
+			[]slog.Attr{slog.Any("who", behindString{ann})},
+			struct{ V any }{behindString{ann}},
+			[1]classed{ann},
 		} {
 			t.Run(fmt.Sprintf("%T, strict %v", v, cfg.Strict), func(t *testing.T) {
 				t.Parallel()

@@ -116,8 +116,8 @@ func TestProblemBase(t *testing.T) {
 // Each refusal is told once with its cause, and no event holds the token.
 func TestEventsOfRefusals(t *testing.T) {
 	var seen []sallyport.Event
-	m, store := newFaulty(t)
-	m = newManager(t, func(c *sessions.Config) {
+	_, store := newFaulty(t)
+	m := newManager(t, func(c *sessions.Config) {
 		c.Store = store
 		c.OnEvent = func(_ context.Context, e sallyport.Event) { seen = append(seen, e) }
 	})

@@ -141,8 +141,12 @@ func TestCleanInEveryForm(t *testing.T) {
 	require.NoError(t, os.WriteFile(dump, []byte(lines.String()), 0o600))
 	for _, checkpoint := range []string{s.held, s.old} {
 		for _, place := range [][]string{
-			{"-log", s.dir}, {"-dump", dump}, {"-tiles", s.public}, {"-tiles", server.URL},
-			{"-log", s.dir, "-tiles", s.public}, {"-dump", dump, "-tiles", server.URL},
+			{"-log", s.dir},
+			{"-dump", dump},
+			{"-tiles", s.public},
+			{"-tiles", server.URL},
+			{"-log", s.dir, "-tiles", s.public},
+			{"-dump", dump, "-tiles", server.URL},
 		} {
 			out := s.expect(t, "clean", append(place, "-checkpoint", checkpoint, "-progress")...)
 			require.Contains(t, out, "600 entries")
@@ -350,9 +354,16 @@ func TestUsage(t *testing.T) {
 	s := newScene(t, 2)
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, args := range [][]string{
-		{}, {"-log", s.dir, "-dump", "x"}, {"-log", s.dir, "extra"}, {"-nonsense"},
-		{"-log", missing}, {"-log", s.held}, {"-dump", missing}, {"-tiles", missing},
-		{"-log", s.dir, "-checkpoint", missing}, {"-log", s.dir, "-pending", missing},
+		{},
+		{"-log", s.dir, "-dump", "x"},
+		{"-log", s.dir, "extra"},
+		{"-nonsense"},
+		{"-log", missing},
+		{"-log", s.held},
+		{"-dump", missing},
+		{"-tiles", missing},
+		{"-log", s.dir, "-checkpoint", missing},
+		{"-log", s.dir, "-pending", missing},
 		{"-log", s.dir, "-checkpoint", s.held, "-quorum", "1"},
 		{"-log", s.dir, "-checkpoint", s.held, "-witness", "x"},
 	} {

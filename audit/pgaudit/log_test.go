@@ -25,8 +25,11 @@ func orphans(t *testing.T, r *rig) {
 		id      string
 		outcome audit.Outcome
 	}{
-		{"1", audit.OutcomeIntent}, {"2", audit.OutcomeIntent}, {"1", audit.OutcomeSuccess},
-		{"3", audit.OutcomeIntent}, {"3", audit.OutcomeFailure},
+		{"1", audit.OutcomeIntent},
+		{"2", audit.OutcomeIntent},
+		{"1", audit.OutcomeSuccess},
+		{"3", audit.OutcomeIntent},
+		{"3", audit.OutcomeFailure},
 	} {
 		intent := record(step.id)
 		intent.Outcome = step.outcome

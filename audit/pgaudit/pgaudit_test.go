@@ -289,8 +289,10 @@ func restored(t *testing.T, r *rig) {
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", `"$0" -d "$1" | psql -q -v ON_ERROR_STOP=1 -d "$2"`,
 		dump, strings.TrimSuffix(old.owner.Config().ConnString(), poolSize), fmt.Sprintf(dsn, "postgres")).CombinedOutput()
 	require.NoError(t, err, string(out))
-	db := database{owner: pool(t, fmt.Sprintf(dsn, "postgres")), app: pool(t, fmt.Sprintf(dsn, "app")),
-		seq: pool(t, fmt.Sprintf(dsn, "seq"))}
+	db := database{
+		owner: pool(t, fmt.Sprintf(dsn, "postgres")), app: pool(t, fmt.Sprintf(dsn, "app")),
+		seq: pool(t, fmt.Sprintf(dsn, "seq")),
+	}
 	log := db.log(t)
 	require.NoError(t, db.act(t.Context(), "3"))
 	require.Equal(t, 2, drain(t, log))

@@ -86,7 +86,11 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for _, q := range []query.Query{
-		{After: "x"}, {After: "-1"}, {After: "01"}, {After: "99999999999999999999"}, {Limit: -1},
+		{After: "x"},
+		{After: "-1"},
+		{After: "01"},
+		{After: "99999999999999999999"},
+		{Limit: -1},
 		{Limit: 1001},
 	} {
 		_, err := query.Find(t.Context(), log, q)

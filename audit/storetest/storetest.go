@@ -82,7 +82,7 @@ func filled(t *testing.T, h Harness, n int) (audit.Store, []string, error) {
 	for i := range n {
 		r := record(fmt.Sprint(i))
 		if _, err := s.Append(t.Context(), r); err != nil {
-			return s, nil, fmt.Errorf("Append: %w", err)
+			return s, nil, fmt.Errorf("append: %w", err)
 		}
 		entry, _ := r.Encode()
 		want = append(want, string(entry))
@@ -109,14 +109,14 @@ func collect(entries iter.Seq2[[]byte, error], n int) ([]string, error) {
 func same(ctx context.Context, s audit.Store, want []string) error {
 	head, err := s.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("Head: %w", err)
+		return fmt.Errorf("head: %w", err)
 	}
 	if head.Size() != int64(len(want)) {
 		return fmt.Errorf("the head has %d entries, want %d", head.Size(), len(want))
 	}
 	got, err := collect(s.Entries(ctx, 0), len(want))
 	if err != nil {
-		return fmt.Errorf("Entries: %w", err)
+		return fmt.Errorf("entries: %w", err)
 	}
 	if len(got) != len(want) {
 		return fmt.Errorf("got %d entries, want %d", len(got), len(want))
@@ -150,7 +150,7 @@ func receipts(t *testing.T, h Harness) error {
 	for i := range 9 {
 		receipt, err := s.Append(t.Context(), record(fmt.Sprint(i)))
 		if err != nil {
-			return fmt.Errorf("Append: %w", err)
+			return fmt.Errorf("append: %w", err)
 		}
 		got = append(got, receipt)
 	}
@@ -259,7 +259,7 @@ func cancelled(t *testing.T, h Harness) error {
 	cancel()
 	_, err := s.Append(ctx, record("1"))
 	if err == nil {
-		return errors.New("Append succeeded for a caller that has left")
+		return errors.New("append succeeded for a caller that has left")
 	}
 	if _, ok := errors.AsType[*sallyport.Refusal](err); !ok {
 		return fmt.Errorf("got %w, want a refusal", err)
@@ -282,7 +282,7 @@ func concurrent(t *testing.T, h Harness) error {
 	}
 	for range workers {
 		if err := <-errs; err != nil {
-			return fmt.Errorf("Append: %w", err)
+			return fmt.Errorf("append: %w", err)
 		}
 	}
 	h.settle(t, s)

@@ -80,7 +80,8 @@ func TestCheck(t *testing.T) {
 		{"nil cluster inside", (*redis.ClusterClient)(nil), sallyport.ConfigUnknown, "is nil"},
 		{"nil ring inside", (*redis.Ring)(nil), sallyport.ConfigUnknown, "is nil"},
 		{
-			"of their own", struct{ redis.UniversalClient }{redis.NewClient(safe("127.0.0.1:1"))},
+			"of their own",
+			struct{ redis.UniversalClient }{redis.NewClient(safe("127.0.0.1:1"))},
 			sallyport.ConfigUnknown, "options cannot be seen",
 		},
 		{

@@ -231,8 +231,11 @@ func TestCausesAndContext(t *testing.T) {
 		remote string
 		cause  string
 	}{
-		{nil, "192.0.2.1:1", "New"}, {&clientaddr.Gate{}, "192.0.2.1:1", "New"},
-		{hops, "192.0.2.1:1", "TrustedHops"}, {unix, "@", "Unix socket"}, {hops, "@", "Unix socket"},
+		{nil, "192.0.2.1:1", "New"},
+		{&clientaddr.Gate{}, "192.0.2.1:1", "New"},
+		{hops, "192.0.2.1:1", "TrustedHops"},
+		{unix, "@", "Unix socket"},
+		{hops, "@", "Unix socket"},
 		{hops, "x", "RemoteAddr"},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

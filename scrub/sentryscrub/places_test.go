@@ -26,7 +26,6 @@ import (
 // by reflection: an address for a text, a card for a number, a password below a
 // denied name, and all forms of them where anything goes.
 type places struct {
-	canaries
 	n      int
 	values map[string]string // what must not be sent, and its place
 }

@@ -230,7 +230,7 @@ func TestShredElsewhere(t *testing.T) {
 		require.NoError(t, w.Shred(t.Context(), owner))
 		time.Sleep(5*time.Minute - 1)
 		require.NoError(t, open())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.ErrorIs(t, open(), envelope.ErrShredded)
 

@@ -72,8 +72,10 @@ func (p *prover) fill(ctx context.Context) error {
 	var labels []string
 	var checks, referred string
 	var c column
-	_, err = pgx.ForEachRow(rows, []any{&oid, &c.name, &c.typ, &c.hasDefault, &c.nullable, &c.identity,
-		&c.generated, &labels, &checks, &refers, &referred}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&oid, &c.name, &c.typ, &c.hasDefault, &c.nullable, &c.identity,
+		&c.generated, &labels, &checks, &refers, &referred,
+	}, func() error {
 		r := p.relations[oid]
 		if r == nil || strings.HasPrefix(r.name, "sallyport.") {
 			return nil

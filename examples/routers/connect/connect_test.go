@@ -34,12 +34,11 @@ func service(gate suite.Gate) http.Handler {
 	return mux
 }
 
-// signed is a client that signs every message, and sends each twice.
+// twice is a client that signs every message, and sends each twice.
 type twice struct {
 	next   http.RoundTripper
 	first  int
 	second int
-	code   string // grpc-status of the second answer
 }
 
 func (c *twice) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -24,8 +24,10 @@ const (
 
 // Names are the labels of the built-in detectors; those from MAC on are for who
 // asks for them.
-var Names = [Builtin]string{"email", "card", "token", "secret", "phone", "iban", "ip", "ssn",
-	"mac", "imei", "wallet"}
+var Names = [Builtin]string{
+	"email", "card", "token", "secret", "phone", "iban", "ip", "ssn",
+	"mac", "imei", "wallet",
+}
 
 // MaxDetectors bounds the built-in and the custom detectors together.
 const MaxDetectors = Builtin + 16

@@ -75,8 +75,12 @@ func loads(t *testing.T, s envelope.Store) {
 
 func apart(t *testing.T, s envelope.Store) {
 	owners := []envelope.Owner{
-		ann, site, {Site: "s1a", Subject: "nn"}, {Site: "S1", Subject: "ann"},
-		{Site: "s1", Subject: "Ann"}, {Site: "s1", Subject: "ann "}, {Site: "s1ann"},
+		ann, site,
+		{Site: "s1a", Subject: "nn"},
+		{Site: "S1", Subject: "ann"},
+		{Site: "s1", Subject: "Ann"},
+		{Site: "s1", Subject: "ann "},
+		{Site: "s1ann"},
 	}
 	for _, owner := range owners {
 		require.Empty(t, load(t, s, owner), "%q", owner)

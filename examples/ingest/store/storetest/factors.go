@@ -32,7 +32,6 @@ func (s suite) clockJump(t *testing.T) {
 	require.True(t, spend(year, year+1))
 	require.True(t, spend(now, now+1), "the step of the wrong clock is not believed")
 	require.False(t, spend(now, now+1), "this one is")
-
 }
 
 func (s suite) recoveryCodes(t *testing.T) {
