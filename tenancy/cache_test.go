@@ -273,6 +273,20 @@ func TestCacheAgainstModel(t *testing.T) {
 	}
 }
 
+// What is asked most takes the short way, which does not even parse the site.
+func TestShortWay(t *testing.T) {
+	t.Parallel()
+	parsed := 0
+	g, _ := cachedGate(t, func(c *tenancy.Config) {
+		c.ParseSite = func(text string) (string, bool) { parsed++; return text, true }
+	})
+	for range 3 {
+		_, err := view(g, "rob", "s1")
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, parsed)
+}
+
 // What is remembered is decided as if it were asked for, whoever asks and however.
 func TestRememberedDecidesTheSame(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,9 @@ func TestOnRejectReplacesTheAnswer(t *testing.T) {
 		c.OnReject = func(w http.ResponseWriter, _ *http.Request, refused *sallyport.Refusal) {
 			require.NoError(t, errors.Unwrap(refused))
 			require.Equal(t, refused.Challenge, w.Header().Get("WWW-Authenticate"))
-			require.IsType(t, tenancy.Decision{}, refused.Detail)
+			d, ok := refused.Detail.(tenancy.Decision)
+			require.True(t, ok)
+			require.Equal(t, refused.Code, d.Code)
 			http.Error(w, refused.Challenge, http.StatusTeapot)
 		}
 	})
@@ -65,7 +67,7 @@ func TestNewReportsEveryProblem(t *testing.T) {
 		c.GrantTTL, c.Timeout = 2*time.Hour, time.Hour
 	}))
 	for _, want := range []string{
-		"Sources[0]", "Sources[1]", "Sources[2]", "empty role", "Roles[r]", "misspelt",
+		"Sources[0]", "Sources[1]", `Sources[2]: "x"`, "empty role", "Roles[r]", "misspelt",
 		"StepUp[calls:seal]", "GrantTTL", "Timeout",
 	} {
 		require.ErrorContains(t, err, want)
@@ -108,6 +110,14 @@ func TestConfigProblems(t *testing.T) {
 			func(c *tenancy.Config) {
 				c.Roles["r"] = tenancy.Rights{Permissions: []string{"x"}, Level: 4}
 			}, "Roles[r].Level", sallyport.ConfigOutOfRange,
+		},
+		"AAL3": {
+			func(c *tenancy.Config) {
+				c.Roles["r"] = tenancy.Rights{Permissions: []string{"x"}, Level: sallyport.AAL3}
+			}, "", "",
+		},
+		"a body of a byte": {
+			func(c *tenancy.Config) { c.Sources = []tenancy.Source{tenancy.FromJSON("x", 1)} }, "", "",
 		},
 		"a network without an address": {
 			func(c *tenancy.Config) { c.Roles = networks("192.0.2.0/24") }, "Address",
@@ -181,16 +191,25 @@ func TestConfigProblems(t *testing.T) {
 func TestConfigIsCopied(t *testing.T) {
 	t.Parallel()
 	cfg := world(nil)
+	cfg.Address = func(*http.Request) (netip.Addr, error) {
+		return netip.MustParseAddr("198.51.100.1"), nil
+	}
+	admin := cfg.Roles["admin"]
+	admin.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	cfg.Roles["admin"] = admin
 	g, err := tenancy.New(cfg)
 	require.NoError(t, err)
 	cfg.Roles["rep"] = tenancy.Rights{Permissions: []string{"calls:seal"}}
 	cfg.Roles["manager"].Permissions[0] = "nobody:has"
+	cfg.Roles["admin"].Networks[0] = netip.MustParsePrefix("198.51.100.0/24")
 	delete(cfg.StepUp, "calls:seal")
 	clear(cfg.Sources)
 	_, err = tenancy.Check[sealCall](g, request("rob@a", "/?site=s1"))
 	require.Equal(t, tenancy.CodeNotFound, code(err))
 	_, err = tenancy.Check[sealCall](g, request("max@a", "/?site=s1"))
 	require.Equal(t, tenancy.CodeStepUp, code(err))
+	_, err = tenancy.Check[viewCalls](g, request("ann@aa", "/?site=s1"))
+	require.Equal(t, tenancy.CodeNetwork, code(err))
 	_, err = tenancy.Check[nobodys](g, request("max@a", "/?site=s1"))
 	require.Equal(t, tenancy.CodeNotFound, code(err))
 }

@@ -91,8 +91,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.CacheTTL > 0 {
 		g.cache = newCache(cfg.CacheTTL, cfg.CacheSize)
 	}
-	cfg.Roles, cfg.Services = nil, nil // roles and services are the copies
-	g.cfg = cfg
+	g.cfg = cfg // but for Roles and Services, whose copies these are
 	return g, nil
 }
 

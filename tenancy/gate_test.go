@@ -317,6 +317,22 @@ func TestAnswers(t *testing.T) {
 	require.False(t, none.Allows("admin", "calls:view"))
 }
 
+// A role may ask for more than two factors, and the challenge says so.
+func TestHardwareKeys(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(c *tenancy.Config) {
+		rights := c.Roles["admin"]
+		rights.Level = sallyport.AAL3
+		c.Roles["admin"] = rights
+	})
+	_, err := tenancy.Check[eraseData](g, request("ann@aaa", "/?site=s1"))
+	require.NoError(t, err)
+	_, err = tenancy.Check[eraseData](g, request("ann@aa", "/?site=s1"))
+	refused, ok := errors.AsType[*sallyport.Refusal](err)
+	require.True(t, ok)
+	require.Contains(t, refused.Challenge, `acr_values="aal3"`)
+}
+
 func TestStepUpAge(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil)

@@ -141,7 +141,7 @@ func TestJSONSourceFailures(t *testing.T) {
 	_, err = tenancy.New(world(func(c *tenancy.Config) {
 		c.Sources = []tenancy.Source{tenancy.FromJSON("site_id", 0), tenancy.FromJSON("", 1)}
 	}))
-	require.ErrorContains(t, err, "Sources[0]")
+	require.ErrorContains(t, err, `Sources[0]: "site_id"`)
 	require.ErrorContains(t, err, "Sources[1]")
 }
 

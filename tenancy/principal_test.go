@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -31,6 +32,8 @@ func TestKeysActWithinTheirScopes(t *testing.T) {
 	disguised := apiKey()
 	disguised.Kind = sallyport.KindUser // with a key all the same
 	disguised.Level = sallyport.AAL2
+	nameless := apiKey()
+	nameless.Key = ""
 	odd := apiKey("calls:view")
 	odd.Kind = "robot"
 	strong := apiKey("calls:seal")
@@ -47,8 +50,9 @@ func TestKeysActWithinTheirScopes(t *testing.T) {
 		"made with two factors": {
 			strong, tenancy.CodeNotFound, "",
 		},
-		"a user with a key": {disguised, tenancy.CodeNotFound, tenancy.CodeNotFound},
-		"an unknown kind":   {odd, tenancy.CodeNotFound, tenancy.CodeNotFound},
+		"a user with a key":   {disguised, tenancy.CodeNotFound, tenancy.CodeNotFound},
+		"a key without an id": {nameless, tenancy.CodeNotFound, tenancy.CodeNotFound},
+		"an unknown kind":     {odd, tenancy.CodeNotFound, tenancy.CodeNotFound},
 	} {
 		grant, view := tenancy.Authorize[viewCalls](t.Context(), g, tt.who, "s1")
 		_, seal := tenancy.Authorize[sealCall](t.Context(), g, tt.who, "s1")
@@ -241,6 +245,23 @@ func TestExplain(t *testing.T) {
 	} {
 		_, _ = tenancy.Authorize[eraseData](t.Context(), g, tt.who, tt.site)
 		require.Equal(t, tt.want, last.Explain())
+	}
+	cached := newGate(t, func(c *tenancy.Config) {
+		c.CacheTTL = time.Second
+		c.Address = func(*http.Request) (netip.Addr, error) {
+			return netip.MustParseAddr("198.51.100.1"), nil
+		}
+		rights := c.Roles["rep"]
+		rights.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		c.Roles["rep"] = rights
+		c.OnEvent = func(_ context.Context, e sallyport.Event) { last = e.Detail.(tenancy.Decision) }
+	})
+	for _, how := range []string{"asked for", "remembered"} {
+		_, _ = tenancy.Check[viewCalls](cached, request("rob@a", "/?site=s1"))
+		require.True(t, strings.HasSuffix(last.Explain(), "role: rep, "+how+
+			"\npermission: calls:view, which the role has\nnetwork: 198.51.100.1; "+
+			"the role's [192.0.2.0/24], the site's []\ndecision: network_not_listed\n"), last.Explain())
+		require.Equal(t, tenancy.Role("rep"), last.Role)
 	}
 	_, _ = tenancy.Authorize[sealCall](t.Context(), g, user("max", 1), "s1")
 	require.Contains(t, last.Explain(), "and AAL2 is needed\n", "at any age")

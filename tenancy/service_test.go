@@ -3,6 +3,7 @@ package tenancy_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -67,6 +68,8 @@ func TestAuthorizeService(t *testing.T) {
 			continue
 		}
 		require.Equal(t, tt.want, code(err), name)
+		refused, _ := errors.AsType[*sallyport.Refusal](err)
+		require.Equal(t, d, refused.Detail, name)
 		require.Empty(t, grant.Scope().Reason()+grant.Scope().Service(), name)
 	}
 	_, err := tenancy.AuthorizeService[sealCall](t.Context(), g, worker, "x")

@@ -31,7 +31,7 @@ func FromPath(name string) Source {
 // FromQuery reads a query parameter. A query that does not parse is malformed.
 func FromQuery(name string) Source {
 	return source(name, costHeader, func(r *http.Request) ([]string, error) {
-		if r.URL == nil || r.URL.RawQuery == "" {
+		if r.URL == nil {
 			return nil, nil
 		}
 		query, err := url.ParseQuery(r.URL.RawQuery)

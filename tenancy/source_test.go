@@ -38,7 +38,7 @@ func TestLookupSource(t *testing.T) {
 	for target, want := range map[string]string{
 		"/?call=1": "", "/?call=1&site=s1": "", "/?call=1&site=s2": tenancy.CodeNotFound,
 		"/?call=2": tenancy.CodeNotFound, "/?call=3": tenancy.CodeUnavailable,
-		"/?call=4&site=s1": tenancy.CodeNotFound,
+		"/?call=4&site=s1": tenancy.CodeNotFound, "/?call=4": tenancy.CodeNotFound,
 	} {
 		_, err := tenancy.Check[viewCalls](g, request("rob@a", target))
 		require.Equal(t, want, code(err), target)
