@@ -23,6 +23,7 @@ import (
 	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 	"github.com/opsmantik/sallyport/ratelimit/loginguard"
 	"github.com/opsmantik/sallyport/sessions"
+	"github.com/opsmantik/sallyport/sessions/devicebound"
 )
 
 const maxBody = 4 << 10
@@ -35,8 +36,14 @@ type User struct {
 	TOTPSecret string // base32; empty: password only
 }
 
-// Data is what a session of this server carries beside the user: nothing.
-type Data struct{}
+// Data is what a session of this server carries beside the user: the key of the
+// browser that it is bound to, if there is one.
+type Data struct {
+	Device devicebound.Binding `json:"device,omitzero"`
+}
+
+// Device binds sessions to browsers.
+type Device = devicebound.Gate[Data]
 
 // Sessions keeps people signed in.
 type Sessions = sessions.Manager[Data]
@@ -45,6 +52,7 @@ type Sessions = sessions.Manager[Data]
 type Config struct {
 	Users    map[string]User // by lower-case e-mail address
 	Sessions *Sessions
+	Device   *Device
 	Guard    *loginguard.Guard
 	Factors  store.Factors
 	// Record appends to the audit log.
@@ -112,6 +120,14 @@ func (a *Accounts) Login(w http.ResponseWriter, r *http.Request) {
 	a.signIn(w, r, user)
 }
 
+// bind offers the browser to bind the session that has just begun or been renewed.
+// One that is not bound is as good as in a browser that cannot.
+func (a *Accounts) bind(w http.ResponseWriter, r *http.Request) {
+	if err := a.Device.Offer(w, r); err != nil {
+		a.Log.WarnContext(r.Context(), "session not bound to its device", "error", err)
+	}
+}
+
 // passwordFailed counts a wrong password. A ban that it starts is recorded for
 // accounts that there are: of others, anybody could fill the log with bans.
 func (a *Accounts) passwordFailed(r *http.Request, user User, attempt *loginguard.Attempt) {
@@ -142,6 +158,7 @@ func (a *Accounts) signIn(w http.ResponseWriter, r *http.Request, user User) {
 		a.unavailable(w, r, err)
 		return
 	}
+	a.bind(w, r)
 	a.report(r, user.ID, codePassword, true)
 	answer := map[string]any{"ok": true}
 	if user.TOTPSecret != "" {

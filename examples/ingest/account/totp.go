@@ -95,6 +95,7 @@ func (a *Accounts) stepUp(w http.ResponseWriter, r *http.Request, user User) {
 		a.unavailable(w, r, err)
 		return
 	}
+	a.bind(w, r)
 	a.report(r, user.ID, codeSecondFactor, true)
 	a.remember(w, user)
 	answer := map[string]any{"ok": true}

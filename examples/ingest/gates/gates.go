@@ -40,6 +40,7 @@ type Gates struct {
 	Calls      *hmacsig.Verifier // signatures of call events
 	Deliveries *hmacsig.Verifier // signatures of the queue
 	Sessions   *account.Sessions
+	Device     *account.Device  // which of them are bound to a browser
 	Visits     *tracker.Tracker // of pages, not of people who sign in
 	Logins     *loginguard.Guard
 	Access     *tenancy.Gate
@@ -69,6 +70,7 @@ func (g *Gates) open(memory *Memory) (err error) {
 		func() error { g.Calls, err = newCalls(g.cfg, memory.calls); return err },
 		func() error { g.Deliveries, err = newDeliveries(g.cfg, memory.deliveries); return err },
 		func() error { g.Sessions, err = newSessions(g.cfg, memory.sessions); return err },
+		func() error { g.Device, err = newDevice(g.cfg, g.Sessions); return err },
 		func() error { g.Visits, err = tracker.New(tracker.Config{Store: memory.visits}); return err },
 		func() error { g.Logins, err = newLogins(g.cfg, memory.logins); return err },
 		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },

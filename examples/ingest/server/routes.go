@@ -46,17 +46,19 @@ func (srv *generation) routes() (http.Handler, error) {
 
 	people := newTable(g.People, g.Address.Wrap, g.Limits.Wrap)
 	people.handle("POST /auth/login", http.HandlerFunc(accounts.Login), g.Sessions.Load)
-	people.handle("POST /auth/totp", http.HandlerFunc(accounts.TOTP), g.Sessions.Wrap)
-	people.handle("POST /auth/recovery", http.HandlerFunc(accounts.Recovery), g.Sessions.Wrap)
+	people.handle("POST "+gates.DevicePath, g.Device.Register())
+	people.handle("POST "+gates.DeviceRefreshPath, g.Device.Refresh())
+	people.handle("POST /auth/totp", http.HandlerFunc(accounts.TOTP), g.Device.Wrap)
+	people.handle("POST /auth/recovery", http.HandlerFunc(accounts.Recovery), g.Device.Wrap)
 	people.handle("POST /auth/logout", http.HandlerFunc(accounts.Logout), g.Sessions.Load)
-	people.handle("GET /auth/sessions", http.HandlerFunc(accounts.List), g.Sessions.Wrap)
-	people.handle("DELETE /auth/sessions/{id}", http.HandlerFunc(accounts.End), g.Sessions.Wrap)
+	people.handle("GET /auth/sessions", http.HandlerFunc(accounts.List), g.Device.Wrap)
+	people.handle("DELETE /auth/sessions/{id}", http.HandlerFunc(accounts.End), g.Device.Wrap)
 
 	var broken []error
 	granted := func(pattern string) func(http.Handler, error) {
 		return func(h http.Handler, err error) {
 			broken = append(broken, err)
-			people.handle(pattern, h, g.Sessions.Load, g.SecondFactor)
+			people.handle(pattern, h, g.Sessions.Load, g.Bound, g.SecondFactor)
 		}
 	}
 	granted("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
@@ -150,7 +152,7 @@ func (srv *generation) newAccounts() (*account.Accounts, error) {
 		return nil, err
 	}
 	return account.New(account.Config{
-		Users: users, Sessions: srv.gates.Sessions, Guard: srv.gates.Logins,
+		Users: users, Sessions: srv.gates.Sessions, Device: srv.gates.Device, Guard: srv.gates.Logins,
 		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.journal.OnEvent, Log: srv.cfg.Log,
 	}), nil
 }
