@@ -28,8 +28,8 @@ type look struct {
 // left, and t the seconds until the bucket is full or, on a refusal, until a
 // retry can pass. Several limiters on one request add to the lists.
 func (k look) fields(h http.Header, d *Decision) {
-	if k.hide || d.Policy == "" || d.Limit.Window == 0 {
-		return
+	if k.hide || d.Limit.Window == 0 {
+		return // the decision is about no limit that a client may know
 	}
 	if d.Code == CodeUnavailable {
 		return // nothing is known about the budget

@@ -194,7 +194,7 @@ func (m *Memory) Enter(
 	}
 	id, now := identity{p.Name, p.Key}, time.Now()
 	holders := f.held[id]
-	if expiry, again := holders[token]; !again || !now.Before(expiry) {
+	if !now.Before(holders[token]) {
 		if len(holders) >= limit { // the expired are looked for only when they matter
 			for t, expiry := range holders {
 				if !now.Before(expiry) {

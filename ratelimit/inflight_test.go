@@ -70,6 +70,7 @@ func TestAcquireRefusals(t *testing.T) {
 		tc.edit(&g)
 		release, d := tc.l.Acquire(t.Context(), g)
 		require.Equal(t, tc.want, d.Code, name)
+		require.Equal(t, tc.want == ratelimit.CodeDegraded, d.Allowed, name)
 		release()
 	}
 	f.OnOutage = ratelimit.Local
@@ -139,6 +140,8 @@ func TestHijackedConnectionKeepsItsPlace(t *testing.T) {
 	}
 	require.Equal(t, 204, get())
 	require.Equal(t, 204, get(), "given back when the handler returns")
+	first := serve(l.WrapInFlight(bound, ok))
+	require.Empty(t, first.Header(), "a bound has no budget to show")
 	client, err := net.Dial("tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
 	_, err = io.WriteString(client, "GET /socket HTTP/1.1\r\nHost: a\r\n\r\n")

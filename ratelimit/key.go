@@ -85,7 +85,9 @@ func (k Key) In(tenant string) Key {
 func (k Key) Tenant() string { return k.tenant }
 
 // isZero reports whether k is no key, or one of an invalid address.
-func (k Key) isZero() bool { return k.bits == noAddr || k == Key{} }
+func (k *Key) isZero() bool {
+	return k.bits == noAddr || k.bits == 0 && k.parts == 0 && k.tenant == ""
+}
 
 // AppendBinary appends an encoding that is equal for equal keys only. It holds
 // the parts in the clear: hash it with a secret before it leaves the process.
