@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/big"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 	"pgregory.net/rapid"
 
 	"github.com/opsmantik/sallyport/internal/loopback"
@@ -83,8 +85,21 @@ func drawLimit(t *rapid.T) ratelimit.Limit {
 	return l
 }
 
+// agrees holds a decision against golang.org/x/time/rate, whose tokens are floating
+// point: within two nanoseconds of the edge either answer is right.
+func agrees(t *rapid.T, oracle *rate.Limiter, at time.Time, l ratelimit.Limit, cost int, fits bool) {
+	short := (float64(cost) - oracle.TokensAt(at)) * float64(l.Interval()) // in nanoseconds
+	if math.Abs(short) > 2 && fits != (short <= 0) {
+		t.Fatalf("got %v, x/time/rate is short of %v ns", fits, short)
+	}
+	if fits {
+		oracle.ReserveN(at, cost) // in debt by a fraction, if it must be
+	}
+}
+
 // In process, against the model with the interval rounded up to a nanosecond:
-// every decision is equal. Against the limit itself: never more.
+// every decision is equal. Against x/time/rate: equal but for its rounding. Against
+// the limit itself: never more.
 func TestMemoryIsTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		l := drawLimit(rt)
@@ -100,6 +115,7 @@ func TestMemoryIsTheModel(t *testing.T) {
 		synctest.Test(t, func(*testing.T) {
 			m := newMemory(t, 64)
 			want := newModel(l, true)
+			oracle := rate.NewLimiter(rate.Every(l.Interval()), l.Capacity())
 			start := time.Now()
 			for i, step := range steps {
 				time.Sleep(time.Duration(step[0]))
@@ -112,6 +128,7 @@ func TestMemoryIsTheModel(t *testing.T) {
 				if admit := want.take(now, step[1]); admit != r[0].Fits {
 					rt.Fatalf("step %d: got %v want %v (%+v)", i, r[0].Fits, admit, r[0])
 				}
+				agrees(rt, oracle, time.Now(), l, int(step[1]), r[0].Fits)
 				if r[0].Fits {
 					history = append(history, admission{now, step[1]})
 				}
