@@ -1,9 +1,14 @@
-//go:build unix
+//go:build linux
 
 package audit_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,7 +133,10 @@ func BenchmarkSequencer(b *testing.B) {
 		}
 	}
 	fill(n)
+	before := processor() + backends(b, db)
 	rate := drain()
+	busy := processor() + backends(b, db) - before
+	b.ReportMetric(n/busy.Seconds(), "records/cpu-s")
 	ctx, stop := context.WithCancel(b.Context())
 	done := make(chan struct{})
 	go func() { log.Run(ctx, 20*time.Millisecond); close(done) }()
@@ -146,4 +154,24 @@ func BenchmarkSequencer(b *testing.B) {
 	b.ReportMetric(rate, "records/s")
 	b.ReportMetric(worst.Seconds()*1000, "ms-lag")
 	b.ReportMetric(0, "ns/op")
+}
+
+// backends is the time that the server's processes for this pool have computed.
+func backends(b *testing.B, db *pgxpool.Pool) (total time.Duration) {
+	b.Helper()
+	rows, err := db.Query(b.Context(), `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'`)
+	require.NoError(b, err)
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	require.NoError(b, err)
+	for _, pid := range pids {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		require.NoError(b, err)
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+		for _, ticks := range fields[11:13] { // utime and stime, in hundredths
+			n, err := strconv.Atoi(ticks)
+			require.NoError(b, err)
+			total += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return total
 }
