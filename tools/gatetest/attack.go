@@ -3,6 +3,7 @@ package gatetest
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // attack is one thing to try on a route.
@@ -18,8 +19,8 @@ type attack struct {
 // attacks returns all of them, in the order in which they are tried.
 func attacks() []attack {
 	return slices.Concat(
-		[]attack{genuineAttack()}, originAttacks(), signatureAttacks(), accessAttacks(), sessionAttacks(),
-		bodyAttacks(), leakAttacks(), floodAttacks(),
+		[]attack{genuineAttack()}, originAttacks(), signatureAttacks(), accessAttacks(),
+		sessionAttacks(), bodyAttacks(), leakAttacks(), floodAttacks(),
 	)
 }
 
@@ -80,10 +81,10 @@ func (t *trial) mustRefuse(r *http.Request, codes []string) (wrong []string) {
 	return wrong
 }
 
+// oneOf names the codes, or the first of many.
 func oneOf(codes []string) string {
-	text := codes[0]
-	for _, code := range codes[1:] {
-		text += " or " + code
+	if len(codes) > 3 {
+		return codes[0] + " or another of its kind"
 	}
-	return text
+	return strings.Join(codes, " or ")
 }

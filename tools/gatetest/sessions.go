@@ -70,7 +70,9 @@ func doubled(t *trial) (wrong []string) {
 			d := t.draft()
 			t.sign(d)
 			d.Header["Cookie"] = lines
-			for _, text := range t.mustRefuse(d.Request, []string{"session_duplicate"}) {
+			// Which session it is cannot be told: then it is none, to who asks for identity.
+			codes := []string{"session_duplicate", "identity_required"}
+			for _, text := range t.mustRefuse(d.Request, codes) {
 				wrong = append(wrong, c.Name+" "+name+": "+text)
 			}
 		}

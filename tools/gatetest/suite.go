@@ -16,7 +16,7 @@ type Suite struct {
 
 	// New makes the server, with empty stores and its access log on log. It is
 	// called before each attack, so that none finds what another left. What has
-	// to be closed goes to tb.Cleanup. Required.
+	// to be closed goes to tb.Cleanup, which runs after the attack. Required.
 	New func(tb testing.TB, log io.Writer) http.Handler
 
 	// Routes are the routes, each declared once. Required.
@@ -39,6 +39,9 @@ type Suite struct {
 	// SignOut signs a user out, as the server's own button does. What the user had
 	// before must then be worth nothing. Default: none, and that is not tried.
 	SignOut func(tb testing.TB, server http.Handler, user func(*http.Request))
+
+	// Code reads the code of an answer. Default: the member "code" of a JSON body.
+	Code func(status int, header http.Header, body []byte) string
 
 	// Codes are what the server answers instead of a gate's code, such as
 	// {"SIGNATURE_REQUIRED": {"signature_missing", "signature_malformed"}}.

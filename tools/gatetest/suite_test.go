@@ -125,10 +125,13 @@ func TestRequestsAreWhatServersGet(t *testing.T) {
 // TestFreshServers: nothing that one attack leaves reaches the next.
 func TestFreshServers(t *testing.T) {
 	t.Parallel()
-	made, used := 0, 0
+	made, used, open := 0, 0, 0
 	gatetest.Check(t, gatetest.Suite{
-		New: func(_ testing.TB, log io.Writer) http.Handler {
+		New: func(tb testing.TB, log io.Writer) http.Handler {
 			made++
+			open++
+			require.Equal(t, 1, open, "the last one is closed")
+			tb.Cleanup(func() { open-- })
 			first := true
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if first {
@@ -141,6 +144,7 @@ func TestFreshServers(t *testing.T) {
 		Served: []string{"GET /x"}, Routes: []gatetest.Route{{Pattern: "GET /x", Public: true}},
 	})
 	require.Equal(t, made, used)
+	require.Zero(t, open)
 	require.Greater(t, made, 5)
 }
 

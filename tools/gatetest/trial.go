@@ -18,7 +18,7 @@ import (
 
 // trial is one fresh server under one attack on one route.
 type trial struct {
-	tb     testing.TB
+	tb     *attempt
 	suite  *Suite
 	route  *Route
 	server http.Handler
@@ -29,13 +29,12 @@ type trial struct {
 
 func newTrial(tb testing.TB, s *Suite, route *Route) *trial {
 	tb.Helper()
-	t := &trial{tb: tb, suite: s, route: route, log: &journal{}}
-	t.server = s.New(tb, t.log)
+	t := &trial{tb: &attempt{TB: tb}, suite: s, route: route, log: &journal{}}
+	t.server = s.New(t.tb, t.log)
 	for i, signIn := range s.SignIn {
-		t.users[i] = func(*http.Request) {}
-		if signIn != nil && !route.Public {
-			t.users[i] = signIn(tb, t.server)
-		}
+		// When he is needed: signing in is made to be slow.
+		user := sync.OnceValue(func() func(*http.Request) { return signIn(t.tb, t.server) })
+		t.users[i] = func(r *http.Request) { user()(r) }
 	}
 	if s.Loopback {
 		t.listen = httptest.NewServer(t.server)
@@ -47,6 +46,23 @@ func (t *trial) close() {
 	if t.listen != nil {
 		t.listen.Close()
 	}
+	for _, f := range slices.Backward(t.tb.cleanups) {
+		f()
+	}
+}
+
+// attempt is the test as a server sees it: its cleanups run when the attack is
+// over, not when hundreds of servers have piled up.
+type attempt struct {
+	testing.TB
+	mu       sync.Mutex
+	cleanups []func()
+}
+
+func (a *attempt) Cleanup(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cleanups = append(a.cleanups, f)
 }
 
 // journal is an access log that may be written while it is read.
@@ -173,11 +189,20 @@ func (t *trial) send(r *http.Request) (got answer) {
 	} else {
 		got = t.call(r)
 	}
-	var problem struct{ Code string }
-	if json.Unmarshal(got.body, &problem) == nil {
-		got.code = problem.Code
+	read := t.suite.Code
+	if read == nil {
+		read = problemCode
 	}
+	got.code = read(got.status, got.header, got.body)
 	return got
+}
+
+func problemCode(_ int, _ http.Header, body []byte) string {
+	var problem struct{ Code string }
+	if json.Unmarshal(body, &problem) != nil {
+		return ""
+	}
+	return problem.Code
 }
 
 func (t *trial) call(r *http.Request) (got answer) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
@@ -20,3 +21,9 @@ func (srv *Server) Ungated() http.Handler {
 	bare.Scrub = func(*event.Received) {}
 	return http.HandlerFunc(bare.Sync)
 }
+
+// Served are the patterns of all routes.
+func (srv *Server) Served() []string { return srv.current.Load().served }
+
+// Stop closes a server that never ran.
+func (srv *Server) Stop() error { return errors.Join(srv.close(), srv.cfg.Listeners.Close()) }

@@ -18,6 +18,7 @@ type generation struct {
 	settings *settings.Settings
 	gates    *gates.Gates
 	intake   *intake.Intake
+	served   []string // the pattern of every route
 	handler  http.Handler
 	signer   *hmacsig.Signer
 	cert     *tls.Certificate // nil without TLS

@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,9 +84,10 @@ func (srv *generation) routes() (http.Handler, error) {
 	machines.handle("GET /readyz", &readiness{store: db, log: log, draining: &srv.draining})
 
 	mux := http.NewServeMux()
-	events.mount(mux)
-	people.mount(mux)
-	machines.mount(mux)
+	for _, t := range []*table{events, people, machines} {
+		t.mount(mux)
+		srv.served = slices.AppendSeq(srv.served, maps.Keys(t.handlers))
+	}
 	mux.Handle("/", g.Own.Wrap(http.HandlerFunc(notFound)))
 	return gates.Harden(srv.settings, log, g.Peers(mux)), errors.Join(broken...)
 }

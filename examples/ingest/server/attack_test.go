@@ -1,0 +1,236 @@
+package server_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/delivery"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/server"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
+	"github.com/opsmantik/sallyport/sessions"
+	"github.com/opsmantik/sallyport/tools/gatetest"
+)
+
+const (
+	attackedOrigin = "https://ingest.example.org"
+	attackedWorker = "https://worker.example.org/api/sync/worker"
+	attackedLimit  = 30
+)
+
+// TestEveryRouteHolds tries every attack of the kit on every route. What a route
+// is excused from is named with its reason.
+func TestEveryRouteHolds(t *testing.T) {
+	t.Parallel()
+	gatetest.Run(t, attacked(t))
+}
+
+func attacked(t *testing.T) gatetest.Suite {
+	t.Helper()
+	var codes factors
+	return gatetest.Suite{
+		New: func(tb testing.TB, log io.Writer) http.Handler {
+			tb.Helper()
+			codes = -1
+			return attackedServer(tb, log).Gated()
+		},
+		Listed: originB, Own: attackedOrigin,
+		SignIn: [2]gatetest.SignIn{codes.signIn("admin"), codes.signIn("other")},
+		SignOut: func(tb testing.TB, server http.Handler, user func(*http.Request)) {
+			r := httptest.NewRequest(http.MethodPost, "/auth/logout", nil)
+			user(r)
+			w := httptest.NewRecorder()
+			server.ServeHTTP(w, r)
+			require.Less(tb, w.Code, 300, w.Body)
+		},
+		Code: func(_ int, _ http.Header, body []byte) string {
+			if strings.Contains(string(body), `"status":"noop"`) {
+				return "noop"
+			}
+			return (answer{Body: string(body)}).Code()
+		},
+		// The wire contract has words of its own, and two for several reasons.
+		Codes: map[string][]string{
+			"SIGNATURE_REQUIRED":          {"signature_missing", "signature_malformed"},
+			"SIGNATURE_INVALID":           {"signature_invalid"},
+			"SIGNATURE_TIMESTAMP_INVALID": {"signature_expired", "signature_not_yet_valid"},
+			"QSTASH_SIGNATURE_MISSING":    {"signature_missing"},
+			"QSTASH_SIGNATURE_INVALID": {
+				"signature_malformed", "signature_invalid", "signature_expired",
+				"signature_not_yet_valid", "body_digest_mismatch",
+			},
+			"noop": {"request_replayed"},
+		},
+		Served: served(t), Routes: attackedRoutes(t),
+	}
+}
+
+// served asks a server for its own table, so that a new route is a finding.
+func served(t *testing.T) []string {
+	t.Helper()
+	return attackedServer(t, io.Discard).Served()
+}
+
+func attackedRoutes(t *testing.T) []gatetest.Route {
+	t.Helper()
+	const unknown = "/api/calls/33a11c86-2371-4af7-8580-e3f78f56d6a2"
+	notFound := []int{http.StatusNotFound}
+	routes := []gatetest.Route{
+		{
+			Pattern: "POST /api/sync", Public: true, Browser: true, Limit: attackedLimit,
+			Body: view(siteA, siteB), MaxBody: event.MaxSyncBody,
+		},
+		{
+			Pattern: "POST /api/call-event/v2", Public: true, MaxBody: event.MaxCallBody,
+			Body: call("33a11c86-2371-4af7-8580-e3f78f56d6a2"), Sign: signCall,
+		},
+		{
+			Pattern: "POST /api/sync/worker", Public: true, MaxBody: delivery.MaxBody,
+			Body: `{"events":[]}`, Sign: signDelivery(t),
+		},
+		{Pattern: "OPTIONS /api/sync", Public: true, Browser: true},
+		{Pattern: "OPTIONS /api/call-event/v2", Public: true, Browser: true},
+		{
+			Pattern: "POST /auth/login", Public: true, MaxBody: maxAuthBody,
+			Body: `{"email":"manager@example.test","password":"` + adminPassword + `"}`,
+		},
+		{
+			Pattern: "POST /auth/totp", Body: `{"code":"000000"}`, MaxBody: maxAuthBody,
+			Status: []int{http.StatusUnauthorized}, // not the code of now
+		},
+		{Pattern: "POST /auth/recovery"},
+		{Pattern: "POST /auth/logout", Accept: gatetest.Accepted{
+			"nobody":                         "who is not signed in is signed out already",
+			"guessed credential":             "likewise",
+			"planted cookie":                 "likewise",
+			"cookie after the sign-out":      "likewise",
+			"cookie from before the sign-in": "likewise",
+			"doubled cookie":                 "it signs nobody in, and ends both",
+		}},
+		{Pattern: "GET /auth/sessions"},
+		{Pattern: "DELETE /auth/sessions/{id}", Request: "DELETE /auth/sessions/x", Status: notFound},
+		{
+			Pattern: "GET /api/audit", Request: "GET /api/audit?site_id=" + siteA,
+			Other: "/api/audit?site_id=" + siteB,
+		},
+		{
+			Pattern: "POST /api/audit/verify", Request: "POST /api/audit/verify?site_id=" + siteA,
+			Other: "/api/audit/verify?site_id=" + siteB,
+		},
+		{
+			Pattern: "GET /api/queue/dead", Request: "GET /api/queue/dead?site_id=" + siteA,
+			Other: "/api/queue/dead?site_id=" + siteB,
+		},
+		{
+			Pattern: "POST /api/queue/dead/replay", Request: "POST /api/queue/dead/replay?site_id=" + siteA,
+			Other: "/api/queue/dead/replay?site_id=" + siteB,
+		},
+		{Pattern: "GET /metrics", Public: true, Status: notFound}, // local peers only
+		{Pattern: "GET /healthz", Public: true},
+		{Pattern: "GET /readyz", Public: true},
+	}
+	for _, what := range []string{"calls", "events"} {
+		routes = append(routes, gatetest.Route{
+			Pattern: "GET /api/sites/{site_id}/" + what,
+			Request: "GET /api/sites/" + siteA + "/" + what,
+			Other:   "/api/sites/" + siteB + "/" + what,
+		})
+	}
+	for _, what := range []string{"seal", "junk", "undo"} {
+		routes = append(routes, gatetest.Route{
+			Pattern: "POST /api/calls/{id}/" + what, Request: "POST " + unknown + "/" + what,
+			Status: notFound,
+		})
+	}
+	return routes
+}
+
+// maxAuthBody is what sign-in reads.
+const maxAuthBody = 4096
+
+func signCall(r *http.Request, body []byte, at time.Time) error {
+	headers := sign(siteA, secretA, string(body), at)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return nil
+}
+
+func signDelivery(t *testing.T) func(*http.Request, []byte, time.Time) error {
+	t.Helper()
+	secret, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: signingKey, AllowShort: true})
+	require.NoError(t, err)
+	signer, err := qstash.NewSigner(qstash.SignerConfig{
+		URL: attackedWorker, Secret: secret, MaxBodyBytes: 2 * delivery.MaxBody,
+	})
+	require.NoError(t, err)
+	return func(r *http.Request, _ []byte, at time.Time) error { return signer.SignAt(r, at) }
+}
+
+// attackedServer does not run: the kit calls its handler.
+func attackedServer(tb testing.TB, log io.Writer) *server.Server {
+	tb.Helper()
+	s := configured(tb)
+	s.PublicOrigins, s.WorkerURL = []string{attackedOrigin}, attackedWorker
+	s.RatePerMinute = attackedLimit
+	logger, _, err := telemetry.NewLogger(log, "")
+	require.NoError(tb, err)
+	db, srv := newServer(tb, s, logger, sqlite.DangerouslyOff) // nothing outlives its attack
+	tb.Cleanup(func() {
+		require.NoError(tb, srv.Stop())
+		require.NoError(tb, db.Close())
+	})
+	return srv
+}
+
+// factors is the time step of the next code of a second factor, seen from now: a
+// code counts once, and that of the step before counts still.
+type factors int
+
+// signIn signs a user in with both factors.
+func (f *factors) signIn(user string) gatetest.SignIn {
+	return func(tb testing.TB, server http.Handler) func(*http.Request) {
+		tb.Helper()
+		post := func(path, body string, cookies []*http.Cookie) *http.Response {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			for _, c := range cookies {
+				r.AddCookie(c)
+			}
+			w := httptest.NewRecorder()
+			server.ServeHTTP(w, r)
+			return w.Result()
+		}
+		first := post("/auth/login",
+			`{"email":"`+user+`@example.test","password":"`+adminPassword+`"}`, nil)
+		require.Equal(tb, http.StatusOK, first.StatusCode)
+		step := time.Duration(*f) * 30 * time.Second
+		*f++
+		for range 2 { // the step may end between the code and its use
+			code, err := totp.GenerateCode(totpSecret, time.Now().Add(step))
+			require.NoError(tb, err)
+			got := post("/auth/totp", `{"code":"`+code+`"}`, first.Cookies())
+			if got.StatusCode == http.StatusOK {
+				return func(r *http.Request) {
+					for _, c := range got.Cookies() {
+						if c.Name == sessions.DefaultCookie { // and not that of the device
+							r.AddCookie(c)
+						}
+					}
+				}
+			}
+		}
+		tb.Fatal("no code is accepted")
+		return nil
+	}
+}
