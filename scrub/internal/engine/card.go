@@ -88,7 +88,12 @@ const cardReach = 32
 
 // cardNear reports whether the line of text says that a card follows.
 func cardNear(text string) bool {
-	text = text[strings.LastIndexAny(text, "\n]")+1:] // [card] is a replacement
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] == '\n' || text[i] == ']' { // [card] is a replacement
+			text = text[i+1:]
+			break
+		}
+	}
 	var words [maxKeyWords]string
 	for _, w := range words[:splitBack(text, &words)] {
 		if cardWords.has(w) {

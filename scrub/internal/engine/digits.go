@@ -64,6 +64,11 @@ func (sc *scanner) digits(i int) int {
 			return readGroup(s, &g, d[:])
 		}
 	}
+	if end < len(s) && s[end] == '.' && sc.e.on(IP) {
+		if stop, ok := plainIPv4(s, i); ok && !sc.wordAt(stop) {
+			return sc.found(span{start: i, end: stop, det: IP, rule: ruleIPv4})
+		}
+	}
 	c.read(s, i, sc.off)
 	c.follow = 0
 	if at := c.g[c.ng-1].end + 1; at < len(s) && s[at] == '[' && sc.e.replacementEnd(s, at) > 0 {
@@ -164,7 +169,12 @@ var (
 // number runs the digit detectors on the cluster.
 func (sc *scanner) number(c *cluster, table bool) (span, bool) {
 	s := sc.src
-	if sc.e.on(Card) && c.total() >= 12 {
+	if sc.e.on(IP) && c.ng > 3 && c.g[1].sep == '.' {
+		if end, ok := c.ipv4(s); ok && !sc.wordAt(end) {
+			return span{start: c.start, end: end, det: IP, rule: ruleIPv4}, true
+		}
+	}
+	if first := c.g[0].n; sc.e.on(Card) && (first > 3 && c.total() >= 12 || first == 1) {
 		if end, ok := c.card(s); ok {
 			return span{
 				start: c.start, end: end, det: Card, rule: Names[Card], quote: jsonQuote(s, c.start),
@@ -184,12 +194,7 @@ func (sc *scanner) number(c *cluster, table bool) (span, bool) {
 			return span{start: c.start, end: end, det: IMEI, rule: Names[IMEI]}, true
 		}
 	}
-	if sc.e.on(IP) {
-		if end, ok := c.ipv4(s); ok && !sc.wordAt(end) {
-			return span{start: c.start, end: end, det: IP, rule: ruleIPv4}, true
-		}
-	}
-	if sc.e.on(Phone) {
+	if sc.e.on(Phone) && c.total() >= 7 {
 		if start, end, rule := c.phone(s, sc.labels); rule != "" {
 			return span{start: start, end: end, det: Phone, rule: rule, quote: jsonQuote(s, start)}, true
 		}

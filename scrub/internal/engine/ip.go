@@ -21,11 +21,40 @@ func (c *cluster) ipv4(s string) (int, bool) {
 			return 0, false
 		}
 	}
-	end := c.g[3].end
-	if b[0] == 127 && b[1] == 0 || b[0]|b[1]|b[2]|b[3] == 0 || b[0]&b[1]&b[2]&b[3] == 255 {
+	return c.g[3].end, somebodys(b) && !versioned(s, c.start)
+}
+
+// plainIPv4 is ipv4 for the address that is plain text at i, as most are. It only
+// saves time.
+func plainIPv4(s string, i int) (int, bool) {
+	var b [4]int
+	start := i
+	for k := range b {
+		from := i
+		for i < len(s) && i-from < 3 && s[i]-'0' < 10 {
+			b[k] = b[k]*10 + int(s[i]-'0')
+			i++
+		}
+		if i == from || b[k] > 255 || i-from > 1 && s[from] == '0' {
+			return 0, false
+		}
+		if k < 3 {
+			if i >= len(s) || s[i] != '.' {
+				return 0, false
+			}
+			i++
+		}
+	}
+	if i < len(s) && (s[i] == '.' || s[i]-'0' < 10 || encodes.has(s[i])) {
 		return 0, false
 	}
-	return end, !versioned(s, c.start)
+	return i, somebodys(b) && !versioned(s, start)
+}
+
+// somebodys reports whether an address is neither the loopback, nor unspecified,
+// nor everybody's.
+func somebodys(b [4]int) bool {
+	return !(b[0] == 127 && b[1] == 0) && b[0]|b[1]|b[2]|b[3] != 0 && b[0]&b[1]&b[2]&b[3] != 255
 }
 
 func versioned(s string, i int) bool {

@@ -319,10 +319,11 @@ func sum(s string, i int) bool { return i >= 2 && alnum.has(s[i-2]) && !escapedB
 // called reports whether a word before or after the number says that it is one
 // of a telephone.
 func (c *cluster) called(s string, k int) bool {
-	if !anyWord(s[max(0, c.start-maxKeyBytes/2):c.start]) {
-		return c.lineWord(s, k)
+	if c.lineWord(s, k) {
+		return true
 	}
-	return phoneLabel(s, c.start) || c.lineWord(s, k) || k > 0 && saidToCall(s, c.start)
+	return anyWord(s[max(0, c.start-maxKeyBytes/2):c.start]) &&
+		(phoneLabel(s, c.start) || k > 0 && saidToCall(s, c.start))
 }
 
 // anyWord reports whether text has a letter of any script.
@@ -356,14 +357,16 @@ var lineWords = wordsOf("office fax mobile cell home phone tel")
 // saidToCall reports whether the sentence before i tells to call: have them
 // call me at, send messages to.
 func saidToCall(s string, i int) bool {
-	text := s[max(0, i-maxKeyBytes/2):i]
-	text = text[strings.LastIndexAny(text, "\n]")+1:]
-	var words [maxKeyWords]string
-	n := splitBack(text, &words)
-	if n < 2 || !prepositions.has(words[0]) {
+	start, end := wordBefore(s, i)
+	if start == end || end+1 < i || !prepositions.has(s[start:end]) {
 		return false
 	}
-	for _, w := range words[1:min(n, 5)] {
+	from := start
+	for from > 0 && start-from < maxKeyBytes/2 && s[from-1] != '\n' && s[from-1] != ']' {
+		from--
+	}
+	var words [maxKeyWords]string
+	for _, w := range words[:min(splitBack(s[from:start], &words), 4)] {
 		if callWords.has(w) {
 			return true
 		}
