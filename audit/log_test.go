@@ -296,6 +296,8 @@ func TestOpeningADamagedFile(t *testing.T) {
 	eveFirst := func(s string) string { return strings.Replace(s, "ada", "eve", 1) }
 	long := record("1")
 	long.Reason = strings.Repeat("x", 1500)
+	dozen := batchOf(t, record("0"), record("1"), record("2"), record("3"), record("4"), record("5"),
+		record("6"), record("7"), record("8"), record("9"), record("10"), record("11"))
 	large, three := batchOf(t, long), batchOf(t, record("0"), long, record("2"))
 	for name, tt := range map[string]struct {
 		data string
@@ -345,6 +347,8 @@ func TestOpeningADamagedFile(t *testing.T) {
 		"a page, a changed one after": {head + strings.Replace(hole(three, len(head), 512, 1024), `"id":"2"`, `"id":"3"`, 1), -1},
 		"an index that is not next":   {head + strings.Replace(twins, "\n0 ", "\n5 ", 1)[:len(twins)-1], -1},
 		"a zero before a mark":        {two + "\x00+", -1},
+		"twelve entries":              {head + dozen, 0},
+		"twelve, and a page":          {head + hole(dozen, len(head), 512, 1024), len(dozen)},
 		"a count too high":            {two + strings.Replace(last, " 1 ", " 2 ", 1), -1},
 		"another root":                {two + strings.Replace(mark, " 1 ", " 1 0", 1)[:len(mark)-1] + "\n" + entry, -1},
 		"zeros, then more batches": {
@@ -469,31 +473,4 @@ func TestEveryCloseWaitsAndReports(t *testing.T) {
 		}
 		require.ErrorIs(t, log.Close(), failed)
 	})
-}
-
-func TestVerifyDir(t *testing.T) {
-	t.Parallel()
-	data, head := fileWith(t, 9)
-	for n := range int64(10) {
-		_, old := fileWith(t, int(n))
-		got, err := audit.VerifyDir(oneFile(data), old.Tree(), nil)
-		require.NoError(t, err)
-		require.Equal(t, head.Tree(), got.Tree())
-		fork := old.Tree()
-		fork.Hash[3] ^= 1
-		_, err = audit.VerifyDir(oneFile(data), fork, nil)
-		require.Equal(t, n > 0, errors.Is(err, audit.ErrTampered), "%d: %v", n, err)
-	}
-	longer := head.Next([]byte("x")).Tree()
-	got, err := audit.VerifyDir(oneFile(data), longer, nil)
-	require.ErrorIs(t, err, audit.ErrTampered)
-	require.EqualValues(t, 9, got.Size())
-	var sizes []int64
-	got, err = audit.VerifyDir(oneFile(data[:len(data)-1]), head.Tree(), func(h audit.Head) {
-		sizes = append(sizes, h.Size())
-	})
-	corrupt, ok := errors.AsType[*audit.CorruptError](err)
-	require.True(t, ok && corrupt.Torn)
-	require.EqualValues(t, 8, got.Size())
-	require.Equal(t, []int64{1, 2, 3, 4, 5, 6, 7, 8}, sizes)
 }

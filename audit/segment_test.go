@@ -30,7 +30,7 @@ func segments(t *testing.T) (dir string, names []string) {
 func TestNamesOfSegments(t *testing.T) {
 	t.Parallel()
 	dir, names := segments(t)
-	for _, name := range []string{"README", "x.log", "00000000000000000018.log.bak", "99999999999999999999.log"} {
+	for _, name := range []string{"README", "x.log", "00000000000000000018.log.bak", "99999999999999999999.log", "x", "00012.log"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
 	}
 	log := newLog(t, dir)
@@ -70,6 +70,13 @@ func TestAnErrorEndsTheEntries(t *testing.T) {
 	for name, damage := range map[string]func(path string){
 		"a batch":  func(path string) { flipByte(t, path, 5000) },
 		"a header": func(path string) { flipByte(t, path, 3) },
+		"a head": func(path string) {
+			data, err := os.ReadFile(path) // #nosec G304 -- the test's own file
+			require.NoError(t, err)
+			digit := map[bool]byte{true: '1', false: '0'}
+			data[30] = digit[data[30] == '0']
+			require.NoError(t, os.WriteFile(path, data, 0o600))
+		},
 		"no file": func(path string) {
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.Mkdir(path, 0o700))
@@ -86,6 +93,11 @@ func TestAnErrorEndsTheEntries(t *testing.T) {
 		}
 		require.True(t, failed, name)
 		require.Zero(t, after, name)
+		_, err := audit.VerifyDir(os.DirFS(dir), audit.Head{}.Tree(), nil)
+		require.Error(t, err)
+		if corrupt, ok := errors.AsType[*audit.CorruptError](err); ok {
+			require.Equal(t, filepath.Base(names[1]), corrupt.File, name)
+		}
 	}
 	require.ErrorIs(t, firstError(audit.Entries(os.DirFS(filepath.Join(t.TempDir(), "x")), 0)),
 		fs.ErrNotExist)
@@ -117,6 +129,16 @@ func TestALogThatBeginsAtOne(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+func TestEmptyDirectories(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, firstError(audit.Entries(fstest.MapFS{}, 0)))
+	require.ErrorIs(t, firstError(audit.Entries(fstest.MapFS{}, 1)), audit.ErrTampered)
+	_, err := audit.VerifyDir(fstest.MapFS{}, audit.Head{}.Tree(), nil)
+	require.NoError(t, err)
+	data, _ := fileWith(t, 2)
+	require.ErrorIs(t, firstError(audit.Entries(oneFile(data), -1)), fs.ErrNotExist)
+}
+
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	damage := &audit.CorruptError{File: "f", Index: 3, Offset: 7, Torn: true}
@@ -139,6 +161,9 @@ func TestEntriesEndAtTheHead(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, n)
+	for range log.Entries(t.Context(), 0) {
+		break
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, firstError(log.Entries(ctx, 0)), context.Canceled)
@@ -204,4 +229,31 @@ func TestACloseThatFailsAtRotation(t *testing.T) {
 	requireCode(t, audit.CodeLogBroken, err)
 	require.ErrorIs(t, err, failed)
 	require.ErrorIs(t, log.Close(), failed)
+}
+
+func TestVerifyDir(t *testing.T) {
+	t.Parallel()
+	data, head := fileWith(t, 9)
+	for n := range int64(10) {
+		_, old := fileWith(t, int(n))
+		got, err := audit.VerifyDir(oneFile(data), old.Tree(), nil)
+		require.NoError(t, err)
+		require.Equal(t, head.Tree(), got.Tree())
+		fork := old.Tree()
+		fork.Hash[3] ^= 1
+		_, err = audit.VerifyDir(oneFile(data), fork, nil)
+		require.Equal(t, n > 0, errors.Is(err, audit.ErrTampered), "%d: %v", n, err)
+	}
+	longer := head.Next([]byte("x")).Tree()
+	got, err := audit.VerifyDir(oneFile(data), longer, nil)
+	require.ErrorIs(t, err, audit.ErrTampered)
+	require.EqualValues(t, 9, got.Size())
+	var sizes []int64
+	got, err = audit.VerifyDir(oneFile(data[:len(data)-1]), head.Tree(), func(h audit.Head) {
+		sizes = append(sizes, h.Size())
+	})
+	corrupt, ok := errors.AsType[*audit.CorruptError](err)
+	require.True(t, ok && corrupt.Torn)
+	require.EqualValues(t, 8, got.Size())
+	require.Equal(t, []int64{1, 2, 3, 4, 5, 6, 7, 8}, sizes)
 }

@@ -41,7 +41,7 @@ func recoverLog(fs filesystem, dir string, limit int64) (*writer, Head, error) {
 func (w *writer) recoverSegments() (head Head, err error) {
 	names, err := w.fs.List(w.dir)
 	if err != nil {
-		return head, err
+		return Head{}, err
 	}
 	if len(names) == 0 {
 		return head, w.create(head)
@@ -82,11 +82,11 @@ func (w *writer) recoverLast(s *segment, read int64, err error, before *Head) (H
 	if corrupt, ok := errors.AsType[*CorruptError](err); err != nil && !(ok && corrupt.Torn) {
 		return Head{}, err
 	}
-	head := Head{}
+	var head Head
 	if s != nil {
 		w.size, head = s.offset, s.head
-	} else if before != nil {
-		head = *before
+	} else {
+		head = *before // a header is torn only if it is known what it should be
 	}
 	if w.torn = read - w.size; w.torn > 0 {
 		if err := w.file.Truncate(w.size); err != nil {
@@ -125,7 +125,7 @@ func scan(name string, r io.Reader, before *Head) (s *segment, size int64, err e
 // zeros: what a crash leaves of a file that was just made.
 func tornHeader(err error, in *counter, before *Head) error {
 	corrupt, ok := errors.AsType[*CorruptError](err)
-	if !ok || before == nil || in.n > int64(maxHeader) {
+	if !ok || before == nil {
 		return err
 	}
 	want := header(*before)
