@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
@@ -19,16 +20,20 @@ const (
 	recoveryLength = 16
 )
 
-// Recovery answers POST /auth/recovery: new recovery codes for whoever has every
-// factor. They are shown once; the old ones stop working.
+// freshness is how recent the factors must be for what outlasts the session (ASVS
+// 7.5.1): whoever has stolen a session must not make codes of it.
+const freshness = 10 * time.Minute
+
+// Recovery answers POST /auth/recovery: new recovery codes for whoever has given
+// every factor just now. They are shown once; the old ones stop working.
 func (a *Accounts) Recovery(w http.ResponseWriter, r *http.Request) {
 	current, ok := a.complete(w, r)
 	if !ok {
 		return
 	}
-	if current.Level < sallyport.AAL2 {
+	if current.Level < sallyport.AAL2 || time.Since(current.AuthTime) > freshness {
 		reply.Problem(w, http.StatusUnauthorized, reply.CodeSecondFactorRequired,
-			"Give the second factor first")
+			"Give the second factor first, or again")
 		return
 	}
 	codes, digests := make([]string, recoveryCodes), make([][]byte, recoveryCodes)

@@ -128,6 +128,9 @@ func (j *Journal) write(
 	if !ok {
 		return
 	}
+	if e.Gate == "loginguard" {
+		e.Actor = "" // whatever was typed there, a password perhaps
+	}
 	attrs := []slog.Attr{slog.String("gate", e.Gate), slog.String("code", e.Code)}
 	for _, pair := range [...][2]string{{"policy", e.Policy}, {"site", e.Tenant}, {"user", e.Actor}} {
 		if pair[1] != "" {

@@ -46,11 +46,12 @@ func TestWhatIsAlwaysWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, lines := journal()
 		for range 3 {
-			j.OnEvent(t.Context(), sallyport.Event{Gate: "loginguard", Code: loginguard.CodeBanned, Policy: "login-pair"})
+			j.OnEvent(t.Context(), sallyport.Event{Gate: "loginguard", Code: loginguard.CodeBanned, Policy: "login-pair", Actor: "hunter2"})
 			j.OnEvent(t.Context(), sallyport.Event{Gate: "account", Code: "password_accepted", Allowed: true, Actor: "u1"})
 		}
 		require.Equal(t, 3, strings.Count(lines.String(), "ban started"))
 		require.Equal(t, 3, strings.Count(lines.String(), "user=u1"))
+		require.NotContains(t, lines.String(), "hunter2", "a password may be typed for a name")
 		j.OnEvent(t.Context(), sallyport.Event{Gate: "hmacsig", Code: hmacsig.CodeReplayShareFull, Tenant: "a"})
 		require.Contains(t, lines.String(), "level=ERROR msg=refused gate=hmacsig code=replay_share_full site=a")
 	})

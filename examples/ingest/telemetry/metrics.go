@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -24,8 +25,10 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	full      *prometheus.CounterVec
 	sites     atomic.Pointer[map[string]bool]
-	// Looking a series up by its labels costs more than some of the gates do.
-	series sync.Map // labels to prometheus.Counter; as bounded as they are
+	// Looking a series up by its labels costs more than some of the gates do. The
+	// map is replaced when there is a new series; it is as bounded as they are.
+	series atomic.Pointer[map[labels]prometheus.Counter]
+	mu     sync.Mutex
 }
 
 // labels of a decision. All of them come from the program and its settings, none
@@ -49,6 +52,7 @@ func NewMetrics() *Metrics {
 		Help: "Call events refused because their site has too many that are remembered.",
 	}, []string{"site"})
 	m.registry.MustRegister(m.decisions, m.full)
+	m.series.Store(&map[labels]prometheus.Counter{})
 	m.Sites(nil)
 	return m
 }
@@ -68,17 +72,26 @@ func (m *Metrics) Count(_ context.Context, e sallyport.Event) {
 		m.full.WithLabelValues(e.Tenant).Inc()
 	}
 	key := labels{e.Gate, e.Code, e.Policy, e.Allowed}
-	if known, ok := m.series.Load(key); ok {
-		known.(prometheus.Counter).Inc()
+	if known := (*m.series.Load())[key]; known != nil {
+		known.Inc()
 		return
 	}
+	m.add(key).Inc()
+}
+
+// add makes the series of labels, or finds the one that another call has made.
+func (m *Metrics) add(key labels) prometheus.Counter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	outcome := "refused"
-	if e.Allowed {
+	if key.allowed {
 		outcome = "allowed"
 	}
-	counter := m.decisions.WithLabelValues(e.Gate, e.Code, e.Policy, outcome)
-	m.series.Store(key, counter)
-	counter.Inc()
+	counter := m.decisions.WithLabelValues(key.gate, key.code, key.policy, outcome)
+	all := maps.Clone(*m.series.Load())
+	all[key] = counter
+	m.series.Store(&all)
+	return counter
 }
 
 // Queue is what is exported of the queue.
