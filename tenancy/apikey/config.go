@@ -102,7 +102,7 @@ func (c Config) validate() error {
 		list.Add("Prefix", c.Prefix, sallyport.ConfigMalformed,
 			"want 2 to 20 of a-z 0-9 _, a letter first, no _ at the end")
 	}
-	if c.MaxAge > defaultMaxAge && c.MaxAge <= longMaxAge && !c.DangerouslyLongLived {
+	if c.MaxAge > defaultMaxAge && !c.DangerouslyLongLived {
 		list.Add("MaxAge", c.MaxAge.String(), sallyport.ConfigInsecure,
 			"more than 90 days needs DangerouslyLongLived")
 	}

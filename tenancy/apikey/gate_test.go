@@ -197,6 +197,8 @@ func TestKeysEnd(t *testing.T) {
 			require.Equal(t, want, code(err))
 		}
 		ends(key, time.Hour, apikey.CodeExpired)
+		_, err := g.Check(with(key))
+		require.ErrorIs(t, err, tenancy.ErrUnauthenticated)
 
 		longest, record := issue(t, g, 0)
 		require.Equal(t, 90*day, record.Expires.Sub(record.Created))
@@ -337,10 +339,13 @@ func TestEvents(t *testing.T) {
 		c.OnEvent = func(_ context.Context, e sallyport.Event) { seen = append(seen, e) }
 	})
 	key, record := issue(t, g, 0)
-	_, _ = g.Check(with(key))
+	who, err := g.Check(with(key))
+	require.NoError(t, err)
+	require.Equal(t, record.ID, who.Key)
 	_, _ = g.Check(with(""))
 	require.NoError(t, g.Revoke(t.Context(), "ann", record.ID))
-	_, _ = g.Check(with(key))
+	_, err = g.Check(with(key))
+	require.ErrorIs(t, err, tenancy.ErrUnauthenticated)
 	require.ErrorIs(t, g.Revoke(t.Context(), "rob", record.ID), apikey.ErrNotFound)
 	var codes []string
 	for _, e := range seen {
@@ -349,7 +354,9 @@ func TestEvents(t *testing.T) {
 		text, err := json.Marshal(e.Detail)
 		require.NoError(t, err)
 		require.NotContains(t, string(text), key[5:])
-		if detail, ok := e.Detail.(apikey.Record); ok {
+		detail, ok := e.Detail.(apikey.Record)
+		require.Equal(t, e.Code != apikey.CodeRequired, ok, e.Code)
+		if ok {
 			require.Zero(t, detail.Hash)
 			require.Equal(t, record.ID, detail.ID)
 			require.Equal(t, "ann", e.Actor)

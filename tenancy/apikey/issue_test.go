@@ -2,6 +2,7 @@ package apikey_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,6 +70,7 @@ func TestIssue(t *testing.T) {
 		require.Equal(t, tt.want, code(err), name)
 		after := len(store.List("ann")) + len(store.List("rob"))
 		if tt.want != "" {
+			require.Error(t, errors.Unwrap(err), name)
 			require.Empty(t, key, name)
 			require.Zero(t, record, name)
 			require.Equal(t, before, after, name)
@@ -115,6 +117,11 @@ func TestRotate(t *testing.T) {
 		require.NoError(t, err)
 		_, err = g.Check(with(next))
 		require.Equal(t, apikey.CodeUnknown, code(err), "no overlap")
+		for _, r := range store.List("ann") {
+			if r.ID == renewed.ID {
+				require.Equal(t, time.Now().Add(-time.Minute).UTC(), r.Revoked, "for slow clocks")
+			}
+		}
 		_, err = g.Check(with(last))
 		require.NoError(t, err)
 
@@ -152,6 +159,25 @@ func TestRotate(t *testing.T) {
 		_, err = g.Check(with(last))
 		require.NoError(t, err, "the old one lives on")
 	})
+}
+
+// What Permitted says does not matter for what is wrong in itself.
+func TestPermittedIsNotAll(t *testing.T) {
+	t.Parallel()
+	g, store := newGate(t, func(c *apikey.Config) {
+		c.Permitted = func(context.Context, sallyport.Principal, string) (bool, error) {
+			return true, nil
+		}
+	})
+	_, _, err := g.Issue(t.Context(), ann, "x", []string{""}, 0)
+	require.Equal(t, apikey.CodeNotIssued, code(err))
+	_, record := issue(t, g, 0)
+	rob := ann
+	rob.ID = "rob"
+	_, _, err = g.Rotate(t.Context(), rob, record, 0)
+	require.Equal(t, apikey.CodeNotIssued, code(err))
+	require.Zero(t, store.List("ann")[0].Revoked, "nobody ends another's key")
+	require.Empty(t, store.List("rob"))
 }
 
 // What is revoked now is over on instances whose clocks are behind as well.

@@ -71,7 +71,9 @@ func TestGitHubsOwnSample(t *testing.T) {
 
 func TestForgedReports(t *testing.T) {
 	t.Parallel()
-	g, _ := newGate(t, nil)
+	g, _ := newGate(t, func(c *apikey.Config) {
+		c.OnEvent = func(_ context.Context, e sallyport.Event) { require.Error(t, e.Err, e.Code) }
+	})
 	h := g.Leaks(fetchSample)
 	refused := func(name string, r *http.Request, status int, code string) {
 		t.Helper()
@@ -235,9 +237,12 @@ func TestListsThatAreNoGitHubs(t *testing.T) {
 	t.Parallel()
 	g, _ := newGate(t, nil)
 	for name, list := range map[string]string{
-		"no JSON":      `x`,
-		"no PEM":       `{"public_keys":[{"key_identifier":"k1","key":"x"}]}`,
-		"no key":       `{"public_keys":[{"key_identifier":"k1","key":"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"}]}`,
+		"no JSON": `x`,
+		"no PEM":  `{"public_keys":[{"key_identifier":"k1","key":"x"}]}`,
+		"no key":  `{"public_keys":[{"key_identifier":"k1","key":"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"}]}`,
+		"Ed25519": `{"public_keys":[{"key_identifier":"k1","key":"-----BEGIN PUBLIC KEY-----\n` +
+			`MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n` +
+			`-----END PUBLIC KEY-----\n"}]}`,
 		"P-384":        newGitHub(t, elliptic.P384()).keys,
 		"endless":      strings.Repeat(" ", 1<<16+1) + `{}`,
 		"another list": sampleKeys[:len(sampleKeys)-1],
