@@ -13,7 +13,14 @@ import (
 )
 
 // member is one answer of Config.Member, and what it means. Its fields do not
-// change; gone does.
+// change; gone does. Grants point to it, so that ending it ends them:
+//
+//	Grant ──> member ──> gone ──┐
+//	Grant ──> member ──> gone ──┴──> one flag, while the answers are the same
+//	           looked: the age of the answer, and of the grant
+//
+// A member that the cache has given up lives on in its grants until they expire, but
+// Forget no longer finds it.
 type member struct {
 	user, site string
 	role       Role    // "" for none
@@ -61,7 +68,9 @@ func (g *Gate) membership(
 	return true
 }
 
-// ask calls Member, and SiteNetworks for those who have a role.
+// ask calls Member, and SiteNetworks for those who have a role. The time is taken before:
+// what is changed while the question is under way may or may not be in the answer, and
+// the answer must not be used for longer than if it were not.
 func (g *Gate) ask(ctx context.Context, user, site string) (*member, error) {
 	m := &member{
 		user: user, site: site, looked: time.Now(), gate: g, epoch: g.epoch.Load(),
@@ -89,8 +98,9 @@ type key2 struct{ user, site string }
 // ways is how many places a membership may stand in.
 const ways = 4
 
-// table is a fixed number of sets of places. Reading takes no lock; writing is the
-// cache's, under its own.
+// table is a fixed number of sets of places. Reading takes no lock, since a place is one
+// pointer to something that does not change; writing is the cache's, under its own. A
+// map would need a lock for reading, and grows.
 type table [][ways]atomic.Pointer[member]
 
 // cache remembers memberships for a moment.
@@ -144,7 +154,12 @@ func (c *cache) find(user, site string) *member {
 }
 
 // share asks once for all who want the same at the same time. Who asks first asks
-// with its own context; if that ends first, the next one asks.
+// with its own context; if that ends first, the next one asks. There is no goroutine
+// that could outlive the request.
+//
+//	first:  ──ask──────────────┬─> keep ──> answer
+//	second: ────────wait───────┤           answer
+//	Forget:            │       └─> stale: nothing is kept, both ask again
 func (c *cache) share(
 	ctx context.Context, k key2, ask func(ctx context.Context, user, site string) (*member, error),
 ) (*member, error) {

@@ -20,8 +20,13 @@ type Role string
 type Rights struct {
 	_ [0]func() // keyed literals only
 
-	// Permissions are the names of what the role may do. Nothing is inherited: what
-	// is not in the list, the role cannot do.
+	// Permissions are the names of what the role may do, as the permission types
+	// return them. Nothing is inherited and there are no patterns: what is not in the
+	// list, the role cannot do.
+	//
+	//	"calls:view", "calls:seal"   permitted
+	//	"calls:*"                    permitted, and a name like any other
+	//	""                           refused: a permission needs a name
 	Permissions []string
 
 	// Level is how strongly a user of this role must have authenticated for
@@ -45,16 +50,29 @@ type Config struct {
 
 	// Identify returns who sends the request, usually from its session or API key.
 	// Required. ErrUnauthenticated, or a Principal that is not Proved, means nobody
-	// (401); any other error means that it could not tell (503).
+	// (401); any other error means that it could not tell (503). It is asked before
+	// anything else, so strangers cause no lookup.
+	//
+	//	who, err := keys.Check(r) // tenancy/apikey: its errors mean the same here
 	Identify func(*http.Request) (sallyport.Principal, error)
 
 	// Sources are where a request names its site: FromPath, FromQuery, FromHeader,
-	// FromJSON, FromLookup. Required: at least one, at most 16.
+	// FromJSON, FromLookup. Required: at least one, at most 16. List every place from
+	// which any code behind the gate may take a site id: all that name one must agree,
+	// and a place that is not listed is a place that nobody has checked.
+	//
+	//	FromPath("site_id"), FromQuery("site_id")   GET /api/sites/{site_id}/calls, /api/audit?site_id=
+	//	FromLookup("call", siteOfCall)              POST /api/calls/{id}/seal
+	//	FromJSON("site_id", 1<<16)                  POST /api/reports {"site_id": ...}
 	Sources []Source
 
 	// Member returns the role of a user on a site, both in their one spelling.
 	// Required. ErrNotMember, or an empty role, means none, for a site that does not
-	// exist too; any other error means that it could not tell (503).
+	// exist too; any other error means that it could not tell (503). One indexed query
+	// is best: two, of which the second runs for sites that exist, tell by their time
+	// which do.
+	//
+	//	SELECT role FROM members WHERE user_id = $1 AND site_id = $2
 	Member func(ctx context.Context, user, site string) (Role, error)
 
 	// Roles is the table of who may do what. Required.
@@ -67,11 +85,18 @@ type Config struct {
 
 	// StepUp lists permissions that need a second factor whatever the role, with
 	// the greatest age of the authentication; 0 accepts any age. An AuthTime more
-	// than a minute ahead is too old.
+	// than a minute ahead is too old. Default: none. An API key cannot do these: it has
+	// no second factor to show.
+	//
+	//	"data:erase": 5 * time.Minute   a second factor within five minutes
+	//	"calls:seal": 0                 a second factor, however long ago
+	//	"calls:sael": 0                 refused: no role has it
 	StepUp map[string]time.Duration
 
 	// Services are the permissions of each service, by its Principal's ID, for
-	// [AuthorizeService]. Default: none.
+	// [AuthorizeService]. Default: none. They are for all sites, so keep them few.
+	//
+	//	"purge": {"calls:purge"}, "worker": {"events:store"}
 	Services map[string][]string
 
 	// ParseSite returns the one spelling of a site id, or false for what is none.
@@ -93,7 +118,12 @@ type Config struct {
 
 	// CacheTTL is how long an answer of Member and SiteNetworks is used again, from
 	// when it was asked for: after a revocation the cache lets nobody in for longer,
-	// and [Gate.Forget] ends it at once. Default 0: not at all; at most a second.
+	// and [Gate.Forget] ends it at once. Default 0: not at all; at most a second. A
+	// failure is never remembered, and at any time one lookup serves all who ask for
+	// the same user and site.
+	//
+	//	time.Second   a removed member is out a second later, or with the Forget
+	//	time.Minute   refused: too long to let a removed member in
 	CacheTTL time.Duration
 
 	// CacheSize is how many memberships are kept, and half as many answers that
@@ -103,18 +133,22 @@ type Config struct {
 
 	// GrantTTL is how long a grant names its site, from when its membership was
 	// asked for. Default a minute; at least a second and twice CacheTTL, at most an
-	// hour.
+	// hour. It should cover the slowest handler: a store that gets a Scope which has
+	// ended refuses. Streams that live longer ask again.
 	GrantTTL time.Duration
 
 	// Timeout bounds Identify, the lookups and Member together: it ends the context
 	// that they get. Default 2 s, at least a millisecond, at most a minute.
 	Timeout time.Duration
 
-	// OnEvent, if set, is called once per decision, to allow or to refuse, after it.
-	// Event.Detail is a [Decision].
+	// OnEvent, if set, is called once per decision, to allow or to refuse, after it,
+	// inside HTTP and outside. Event.Detail is a [Decision], Event.Policy the
+	// permission, which is safe as a label. Without OnEvent nothing is spent on it.
 	OnEvent func(context.Context, sallyport.Event)
 
-	// OnReject, if set, replaces the default answer.
+	// OnReject, if set, replaces the default answer. Retry-After and WWW-Authenticate
+	// are set before it. It must answer the three kinds of 404 alike: look at the code,
+	// not at the cause.
 	OnReject func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
 
 	// ProblemBase is what the type URI of a problem begins with. Default: this

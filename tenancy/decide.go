@@ -12,7 +12,11 @@ import (
 	"github.com/opsmantik/sallyport/internal/clock"
 )
 
-// outcome is what a decision has found out so far. It stays on the stack.
+// outcome is what a decision has found out so far. It stays on the stack: a decision
+// that is remembered, and that nobody listens to, allocates nothing.
+//
+// A step that refuses sets code and cause, and returns false; an empty code at the end
+// means that no step has refused.
 type outcome struct {
 	code   string
 	cause  error
@@ -32,7 +36,14 @@ func (o *outcome) refuse(code string, cause error) bool {
 }
 
 // check is the decision in order: who, which site, which role, from where, enough
-// factors.
+// factors. The order is part of what the gate promises:
+//
+//   - Nobody is told anything, or causes a lookup, before it is known who asks.
+//   - What is wrong with the request itself (400) is told before its object is looked
+//     up, so it says nothing of the object.
+//   - Whether the site exists, the user is a member and the role suffices is one answer
+//     (404).
+//   - Only who may do it is told from where (403) and with which factors (401).
 func (g *Gate) check(r *http.Request, permission string) (proof, *sallyport.Refusal) {
 	if !g.configured() {
 		return proof{}, g.refuse(&outcome{})
@@ -106,7 +117,7 @@ func (g *Gate) identify(r *http.Request, o *outcome) (sallyport.Principal, bool)
 var errService = errors.New("tenancy: a service has no membership; use AuthorizeService")
 
 // decide is the decision once it is known who asks for which site. R is nil outside
-// HTTP.
+// HTTP. What it finds is in o.
 func (g *Gate) decide(
 	ctx context.Context, r *http.Request, who *sallyport.Principal, permission string, o *outcome,
 ) {
@@ -132,7 +143,9 @@ func (g *Gate) decide(
 	g.factors(who, row, permission, o)
 }
 
-// inScope limits API keys: what a key may do is listed in it.
+// inScope limits API keys: what a key may do is listed in it, and the user's role is not
+// enough. Whatever is not plainly a user counts as a key: a Principal that has a key's id
+// but a user's kind is somebody's mistake, and must not gain from it.
 func inScope(who *sallyport.Principal, permission string) bool {
 	if who.Kind == sallyport.KindUser && who.Key == "" {
 		return true
@@ -193,7 +206,8 @@ func (g *Gate) factors(
 	}
 }
 
-// settle ends a decision: the event, and the proof or the refusal.
+// settle ends a decision: the event, and the proof or the refusal. It is the one place
+// where a proof is made, but for the short way of remembered.
 func (g *Gate) settle(
 	ctx context.Context, r *http.Request, who *sallyport.Principal, permission string, o *outcome,
 ) (proof, *sallyport.Refusal) {

@@ -52,7 +52,8 @@ func (g *Gate) decision(who sallyport.Principal, permission string, o outcome) D
 	return d
 }
 
-// holds reports whether the decision got past the permission.
+// holds reports whether the decision got past the permission. Before that, Role stays
+// empty: an event of a stranger must not say what others are.
 func (d *Decision) holds() bool {
 	return d.Code == CodeGranted || d.Code == CodeStepUp || d.Code == CodeNetwork
 }

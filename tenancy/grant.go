@@ -19,6 +19,10 @@ type Permission interface{ Permission() string }
 // Grant proves that a user may do P on a site. Only a [Gate] makes one that
 // proves anything; everything refuses the zero value. It may be copied and used
 // by several goroutines, within the process and until it expires.
+//
+//	func seal(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[SealCall])
+//
+// says what the handler needs, and cannot be called without it.
 type Grant[P Permission] struct {
 	// Without P among the fields, Grant[View] would convert to Grant[Delete].
 	_ [0]func(P)
@@ -34,7 +38,8 @@ type proof struct {
 	key        string // the API key that asked, or ""
 }
 
-// check returns nil while the proof is good.
+// check returns nil while the proof is good. It looks at the clock each time: a grant
+// that was good when the handler began may have ended since.
 func (p *proof) check() error {
 	switch m := p.member; {
 	case m == nil:

@@ -52,6 +52,12 @@ var (
 // goes to the audit log with Event.Detail: "nightly purge", "ticket 1234". Who must be
 // of KindService and proved, as by the signature of a queue. The error is a
 // *[sallyport.Refusal].
+//
+//	who := sallyport.Principal{Kind: sallyport.KindService, ID: "purge", Level: sallyport.AAL1}
+//	grant, err := tenancy.AuthorizeService[PurgeExpired](ctx, gate, who, "nightly purge")
+//
+// A service that works for one site should ask [Authorize] for a user instead: what it
+// gets then is bounded by that site.
 func AuthorizeService[P Permission](
 	ctx context.Context, g *Gate, who sallyport.Principal, reason string,
 ) (ServiceGrant[P], error) {

@@ -6,7 +6,8 @@ import (
 	"net/url"
 )
 
-// Source is one place where a request names its site.
+// Source is one place where a request names its site. A source that finds nothing names
+// none, which is fine as long as another one does.
 type Source struct {
 	name string
 	read func(*http.Request) ([]string, error)
@@ -28,7 +29,13 @@ func FromPath(name string) Source {
 	})
 }
 
-// FromQuery reads a query parameter. A query that does not parse is malformed.
+// FromQuery reads a query parameter. A query that does not parse is malformed: other
+// readers may take what is left of it for something else.
+//
+//	?site=s1           names s1
+//	?site=s1&site=s1   400 site_conflict: the next reader may take the last, or a list
+//	?site=             400 site_malformed
+//	?site=s1;site=s2   400 site_malformed
 func FromQuery(name string) Source {
 	return source(name, costHeader, func(r *http.Request) ([]string, error) {
 		if r.URL == nil {
@@ -42,7 +49,8 @@ func FromQuery(name string) Source {
 	})
 }
 
-// FromHeader reads a header field.
+// FromHeader reads a header field, such as X-Site-ID. A second field of that name is a
+// conflict, and a list in one is malformed.
 func FromHeader(name string) Source {
 	return source(name, costHeader, func(r *http.Request) ([]string, error) {
 		return r.Header.Values(name), nil

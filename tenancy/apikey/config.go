@@ -20,12 +20,18 @@ type Config struct {
 	//	"a", "Acme", "acme-", "acme_"  refused
 	Prefix string
 
-	// Store keeps the keys. Required.
+	// Store keeps the keys. Required. It must answer from where it writes: a replica
+	// that lags lets revoked keys in.
 	Store Store
 
 	// Permitted tells whether a user may have keys with this scope: whether it is a
 	// permission that the user's own role has, at least on some site. Required. It is
-	// asked when a key is made; tenancy asks for the role again at every use.
+	// asked when a key is made; tenancy asks for the role again at every use, so a user
+	// who loses a role loses it for every key.
+	//
+	//	func(_ context.Context, user sallyport.Principal, scope string) (bool, error) {
+	//		return access.Allows(roleOf(user.ID), scope), nil
+	//	}
 	Permitted func(ctx context.Context, user sallyport.Principal, scope string) (bool, error)
 
 	// Header is the field that carries the key, alone. Default: Authorization, as
@@ -34,7 +40,11 @@ type Config struct {
 	Header string
 
 	// MaxAge is how long a key lives at most, counted from when it was made; a
-	// shorter MaxAge ends older keys too. Default and limit 90 days, at least an hour.
+	// shorter MaxAge ends older keys too, whatever their rows say. Default and limit 90
+	// days, at least an hour.
+	//
+	//	30 * 24 * time.Hour    permitted
+	//	365 * 24 * time.Hour   refused without DangerouslyLongLived
 	MaxAge time.Duration
 
 	// DangerouslyLongLived permits a MaxAge of up to 3650 days.
@@ -44,8 +54,8 @@ type Config struct {
 	// time. Default a minute, at least a second, at most a day.
 	TouchEvery time.Duration
 
-	// Timeout bounds what one decision waits for the store. Default 2 s, at least a
-	// millisecond, at most a minute.
+	// Timeout bounds what one decision waits for the store: 503 after that. Default 2
+	// s, at least a millisecond, at most a minute.
 	Timeout time.Duration
 
 	// OnEvent, if set, is called once per decision, and when keys are made or ended.
@@ -53,7 +63,8 @@ type Config struct {
 	// [Leak] for CodeLeaked.
 	OnEvent func(context.Context, sallyport.Event)
 
-	// OnReject, if set, replaces the default answer.
+	// OnReject, if set, replaces the default answer. WWW-Authenticate and Retry-After are
+	// set before it.
 	OnReject func(http.ResponseWriter, *http.Request, *sallyport.Refusal)
 
 	// ProblemBase is what the type URI of a problem begins with. Default: this

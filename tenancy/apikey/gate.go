@@ -38,7 +38,11 @@ func New(cfg Config) (*Gate, error) {
 
 func (g *Gate) configured() bool { return g != nil && g.refusals != nil }
 
-// Check returns who acts with the key of a request: a Principal of KindKey with the
+// Check decides on the key of a request, notes its use, and renders nothing. The order
+// is from cheap to dear: the form, which refuses what is mistyped, cut or made up; the
+// store; the clock.
+//
+// It returns who acts with the key: a Principal of KindKey with the
 // scopes of the key, good for tenancy.Config.Identify. The error is a
 // *[sallyport.Refusal]; those that mean "nobody" match tenancy.ErrUnauthenticated.
 func (g *Gate) Check(r *http.Request) (sallyport.Principal, error) {
@@ -132,7 +136,8 @@ func (g *Gate) find(ctx context.Context, key string, record *Record) (code strin
 		return CodeUnknown, errUnknown
 	case err != nil:
 		return CodeUnavailable, err
-	// A store that compares loosely must not let a neighbour in.
+	// A store that compares loosely (a collation, a prefix) must not let a neighbour
+	// in. In constant time, although a hash is no secret: nobody has to think about it.
 	case subtle.ConstantTimeCompare(found.Hash[:], hash[:]) != 1 || found.User == "" ||
 		found.ID == "":
 		return CodeUnavailable, errStore
@@ -148,7 +153,8 @@ func (g *Gate) find(ctx context.Context, key string, record *Record) (code strin
 	return CodeAccepted, err
 }
 
-// judge decides by the clock.
+// judge decides by the clock. The ends of a key are moments of the wall clock, because
+// other processes and other days have to agree on them.
 func (g *Gate) judge(r *Record, now time.Time) (string, error) {
 	switch {
 	case !r.Revoked.IsZero() && !now.Before(r.Revoked):

@@ -76,7 +76,8 @@ var (
 	errOwner   = errors.New("apikey: the key is somebody else's, or has ended")
 )
 
-// mayIssue returns CodeIssued, or the code of a refusal and its cause.
+// mayIssue returns CodeIssued, or the code of a refusal and its cause. First who asks and
+// what for, then each scope: what is wrong in itself costs no lookup.
 func (g *Gate) mayIssue(ctx context.Context, by sallyport.Principal, r Record) (string, error) {
 	ttl := r.Expires.Sub(r.Created)
 	switch {
@@ -165,6 +166,8 @@ func (g *Gate) Revoke(ctx context.Context, user, id string) error {
 	return g.end(ctx, user, id, time.Now().Add(-skew))
 }
 
+// end ends a key at a time, never later than it ends already, and reports it. A key that
+// is not the user's is no event: nothing happened to it.
 func (g *Gate) end(ctx context.Context, user, id string, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()

@@ -27,7 +27,8 @@ var inAlphabet = func() (table [256]bool) {
 	return table
 }()
 
-// newKey makes a key of at least 178 random bits.
+// newKey makes a key of at least 178 random bits. The prefix is no secret and not part of
+// the checksum, as with GitHub's own.
 func newKey(prefix string) string {
 	b := make([]byte, 0, len(prefix)+1+bodyLen)
 	b = append(b, prefix...)

@@ -64,6 +64,9 @@ func (g *Gate) Leaks(fetch func(context.Context) ([]byte, error)) http.Handler {
 	return http.HandlerFunc(l.serve)
 }
 
+// leaks serves reports. It keeps GitHub's public keys, which change now and then: a
+// report names the key that it was signed with, and an unknown name makes it fetch them
+// again, but not more often than once in keysPause, whoever makes up names.
 type leaks struct {
 	gate  *Gate
 	fetch func(context.Context) ([]byte, error)
@@ -81,7 +84,8 @@ type found struct {
 	Source string `json:"source"`
 }
 
-// feedback is what GitHub may be told about a match.
+// feedback is what GitHub may be told about a match. It names the key by its SHA-256:
+// an answer may be logged somewhere.
 type feedback struct {
 	Hash  string `json:"token_hash"`
 	Type  string `json:"token_type"`

@@ -141,6 +141,10 @@ func (v *Vault) known(ctx context.Context, owner Owner, record Key) (*dataKey, e
 
 // load fetches once for all who want a key of the same owner. It returns what pick finds
 // afterwards. Reserved is not 0 for sealing.
+//
+// Who comes first fetches with its own context; the others wait, then look again. After a
+// Forget meanwhile, what was fetched is not kept, and all fetch again: a key that was
+// shredded must not come back because somebody was slow.
 func (v *Vault) load(
 	ctx context.Context, owner Owner, pick func(*entry) *dataKey,
 	fetch func(context.Context) (*dataKey, error), reserved int64,
@@ -208,6 +212,8 @@ func (v *Vault) fly(
 }
 
 // keep adds a key. The first seal of a reservation is the caller's own. The lock is held.
+// The entry ends CacheTTL after its first key, however many follow: a later key must not
+// keep an earlier one alive.
 func (c *cache) keep(owner Owner, k *dataKey, reserved int64) {
 	e := c.entries[owner]
 	if e == nil {

@@ -26,7 +26,8 @@ type KEK interface {
 type Config struct {
 	_ [0]func() // keyed literals only
 
-	// KEK wraps new data keys. Required.
+	// KEK wraps new data keys. Required. It is asked when an owner's key is made, and
+	// once per owner and CacheTTL after that, not per value.
 	KEK KEK
 
 	// OldKEKs unwrap what they have wrapped, until [Vault.Rewrap] has been everywhere.
@@ -37,7 +38,8 @@ type Config struct {
 	Store Store
 
 	// RotateAfter is how long a data key seals; it opens for ever. Default 90 days, at
-	// least a minute, at most 10 years.
+	// least a minute, at most 10 years. What is old stays under its old key: open and
+	// seal it again to bring it under the new one.
 	RotateAfter time.Duration
 
 	// CacheTTL is how long a data key is kept unwrapped, and so how long another
@@ -46,7 +48,7 @@ type Config struct {
 	CacheTTL time.Duration
 
 	// CacheSize is of how many owners keys are kept unwrapped. Default 1024, at least 1,
-	// at most 1e6.
+	// at most 1e6. What is full gives up any of them, and asks the KEK again.
 	CacheSize int
 
 	// Timeout bounds what one call waits for the store and the KEK together. Default

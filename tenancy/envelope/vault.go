@@ -123,8 +123,9 @@ func (v *Vault) Open(ctx context.Context, dst []byte, at Place, sealed []byte) (
 	return out, nil
 }
 
-// Handle returns the random name that stands for an owner, and makes its first key if
-// there is none. After a [Vault.Shred] the owner gets another one.
+// Handle returns the random name that stands for an owner, as an audit log writes it
+// instead of a person's id, and makes the owner's first key if there is none. After a
+// [Vault.Shred] the owner gets another one.
 func (v *Vault) Handle(ctx context.Context, owner Owner) (string, error) {
 	if v == nil || v.entries == nil {
 		return "", errZero
@@ -263,7 +264,9 @@ func (v *Vault) newest(ctx context.Context, owner Owner, reserve uint64) (Key, e
 	}
 }
 
-// wrapNew fills a record with a new key.
+// wrapNew fills a record with a new key. The secret is dropped here and unwrapped again
+// before the first seal: a KEK that cannot unwrap what it has wrapped is found out before
+// anything depends on it.
 func (v *Vault) wrapNew(ctx context.Context, record *Key) error {
 	secret := newSecret()
 	defer clear(secret)
