@@ -16,10 +16,11 @@ import (
 )
 
 // Sealer encrypts under keys of persons. tenancy/envelope's Vault fits it with a few
-// lines. Every method is safe for concurrent use.
+// lines: internal/bench/audit/envelope_test.go has them. Every method is safe for
+// concurrent use.
 type Sealer interface {
-	// Handle returns the random name of the newest key of a subject, and makes a key
-	// if there is none. It says nothing of the subject.
+	// Handle returns the random name that stands for a subject, and makes its first key
+	// if there is none. It says nothing of the subject, and changes when that is shredded.
 	Handle(ctx context.Context, tenant, subject string) (string, error)
 	// Seal encrypts, bound to the place: what is sealed for one opens at no other.
 	Seal(ctx context.Context, tenant, subject, place string, plaintext []byte) ([]byte, error)
