@@ -65,7 +65,9 @@ func TestTheVaultIsASealer(t *testing.T) {
 	const phone = "+49 151 23456789"
 	kek, err := envelope.LocalKEK(filepath.Join(t.TempDir(), "kek"))
 	require.NoError(t, err)
-	vault, err := envelope.New(envelope.Config{KEK: kek, Store: envelope.NewMemory()})
+	keys, err := envelope.NewMemory(envelope.MemoryConfig{})
+	require.NoError(t, err)
+	vault, err := envelope.New(envelope.Config{KEK: kek, Store: keys})
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "log")
 	log, err := audit.New(audit.Config{Dir: dir})
