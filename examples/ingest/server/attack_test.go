@@ -118,6 +118,9 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 			"doubled cookie":                 "it signs nobody in, and ends both",
 		}},
 		{Pattern: "GET /auth/sessions"},
+		// Without the proof that only a browser with its key can make.
+		{Pattern: "POST /auth/device", Status: []int{http.StatusBadRequest}},
+		{Pattern: "POST /auth/device/refresh", Status: []int{http.StatusBadRequest}},
 		{Pattern: "DELETE /auth/sessions/{id}", Request: "DELETE /auth/sessions/x", Status: notFound},
 		{
 			Pattern: "GET /api/audit", Request: "GET /api/audit?site_id=" + siteA,

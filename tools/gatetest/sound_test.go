@@ -1,4 +1,4 @@
-package attacks
+package gatetest_test
 
 import (
 	"io"
