@@ -398,3 +398,39 @@ func TestInitWrapsInPlace(t *testing.T) {
 	require.True(t, w.Committed())
 	require.Equal(t, http.StatusTeapot, rec.Code)
 }
+
+// gone is a client that has hung up.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error)       { return 0, io.ErrClosedPipe }
+func (gone) WriteString(string) (int, error) { return 0, io.ErrClosedPipe }
+func (gone) FlushError() error               { return io.ErrClosedPipe }
+
+// Failed tells of every path on which an answer did not reach the client.
+func TestFailed(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(*response.Writer){
+		"Write":       func(w *response.Writer) { _, _ = w.Write([]byte("x")) },
+		"WriteString": func(w *response.Writer) { _, _ = w.WriteString("x") },
+		"Flush":       func(w *response.Writer) { w.Flush() },
+		"io.Copy":     func(w *response.Writer) { _, _ = io.Copy(w, strings.NewReader("x")) },
+		"io.Copy, later": func(w *response.Writer) {
+			w.Commit(http.StatusOK)
+			_, _ = w.ReadFrom(strings.NewReader(strings.Repeat("x", 4096)))
+		},
+	} {
+		for _, there := range []bool{true, false} {
+			var rw http.ResponseWriter = httptest.NewRecorder()
+			if !there {
+				rw = gone{rw}
+			}
+			w := response.New(rw, func(int) {})
+			require.False(t, w.Failed(), name)
+			write(w)
+			require.Equal(t, !there, w.Failed(), name)
+		}
+	}
+	w := response.New(struct{ http.ResponseWriter }{httptest.NewRecorder()}, func(int) {})
+	require.Error(t, w.FlushError())
+	require.False(t, w.Failed(), "nothing was to be sent")
+}
