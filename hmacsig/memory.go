@@ -2,6 +2,7 @@ package hmacsig
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -56,20 +57,18 @@ type MemoryReplay struct {
 
 	mu      sync.Mutex
 	entries map[entryKey]entry
-	numbers map[uint32]uint32 // of the key ids that were seen, by hash; nil before New
+	numbers map[uint64]uint32 // of the key ids that were seen, by hash; nil before New
 	shares  []int             // live entries by number; that of "" is 0
 	sweepAt int               // entries at which a sweep is due
 	soonest uint32            // before this second a sweep would find nothing
 	peak    int               // what the map has grown to
 }
 
-// entryKey is a hash of a key id, under a seed that nobody outside knows, and 64
-// bits of a message's ID. Nobody can choose those: they are of a MAC or a hash. With
-// a million entries, one message in 10^13 is refused because it looks like another.
-type entryKey struct {
-	tenant uint32
-	id     [8]byte
-}
+// entryKey is 64 bits of a message's ID, mixed with a hash of its key id under a
+// seed that nobody outside knows. Nobody can choose them: they are of a MAC or a
+// hash. With a million entries, one message in 10^13 is refused because it looks
+// like another. A map with such keys is twice as fast as one with longer ones.
+type entryKey uint64
 
 type entry struct {
 	until  uint32 // the last second in which it lives
@@ -100,7 +99,7 @@ func NewMemoryReplay(cfg MemoryConfig) (*MemoryReplay, error) {
 		limit:    cfg.Entries,
 		perKeyID: cfg.PerKeyID,
 		entries:  make(map[entryKey]entry),
-		numbers:  make(map[uint32]uint32),
+		numbers:  make(map[uint64]uint32),
 		shares:   make([]int, 1),
 		sweepAt:  minSweep,
 		soonest:  ^uint32(0),
@@ -112,7 +111,8 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 	if m == nil || m.numbers == nil {
 		return 0, errNoStore
 	}
-	key, now := m.locate(e), clampSecond(e.At.Unix())
+	tenant, now := m.tenant(e), clampSecond(e.At.Unix())
+	key := locate(tenant, e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	held, found := m.entries[key]
@@ -122,7 +122,7 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 	case found && held.until >= now:
 		return InFlight, nil
 	case !found:
-		held.share = m.number(key.tenant)
+		held.share = m.number(tenant)
 		if state := m.reserve(held.share, now); state != Claimed {
 			return state, nil
 		}
@@ -136,7 +136,7 @@ func (m *MemoryReplay) Claim(_ context.Context, e ReplayEntry) (ClaimState, erro
 
 // number returns the place of a key id in shares. There is one for each key id that
 // ever signed: as many as there are keys.
-func (m *MemoryReplay) number(tenant uint32) uint32 {
+func (m *MemoryReplay) number(tenant uint64) uint32 {
 	n, known := m.numbers[tenant]
 	if !known && tenant != 0 {
 		n = uint32(len(m.shares)) // #nosec G115 -- far fewer
@@ -163,7 +163,7 @@ func (m *MemoryReplay) settle(e ReplayEntry, apply func(*MemoryReplay, entryKey,
 	if m == nil || m.numbers == nil {
 		return errNoStore
 	}
-	key := m.locate(e)
+	key := locate(m.tenant(e), e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// A claim whose time has just run out may still be settled: no clock.
@@ -184,12 +184,16 @@ func holder(e ReplayEntry) uint32 {
 	return uint32(e.At.UnixNano()) << 1 // #nosec G115 -- the low bits; even, so never confirmed
 }
 
-func (m *MemoryReplay) locate(e ReplayEntry) entryKey {
-	key := entryKey{id: [8]byte(e.ID[:8])}
-	if e.KeyID != "" {
-		key.tenant = max(uint32(maphash.String(m.seed, e.KeyID)), 1) // #nosec G115 -- the low bits
+// tenant hashes the key id: 0 for "", and only for it.
+func (m *MemoryReplay) tenant(e ReplayEntry) uint64 {
+	if e.KeyID == "" {
+		return 0
 	}
-	return key
+	return max(maphash.String(m.seed, e.KeyID), 1)
+}
+
+func locate(tenant uint64, e ReplayEntry) entryKey {
+	return entryKey(binary.LittleEndian.Uint64(e.ID[:8]) ^ tenant)
 }
 
 // reserve makes room for one more entry. Claimed means that there is.
