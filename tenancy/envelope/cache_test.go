@@ -1,9 +1,11 @@
 package envelope_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +113,74 @@ func TestCacheIsBounded(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.GreaterOrEqual(t, w.kek.unwraps.Load(), int64(16))
+}
+
+// With room for one owner, the second one takes the place of the first.
+func TestCacheOfOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *envelope.Config) { c.CacheSize = 1 })
+	other := place
+	other.Subject = "p2"
+	first, second := w.seal(t, place, secret), w.seal(t, other, secret)
+	w.kek.unwraps.Store(0)
+	_, err := w.Open(t.Context(), nil, other, second)
+	require.NoError(t, err)
+	require.Zero(t, w.kek.unwraps.Load())
+	_, err = w.Open(t.Context(), nil, place, first)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, w.kek.unwraps.Load())
+}
+
+// slowStore takes a while to load.
+type slowStore struct {
+	*envelope.Memory
+	loads atomic.Int64
+}
+
+func (s *slowStore) Load(
+	ctx context.Context, owner envelope.Owner, reserve uint64,
+) ([]envelope.Key, error) {
+	s.loads.Add(1)
+	time.Sleep(10 * time.Millisecond)
+	return s.Memory.Load(ctx, owner, reserve)
+}
+
+// That somebody's value does not open is not the fault of those who waited for the same
+// owner; that the KEK does not answer is, and one question is enough.
+func TestWhoSharesAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{Memory: newStore(t)}
+		w := newWorld(t, func(c *envelope.Config) { c.Store = store })
+		sealed := w.seal(t, place, secret)
+		w.Forget(owner)
+		forged := bytes.Clone(sealed)
+		forged[1] ^= 1 // of another key
+		var users sync.WaitGroup
+		users.Go(func() {
+			_, err := w.Open(t.Context(), nil, place, forged)
+			require.ErrorIs(t, err, envelope.ErrOpen)
+		})
+		synctest.Wait()
+		users.Go(func() {
+			_, err := w.Open(t.Context(), nil, place, sealed)
+			require.NoError(t, err)
+		})
+		users.Wait()
+
+		w.kek.err, w.kek.slow = errDown, 10*time.Millisecond
+		w.kek.wraps.Store(0)
+		other := place
+		other.Subject = "p2"
+		for range 20 {
+			users.Go(func() {
+				_, err := w.Seal(t.Context(), nil, other, secret)
+				require.ErrorIs(t, err, errDown)
+			})
+		}
+		users.Wait()
+		require.EqualValues(t, 1, w.kek.wraps.Load())
+		w.kek.err = nil
+		_ = w.seal(t, other, secret)
+	})
 }

@@ -63,6 +63,30 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// However it is written, a file is the same chunks.
+func TestFileInPieces(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	plaintext := pattern(3*4096 + 17)
+	for _, piece := range []int{1, 7, 1000, 4095, 4096, 4097, 9000} {
+		var out bytes.Buffer
+		f, err := w.SealFile(t.Context(), &out, place)
+		require.NoError(t, err)
+		for rest := plaintext; len(rest) > 0; {
+			n, err := f.Write(rest[:min(piece, len(rest))])
+			require.NoError(t, err)
+			rest = rest[n:]
+		}
+		require.NoError(t, f.Close())
+		require.Len(t, out.Bytes(), fileHeader+len(plaintext)+4*16, piece)
+		r, err := w.openFile(place, out.Bytes())
+		require.NoError(t, err, piece)
+		got, err := io.ReadAll(r)
+		require.NoError(t, err, piece)
+		require.True(t, bytes.Equal(plaintext, got), piece)
+	}
+}
+
 // Ranges, as http.ServeContent asks for them.
 func TestFileRanges(t *testing.T) {
 	t.Parallel()

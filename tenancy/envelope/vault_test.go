@@ -21,6 +21,8 @@ type kek struct {
 	envelope.KEK
 	id      string
 	unwraps atomic.Int64
+	wraps   atomic.Int64
+	slow    time.Duration // of Wrap
 	err     error
 	hold    func(context.Context)
 	swap    []byte // what Unwrap returns instead
@@ -34,6 +36,10 @@ func (k *kek) ID() string {
 }
 
 func (k *kek) Wrap(ctx context.Context, key, aad []byte) ([]byte, error) {
+	k.wraps.Add(1)
+	if k.slow > 0 {
+		time.Sleep(k.slow)
+	}
 	if k.err != nil {
 		return nil, k.err
 	}
@@ -44,6 +50,9 @@ func (k *kek) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
 	k.unwraps.Add(1)
 	if k.hold != nil {
 		k.hold(ctx)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if k.err != nil {
 		return nil, k.err
