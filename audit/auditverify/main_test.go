@@ -157,10 +157,13 @@ func TestCleanInEveryForm(t *testing.T) {
 	require.Contains(t, s.expect(t, "clean", "-log", s.dir), "no checkpoint")
 	require.Contains(t, s.expect(t, "clean", "-log", s.dir, "-pending", dump), "unsequenced: 600")
 	require.Contains(t, s.expect(t, "clean", "-log", s.dir, "-erasures"), "erased: 0")
-	var stdout bytes.Buffer
-	require.Zero(t, run([]string{
-		"-dump", "-", "-checkpoint", s.held, "-origin", origin, "-key", s.vkey,
-	}, strings.NewReader(lines.String()), &stdout, &stdout), stdout.String())
+	for _, prefix := range []string{"", `\\x`} { // the second is how psql writes bytea itself
+		var stdout bytes.Buffer
+		stream := prefix + strings.ReplaceAll(strings.TrimSpace(lines.String()), "\n", "\n"+prefix)
+		require.Zero(t, run([]string{
+			"-dump", "-", "-checkpoint", s.held, "-origin", origin, "-key", s.vkey,
+		}, strings.NewReader(stream+"\n"), &stdout, &stdout), stdout.String())
+	}
 }
 
 // inMemory is a verifier of a segment that is not on disk.

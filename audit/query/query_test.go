@@ -186,3 +186,27 @@ func TestAccessReview(t *testing.T) {
 	}, rows[4])
 	require.Error(t, query.AccessReview(t.Context(), (*audit.Log)(nil), &out, query.Query{}))
 }
+
+func TestOrphans(t *testing.T) {
+	t.Parallel()
+	step := func(target string, outcome audit.Outcome, at time.Time) audit.Record {
+		r := record(0)
+		r.Target.ID, r.Outcome, r.Time = target, outcome, at
+		return r
+	}
+	later := noon.Add(time.Hour)
+	other := step("1", audit.OutcomeIntent, noon)
+	other.Tenant = "another"
+	log := newLog(t,
+		step("1", audit.OutcomeIntent, noon), other, step("2", audit.OutcomeIntent, noon),
+		step("1", audit.OutcomeSuccess, noon), step("3", audit.OutcomeIntent, noon),
+		step("3", audit.OutcomeFailure, noon), step("4", audit.OutcomeIntent, later),
+	)
+	orphans, err := query.Orphans(t.Context(), log, later)
+	require.NoError(t, err)
+	require.Len(t, orphans, 2)
+	require.EqualValues(t, 1, orphans[0].Index)
+	require.EqualValues(t, 2, orphans[1].Index)
+	_, err = query.Orphans(t.Context(), (*audit.Log)(nil), later)
+	require.Error(t, err)
+}
