@@ -97,3 +97,25 @@ func BenchmarkEnd(b *testing.B) {
 	b.ReportMetric(float64(everybody.Microseconds())/float64(b.N), "everybody-us")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkMemory tells how much of Redis a session takes.
+func BenchmarkMemory(b *testing.B) {
+	c := newClient(b, loopback.Redis(b))
+	s := newStore(b, redissession.Config{Client: c})
+	used := func() int64 {
+		info, err := c.InfoMap(b.Context(), "memory").Result()
+		require.NoError(b, err)
+		var n int64
+		_, err = fmt.Sscan(info["Memory"]["used_memory"], &n)
+		require.NoError(b, err)
+		return n
+	}
+	n := 0
+	before := used()
+	for b.Loop() {
+		n++
+		_, err := s.Create(b.Context(), sample(fmt.Sprintf("user-%08d", n), n))
+		require.NoError(b, err)
+	}
+	b.ReportMetric(float64(used()-before)/float64(n), "B/session")
+}

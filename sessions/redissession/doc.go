@@ -35,8 +35,9 @@
 //
 // # Memory
 //
-// About 500 bytes of Redis per session beside its data. At most
-// [Config.MaxSessions], of which each shard takes its part; expired ones make room.
+// About 770 bytes of Redis for a user's first session, a few bytes of data included,
+// and 500 for each further one. At most [Config.MaxSessions], of which each shard takes
+// its part; expired ones make room.
 //
 // # Format
 //
