@@ -241,6 +241,10 @@ func (a *Accounts) complete(w http.ResponseWriter, r *http.Request) (sessions.Se
 		a.unavailable(w, r, err)
 		return current, false
 	}
+	if _, known := a.byID[current.User]; !known {
+		a.unavailable(w, r, sessions.ErrNoSession)
+		return current, false
+	}
 	if a.SecondFactorDue(current.Info) {
 		reply.Problem(w, http.StatusUnauthorized, reply.CodeSecondFactorRequired,
 			"Give the second factor first")

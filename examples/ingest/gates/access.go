@@ -71,7 +71,9 @@ func newIdentify(
 		if err != nil {
 			return sallyport.Principal{}, err
 		}
-		if enrolled[session.User] && session.Level < sallyport.AAL2 {
+		due, known := enrolled[session.User]
+		// Known: a sign-in that was under way when its user was removed ends here.
+		if !known || due && session.Level < sallyport.AAL2 {
 			return sallyport.Principal{}, tenancy.ErrUnauthenticated
 		}
 		return sallyport.Principal{
