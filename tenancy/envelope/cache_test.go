@@ -44,7 +44,7 @@ func TestKeysAreUnwrappedOnce(t *testing.T) {
 // Whoever asked first may leave or panic; the others must not suffer for it.
 func TestFirstToAskLeaves(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"leaves", "panics"} {
+	for _, name := range []string{"leaves", "panics", "leaves while sealing"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, nil)
@@ -62,16 +62,21 @@ func TestFirstToAskLeaves(t *testing.T) {
 						panic(name)
 					}
 				}
+				use := func(ctx context.Context) error {
+					if name == "leaves while sealing" {
+						_, err := w.Seal(ctx, nil, place, secret)
+						return err
+					}
+					_, err := w.Open(ctx, nil, place, sealed)
+					return err
+				}
 				go func() {
 					defer func() { _ = recover() }()
-					_, _ = w.Open(ctx, nil, place, sealed)
+					require.ErrorIs(t, use(ctx), context.Canceled)
 				}()
 				synctest.Wait()
 				done := make(chan error)
-				go func() {
-					_, err := w.Open(t.Context(), nil, place, sealed)
-					done <- err
-				}()
+				go func() { done <- use(t.Context()) }()
 				synctest.Wait()
 				leave()
 				require.NoError(t, <-done)
