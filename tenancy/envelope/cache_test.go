@@ -189,3 +189,102 @@ func TestWhoSharesAFailure(t *testing.T) {
 		_ = w.seal(t, other, secret)
 	})
 }
+
+// broken fails in one method at a time.
+type broken struct {
+	*envelope.Memory
+	load, add, rewrap, shred error
+}
+
+func (s *broken) Load(
+	ctx context.Context, owner envelope.Owner, reserve uint64,
+) ([]envelope.Key, error) {
+	if s.load != nil {
+		return nil, s.load
+	}
+	return s.Memory.Load(ctx, owner, reserve)
+}
+
+func (s *broken) Add(ctx context.Context, k envelope.Key) error {
+	if s.add != nil {
+		return s.add
+	}
+	return s.Memory.Add(ctx, k)
+}
+
+func (s *broken) Rewrap(ctx context.Context, k envelope.Key, old []byte) error {
+	if s.rewrap != nil {
+		return s.rewrap
+	}
+	return s.Memory.Rewrap(ctx, k, old)
+}
+
+func (s *broken) Shred(ctx context.Context, owner envelope.Owner) error {
+	if s.shred != nil {
+		return s.shred
+	}
+	return s.Memory.Shred(ctx, owner)
+}
+
+// What a store says comes out, and after a Shred of unknown outcome the key is gone here.
+func TestStoreFailures(t *testing.T) {
+	t.Parallel()
+	store := &broken{Memory: newStore(t)}
+	w := newWorld(t, func(c *envelope.Config) { c.Store = store })
+	one := func(yield func(envelope.Owner) bool) { yield(owner) }
+
+	store.add = errDown
+	_, err := w.Seal(t.Context(), nil, place, secret)
+	require.ErrorIs(t, err, errDown)
+	_, err = w.Handle(t.Context(), owner)
+	require.ErrorIs(t, err, errDown)
+	_, err = w.SealFile(t.Context(), &bytes.Buffer{}, place)
+	require.ErrorIs(t, err, errDown)
+	store.add = nil
+	sealed, file := w.seal(t, place, secret), w.sealFile(t, place, secret)
+
+	next, err := envelope.New(envelope.Config{
+		KEK: newKEK(t, "kek-2"), OldKEKs: []envelope.KEK{w.kek}, Store: store,
+	})
+	require.NoError(t, err)
+	counted := 0
+	progress := func(_, keys int) { counted = keys }
+	store.rewrap = errDown
+	require.ErrorIs(t, next.Rewrap(t.Context(), one, progress), errDown)
+	require.Zero(t, counted)
+	store.rewrap = envelope.ErrExists // another process was faster
+	require.NoError(t, next.Rewrap(t.Context(), one, progress))
+	store.rewrap = nil
+
+	store.shred = errDown
+	require.ErrorIs(t, w.Shred(t.Context(), owner), errDown)
+	store.load = errDown
+	_, err = w.Open(t.Context(), nil, place, sealed)
+	require.ErrorIs(t, err, errDown, "it is not remembered")
+	_, err = w.openFile(place, file)
+	require.ErrorIs(t, err, errDown)
+	_, err = w.Handle(t.Context(), owner)
+	require.ErrorIs(t, err, errDown)
+	require.ErrorIs(t, next.Rewrap(t.Context(), one, nil), errDown)
+	store.load = nil
+	_, err = w.Open(t.Context(), nil, place, sealed)
+	require.NoError(t, err)
+}
+
+// A KEK that cannot wrap lets nothing be sealed, and re-wraps nothing.
+func TestKEKFailures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	sealed := w.seal(t, place, secret)
+	next := newKEK(t, "kek-2")
+	next.err = errDown
+	vault, err := envelope.New(envelope.Config{
+		KEK: next, OldKEKs: []envelope.KEK{w.kek}, Store: w.store,
+	})
+	require.NoError(t, err)
+	one := func(yield func(envelope.Owner) bool) { yield(owner) }
+	require.ErrorIs(t, vault.Rewrap(t.Context(), one, nil), errDown)
+	opened, err := vault.Open(t.Context(), nil, place, sealed)
+	require.NoError(t, err)
+	require.Equal(t, secret, opened)
+}
