@@ -154,7 +154,7 @@ func (c *SessionConfig) check() error {
 }
 
 // sessionScheme is a session token as an hmacsig.Scheme. Session is what is
-// signed; nil verifies.
+// signed; nil verifies. Raw is the signed part of the token, header "." payload.
 func sessionScheme(cfg *SessionConfig, session *Session) hmacsig.Scheme {
 	return hmacsig.Scheme{
 		Name:        "session-jwt",
@@ -217,7 +217,9 @@ func sessionToken(cfg *SessionConfig, s *Session, m *hmacsig.Message) string {
 	return flatjws.UsualHeader + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
 }
 
-// openSession examines the claims once the signature has been verified.
+// openSession examines the claims once the signature has been verified: first their
+// form, then the time, then whether they are for here. The order is that of
+// RFC 7519 section 7.2, but that the signature comes before any JSON.
 func openSession(cfg *SessionConfig, m *hmacsig.Message, now time.Time) error {
 	header, payload, _ := strings.Cut(m.Raw, ".")
 	var buf [maxDecoded]byte

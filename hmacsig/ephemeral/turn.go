@@ -11,7 +11,14 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
-// TURN makes TURN REST credentials. It is safe for concurrent use.
+// TURN makes TURN REST credentials. It is safe for concurrent use. The zero TURN and
+// nil make none.
+//
+//	browser                your API                     TURN server
+//	  |-- who am I --------->|                             | the same secret
+//	  |<-- name, password ---| name = expiry ":" user      |
+//	  |-- Allocate, name, MESSAGE-INTEGRITY -------------->| computes the password,
+//	  |<-- relay ------------------------------------------| and looks at the expiry
 type TURN struct {
 	secret   hmacsig.Secret
 	lifetime time.Duration

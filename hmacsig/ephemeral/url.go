@@ -176,7 +176,9 @@ func (c *URLConfig) check() error {
 	return list.Err()
 }
 
-// urlScheme is a signed URL as an hmacsig.Scheme.
+// urlScheme is a signed URL as an hmacsig.Scheme. Raw is what is signed but for the
+// method: when verifying, the request target up to the signature; when signing, what
+// Base builds and Write puts into the URL.
 func urlScheme(cfg *URLConfig) hmacsig.Scheme {
 	return hmacsig.Scheme{
 		Name:        "signed-url",
@@ -213,6 +215,7 @@ func urlScheme(cfg *URLConfig) hmacsig.Scheme {
 	}
 }
 
+// separator is what joins a parameter to a target.
 func separator(target string) string {
 	if strings.Contains(target, "?") {
 		return "&"
@@ -230,6 +233,13 @@ func requestTarget(r *http.Request) string {
 
 // readURL takes the four parameters off the end of the query, in their one
 // order. What stands in front of them is the application's.
+//
+//	/rec/42.ogg?part=1&expires=1795299683&nonce=...&scope=rec:read&sig=...
+//	|-- the application's --|                                     |
+//	|-- signed, with "GET" and a line feed in front --------------|
+//
+// They are cut from the right, so that a second "&sig=" or "&scope=" in front of
+// them is the application's text, and signed.
 func readURL(r *http.Request, m *hmacsig.Message) error {
 	target := requestTarget(r)
 	signed, sig, ok := cutLast(target, "&sig=")
@@ -264,6 +274,7 @@ func readURL(r *http.Request, m *hmacsig.Message) error {
 	return nil
 }
 
+// cutLast is strings.Cut at the last separator.
 func cutLast(s, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {

@@ -1,5 +1,14 @@
 // Package flatjws reads compact HS256 tokens (RFC 7515) whose claims are one flat
 // JSON object, or hold flat ones: strictly, without reflection, and nothing else.
+//
+// Why not a library: golang-jwt and go-jose read what many issuers write, in many
+// algorithms, and encoding/json folds the case of names, takes the last of two equal
+// ones and ignores bytes that are no UTF-8. Each of that is a second reading of what
+// one signature covers. The two issuers here write one form, so there is one to
+// read. golang-jwt is the oracle of the tests.
+//
+// Callers verify the signature over the encoded text first. Nothing here is reached
+// by a forger.
 package flatjws
 
 import (
@@ -15,7 +24,10 @@ const UsualHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 // strict is base64url without padding and with one spelling per value.
 var strict = base64.RawURLEncoding.Strict()
 
-// Decode decodes one canonical spelling into buf if it fits.
+// Decode decodes one canonical spelling into buf if it fits. A text of another
+// spelling, such as one with padding, with a line break, or with other bits behind
+// the last byte (RFC 4648 section 3.5), is refused: it would be a second name for
+// the same token.
 func Decode[T ~string | ~[]byte](buf []byte, text T) ([]byte, bool) {
 	if strict.DecodedLen(len(text)) > len(buf) {
 		return nil, false
@@ -53,7 +65,8 @@ func IsHS256(buf []byte, text string) bool {
 	return ok && alg == 1 && typ <= 1
 }
 
-// Seconds reads an integer of at most 11 digits, which is past the year 5000
+// Seconds reads a NumericDate (RFC 7519 section 2), of which only whole seconds are
+// in use: an integer of at most 11 digits, which is past the year 5000
 // and far from overflow.
 func Seconds(value []byte, kind byte) (int64, bool) {
 	if kind != '0' || len(value) > 11 {
@@ -112,11 +125,14 @@ func (p *scanner) members(visit func(name, value []byte, kind byte) bool, nest b
 // anyMember takes every member.
 func anyMember(_, _ []byte, _ byte) bool { return true }
 
+// scanner reads JSON from left to right. Each method reads one thing, leaves at
+// behind it, and reports false when something else is there.
 type scanner struct {
 	text []byte
-	at   int
+	at   int // the next byte
 }
 
+// space skips the four bytes that JSON has for white space (RFC 8259 section 2).
 func (p *scanner) space() {
 	for p.at < len(p.text) && p.text[p.at] <= ' ' &&
 		strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
@@ -124,6 +140,7 @@ func (p *scanner) space() {
 	}
 }
 
+// take reads one structural character, and white space in front of it.
 func (p *scanner) take(c byte) bool {
 	p.space()
 	if p.at < len(p.text) && p.text[p.at] == c {
@@ -133,12 +150,16 @@ func (p *scanner) take(c byte) bool {
 	return false
 }
 
+// atEnd reports whether nothing follows: a second value behind the first would be
+// read by one program and not by the next.
 func (p *scanner) atEnd() bool {
 	p.space()
 	return p.at == len(p.text)
 }
 
-// str reads a string. Without escapes it is a view of the text.
+// str reads a string. Without escapes, as nearly always, it is a view of the text.
+// Control characters must be escaped (RFC 8259 section 7), and the bytes must be
+// UTF-8 (section 8.1), or two readers could see two texts.
 func (p *scanner) str() ([]byte, bool) {
 	if !p.take('"') {
 		return nil, false
@@ -213,6 +234,7 @@ func (p *scanner) unicode() (rune, bool) {
 	return r, ok && r != utf8.RuneError
 }
 
+// hex4 reads four hexadecimal digits, either case.
 func (p *scanner) hex4() (rune, bool) {
 	if p.at+4 > len(p.text) {
 		return 0, false
@@ -289,6 +311,7 @@ func isNumber(s []byte) bool {
 	return len(s) == 0
 }
 
+// digits counts the decimal digits that s begins with.
 func digits(s []byte) int {
 	for i, c := range s {
 		if c < '0' || c > '9' {
