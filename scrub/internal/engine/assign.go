@@ -71,7 +71,7 @@ func (sc *scanner) key(head *head, i int) int {
 	if sp, ok := sc.valueSpan(h, &v); ok {
 		return sc.foundValue(sp, &v)
 	}
-	return sc.bare.refuse(sc.off, end)
+	return sc.refuse(&v.until, end)
 }
 
 // escapedName examines a letter of a name that is written as an escape, the
@@ -137,6 +137,7 @@ func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 	if at := sc.e.replacementIn(text); at > 0 {
 		text = text[:at] // what was replaced did not decide before
 	}
+	text = text[:min(len(text), 2*maxBareBytes)]
 	if !h.denies(text, v.place) {
 		return span{}, false
 	}

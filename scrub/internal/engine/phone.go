@@ -1,6 +1,10 @@
 package engine
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Telephone numbers, as people write them. How much a number must prove depends
 // on how it is written:
@@ -67,18 +71,34 @@ func exponent(s string, i int) bool {
 }
 
 // international returns the last group of the number whose calling code begins
-// with the digit at from, or -1.
+// with the digit at from, or -1. In North America, whose code is short, the
+// number must be one that there is.
 func (c *cluster) international(from int) int {
-	for k := c.upTo(15 + from); k >= 0; k-- {
-		n := c.size(k)
-		if n-from < 8 || c.d[from] == 0 {
-			return -1
-		}
-		if coded(c.d[from:n]) && !c.moreAfter(k) {
+	last := min(c.upTo(15+from), 7)
+	if c.size(last)-from < 8 || c.d[from] == 0 {
+		return -1
+	}
+	if c.d[from] != 1 && !hasCode(c.d[from:from+3]) {
+		return -1
+	}
+	for k := last; k >= 0 && c.size(k)-from >= 8; k-- {
+		if n := c.size(k); !c.moreAfter(k) && (c.d[from] != 1 ||
+			n-from == 11 && phonePlans().has(planCode, 1, c.d[from+1:n])) {
 			return k
 		}
 	}
 	return -1
+}
+
+// hasCode reports whether d begins with a calling code (ITU-T E.164).
+func hasCode(d []byte) bool {
+	code := 0
+	for _, v := range d {
+		if code = code*10 + int(v); phonePlans().codes[code] {
+			return true
+		}
+	}
+	return false
 }
 
 // moreAfter is goesOn for telephone numbers, after which another number may
@@ -98,23 +118,6 @@ func (c *cluster) fromZeros() int {
 		return -1
 	}
 	return c.international(2)
-}
-
-// coded reports whether d is a calling code and a number. In North America,
-// whose code is short, the number must be one that there is. The trunk zero of
-// +44 (0)20 does not count.
-func coded(d []byte) bool {
-	code := 0
-	for i := 0; i < 3; i++ {
-		code = code*10 + int(d[i])
-		if code == 1 {
-			return phonePlans().has(planCode, code, d[1:])
-		}
-		if phonePlans().codes[code] {
-			return true
-		}
-	}
-	return false
 }
 
 // national returns the last group of a number without calling code that is
@@ -328,8 +331,8 @@ func (c *cluster) called(s string, k int) bool {
 
 // anyWord reports whether text has a letter of any script.
 func anyWord(text string) bool {
-	for i := range len(text) {
-		if c := text[i] | 0x20; c-'a' < 26 || c >= 0x80 {
+	for _, r := range text {
+		if r < utf8.RuneSelf && letter.has(byte(r)) || r >= utf8.RuneSelf && unicode.IsLetter(r) {
 			return true
 		}
 	}

@@ -38,7 +38,12 @@ func (u *until) stop(e *Engine, s string, i, limit int) (end int, open bool) {
 	if u.tree > 0 {
 		return u.tree, false
 	}
-	if u.quote == 0 && !u.bracket && !u.brace {
+	switch {
+	case u.bracket:
+		return stopAt(s, i, limit, ']')
+	case u.brace:
+		return stopAt(s, i, limit, '}')
+	case u.quote == 0:
 		return u.stopBare(e, s, i, limit)
 	}
 	for ; i < limit; i++ {
@@ -60,17 +65,23 @@ func (u *until) stop(e *Engine, s string, i, limit int) (end int, open bool) {
 					return i - n, false
 				}
 			}
-		case u.bracket:
-			if c == ']' {
-				return i, false
-			}
-		case u.brace:
-			if c == '}' {
-				return i, false
-			}
 		}
 	}
 	return i, true
+}
+
+// stopAt is stop for what a closing character ends.
+func stopAt(s string, i, limit int, closing byte) (end int, open bool) {
+	if i >= limit {
+		return i, true
+	}
+	text := s[i:limit]
+	for _, c := range [...]byte{closing, '\n', '\r'} {
+		if at := strings.IndexByte(text, c); at >= 0 {
+			text = text[:at]
+		}
+	}
+	return i + len(text), i+len(text) == limit
 }
 
 // stopBare is stop for a value without quotes.
@@ -250,16 +261,19 @@ type bareRun struct {
 	refused  int
 }
 
-const maxRefused = 12
+const maxRefused = 10
 
-func (b *bareRun) refuse(off, i int) int {
-	if i+off < b.from || i+off > b.to {
+// refuse notes that a name before i has no secret, and returns where to go on.
+func (sc *scanner) refuse(u *until, i int) int {
+	b := &sc.bare
+	if i+sc.off < b.from || i+sc.off > b.to {
 		return i
 	}
 	if b.refused++; b.refused < maxRefused {
 		return i
 	}
-	return b.to - off
+	end, _ := u.stopBare(sc.e, sc.src, b.to-sc.off, min(len(sc.src), i+maxValueBytes))
+	return max(end, b.to-sc.off)
 }
 
 // end returns the end of a bare value at i, as far as it is looked at.
