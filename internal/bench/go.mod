@@ -99,3 +99,6 @@ require (
 	google.golang.org/protobuf v1.36.10 // indirect
 	gopkg.in/validator.v2 v2.0.1 // indirect
 )
+
+// A command of torchwood asks for it, and nothing here builds that.
+exclude sigsum.org/sigsum-go v0.6.1
