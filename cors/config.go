@@ -207,6 +207,14 @@ type Config struct {
 
 // NoOrigin is a policy for requests without an Origin header: navigations,
 // same-origin GETs, no-cors loads, and every client that is not a browser.
+//
+//	                                   RefuseUnsafe   Pass     Refuse
+//	link to this server, any GET       passes         passes   refused
+//	GET of an own page's script        passes         passes   refused
+//	POST of a webhook, curl or an app  refused        passes   refused
+//	image of another site              refused, unless Embeddable
+//
+// What passes here has proved nothing: anybody can leave a header out.
 type NoOrigin uint8
 
 const (

@@ -3,8 +3,12 @@ package cors
 import "net/http"
 
 // Decision is what the gate makes of one request. The code says why; what
-// happens depends on the booleans too: Wrap answers the preflight of a listed
-// origin, passes its request on, and with ReportOnly passes everything on.
+// happens depends on the booleans too. Wrap does, in this order:
+//
+//	ReportOnly   runs the handler, and changes nothing
+//	!Allowed     answers 403 with the code
+//	Preflight    answers it
+//	otherwise    sets the headers and runs the handler
 type Decision struct {
 	Allowed    bool   // the rules allow it
 	Preflight  bool   // it is a preflight: Wrap answers it, and the handler does not run

@@ -95,6 +95,27 @@
 //     same-origin. Pages do not preflight their own origin.
 //  6. Anything else: refused, and the code tells how it failed.
 //
+// A preflight, and the request that it allows, as a page on
+// https://app.example.com makes them and the gate answers:
+//
+//	OPTIONS /orders/7
+//	Origin: https://app.example.com
+//	Access-Control-Request-Method: PUT             in Methods?
+//	Access-Control-Request-Headers: content-type   each in RequestHeaders?
+//
+//	204 No Content                                 the handler has not run
+//	Access-Control-Allow-Origin: https://app.example.com
+//	Access-Control-Allow-Methods: PUT,DELETE       the whole list, so that the
+//	Access-Control-Allow-Headers: content-type     browser may remember it
+//	Access-Control-Max-Age: 7200
+//
+//	PUT /orders/7
+//	Origin: https://app.example.com                in Origins?
+//
+//	200 OK                                         the handler's answer
+//	Access-Control-Allow-Origin: https://app.example.com
+//	Access-Control-Expose-Headers: Retry-After
+//
 // An origin is scheme "://" host [":" port]
 // (https://www.rfc-editor.org/rfc/rfc6454#section-6.2), limited as the URL
 // standard has it: a lower-case scheme; a host of lower-case letters, digits,

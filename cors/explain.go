@@ -92,6 +92,9 @@ func (d Decision) advice() string {
 	return ""
 }
 
+// originAdvice tells a page from this server's own native clients, and both from
+// what nobody sends. A preflight is never from an own page, so OwnOrigins would not
+// help it.
 func originAdvice(s string, preflight bool) string {
 	o, ok := parseEntry(s)
 	switch {
@@ -117,6 +120,8 @@ func insecureAdvice(o origin) string {
 	return "; better move it to TLS first, or it needs Config.DangerouslyAllowInsecureOrigins"
 }
 
+// methodAdvice knows that the Fetch API upper-cases a few methods only: "patch" stays
+// in lower case, and no list may have it.
 func methodAdvice(method string) string {
 	upper := strings.ToUpper(method)
 	switch {
@@ -129,6 +134,7 @@ func methodAdvice(method string) string {
 	return "add the method there if pages may use it"
 }
 
+// headerAdvice knows that browsers ask in lower case, once for each name.
 func headerAdvice(name string) string {
 	switch {
 	case checkRequestHeader(name) != "" || name != strings.ToLower(name):

@@ -106,6 +106,8 @@ func (p *policy) report(r *http.Request, d *Decision) {
 	p.OnEvent(r.Context(), e)
 }
 
+// refusal is the error of a decision, with the explanation for operators and, on
+// loopback and if asked for, for the developer of the page.
 func (p *policy) refusal(r *http.Request, d *Decision) *sallyport.Refusal {
 	kept := *d
 	refused := p.refusals.New(d.Code, (*explained)(&kept))

@@ -9,6 +9,13 @@ import (
 // originSet is an exact map plus a walk over the suffixes of a host: clever
 // search trees for this have admitted strangers and refused friends
 // (GHSA-vhxv-fg4m-p2w8). Immutable once built.
+//
+// Looking up "https://b.a.example.com:8443" in a set with one pattern of two
+// dots asks for, in this order:
+//
+//	exact      https://b.a.example.com:8443
+//	patterns   https  .com:8443
+//	patterns   https  .example.com:8443      "https://*.example.com:8443"
 type originSet struct {
 	any   bool
 	exact map[string]struct{}
@@ -29,6 +36,7 @@ type suffixes struct {
 // "https://*.example.com:8443" is "https" and ".example.com:8443".
 type suffix struct{ scheme, text string }
 
+// add reports whether the key was new.
 func (s *suffixes) add(key suffix) (isNew bool) {
 	if s.keys == nil {
 		s.keys = make(map[suffix]struct{})
@@ -69,6 +77,7 @@ func (set *originSet) matches(o origin) bool {
 	return set.any || set.hasPatterns && set.walk(o)
 }
 
+// walk tries what is left when the origin is not listed by name.
 func (set *originSet) walk(o origin) bool {
 	if set.patterns.match(o.scheme, o.host, o.authority) {
 		return true
@@ -86,7 +95,7 @@ func (set *originSet) add(entry string) (o origin, f flaw) {
 	}
 	var isNew bool
 	rest, isPattern := strings.CutPrefix(o.host, "*")
-	switch {
+	switch { // both kinds of asterisk together are of the first
 	case o.port == "*":
 		isNew = set.anyPort.add(suffix{o.scheme, rest})
 	case isPattern:

@@ -34,12 +34,15 @@ type policy struct {
 	vary, varyOptions                         string
 }
 
-// compiler collects every problem of a Config while it builds the policy.
+// compiler collects every problem of a Config while it builds the policy. A
+// policy with problems is never used.
 type compiler struct {
 	*policy
 	problems *configerr.List
 }
 
+// fail notes a problem. The value is shown to operators, so what may hold a
+// secret goes through redact first.
 func (c *compiler) fail(field, value string, f flaw) {
 	c.problems.Add(field, value, f.code, f.fix)
 }
@@ -132,6 +135,7 @@ func (c *compiler) set(field string, entries []string) originSet {
 	return set
 }
 
+// indexed names one entry of a list as Go writes it.
 func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
 // pageFlaw says why no page has a well-formed origin.

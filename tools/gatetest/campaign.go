@@ -15,6 +15,7 @@ type campaign struct {
 // excuse is an entry of Route.Accept.
 type excuse struct{ route, name string }
 
+// run plays every attack on every route that it applies to.
 func (c *campaign) run() []Finding {
 	found := c.undeclared()
 	// Floods come last: what they leave in a store that a server shares with the

@@ -24,11 +24,14 @@ func floodAttacks() []attack {
 			fix: "put the route behind a ratelimit.Limiter, inside the origin gate",
 			run: func(t *trial) []string { return flood(t, func(*draft, int) {}) },
 		},
+		// Anybody may write these. A limiter that believes one counts one request of
+		// each of many addresses.
 		{
 			name: "flood with forged forwarding headers", gate: gate, late: true, applies: isLimited,
 			fix: key,
 			run: func(t *trial) []string { return flood(t, forge) },
 		},
+		// http.Request.RemoteAddr has the port, and every connection another one.
 		{
 			name: "flood from many ports", gate: gate, late: true, applies: inProcess, fix: key,
 			run: func(t *trial) []string {
@@ -37,6 +40,7 @@ func floodAttacks() []attack {
 				})
 			},
 		},
+		// A subscriber has a /64 at least: 2^64 addresses.
 		{
 			name: "flood from one IPv6 network", gate: gate, late: true, applies: inProcess, fix: key,
 			run: func(t *trial) []string {

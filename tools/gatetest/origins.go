@@ -16,11 +16,14 @@ func originAttacks() []attack {
 	notListed := []string{"origin_not_listed", "foreign_page"}
 	malformed := []string{"origin_malformed", "origin_not_listed", "foreign_page"}
 	changes := []change{
+		// The gate is missing, or reflects whatever origin asks.
 		{name: "page of another site", codes: notListed, before: from(attacker)},
+		// Sandboxed frames and redirects send null, and anybody can make one.
 		{
 			name: "opaque page", codes: []string{"origin_null", "foreign_page"},
 			before: from("null"),
 		},
+		// Same-origin is decided by a header that the client, or no proxy, has set.
 		{
 			name: "page of another site, forwarded host", codes: notListed,
 			before: func(t *trial, d *draft) {
@@ -29,40 +32,50 @@ func originAttacks() []attack {
 				d.Header.Set("X-Forwarded-Proto", "https")
 			},
 		},
+		// strings.HasPrefix, or a regular expression without its "$".
 		{
 			name: "host that begins like a known one", codes: notListed, applies: hasKnown,
 			before: fromKnown(func(u *url.URL) { u.Host = u.Hostname() + ".attacker.example" }),
 		},
+		// strings.HasSuffix, or a regular expression without its "^".
 		{
 			name: "host that ends like a known one", codes: notListed, applies: isHTTPS,
 			before: fromKnown(func(u *url.URL) { u.Host = "attacker" + u.Host }),
 		},
+		// A wildcard that forgot the dot: "*example.com".
 		{
 			name: "domain that ends like a known one", codes: notListed, applies: isHTTPS,
 			before: fromKnown(func(u *url.URL) { u.Host = "attacker" + lastLabels(u.Host) }),
 		},
+		// A regular expression with bare dots.
 		{
 			name: "dot of a known host as any character", codes: notListed, applies: isHTTPS,
 			before: fromKnown(func(u *url.URL) { u.Host = strings.Replace(u.Host, ".", "x", 1) }),
 		},
+		// Hosts are compared, not origins: whoever controls a network is listed.
 		{
 			name: "known host without TLS", codes: notListed, applies: isHTTPS,
 			before: fromKnown(func(u *url.URL) { u.Scheme = "http" }),
 		},
+		// url.URL.Hostname: another service of the host, or another user of it.
 		{
 			name: "known host on another port", codes: notListed, applies: isHTTPS,
 			before: fromKnown(func(u *url.URL) { u.Host = u.Hostname() + ":8444" }),
 		},
+		// strings.Contains, or a parser more lenient than the browser.
 		{
 			name: "known host as userinfo", codes: malformed, applies: hasKnown,
 			before: fromKnown(func(u *url.URL) {
 				u.User, u.Host = url.User(u.Hostname()), "attacker.example"
 			}),
 		},
+		// Browsers send lower case: who sends this is none, and a folded comparison is
+		// often one that folds more than it should.
 		{
 			name: "known origin in another case", codes: malformed, applies: isHTTPS,
 			before: func(t *trial, d *draft) { from(strings.ToUpper(known(t.suite, t.route)))(t, d) },
 		},
+		// Two layers read two different ones.
 		{
 			name: "two origins", codes: []string{"origin_repeated", "foreign_page"}, applies: hasKnown,
 			before: func(t *trial, d *draft) {
@@ -70,11 +83,13 @@ func originAttacks() []attack {
 				d.Header.Add("Origin", attacker)
 			},
 		},
+		// One list for two kinds of trust: a customer's page acts for who is signed in.
 		{
 			name: "listed page on a route of the server's own", codes: notListed,
 			applies: func(s *Suite, r *Route) bool { return s.Listed != "" && !r.Browser },
 			before:  func(t *trial, d *draft) { from(t.suite.Listed)(t, d) },
 		},
+		// A handshake is a GET, needs no preflight, and carries cookies.
 		{
 			name: "WebSocket of another site", codes: notListed, applies: isGet,
 			before: func(t *trial, d *draft) {
@@ -88,6 +103,7 @@ func originAttacks() []attack {
 				d.Header.Set("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 			},
 		},
+		// Loads without CORS have no Origin: only Sec-Fetch-Site tells.
 		{
 			name: "image of another site", codes: []string{"cross_site"}, applies: isGet,
 			before: func(_ *trial, d *draft) {

@@ -21,10 +21,13 @@ func signatureAttacks() []attack {
 	isSigned := func(_ *Suite, r *Route) bool { return r.Sign != nil }
 	var all []attack
 	for _, c := range []change{
+		// A space changes nothing for the handler, and everything for a MAC.
 		{
 			name: "altered body", codes: unsigned,
 			after: func(_ *trial, d *draft) { d.fill(append(slices.Clone(d.body), ' ')) },
 		},
+		// What is kept in a log or a proxy must be worth nothing after a while, and a
+		// time far ahead would make it last.
 		{
 			name: "signed an hour ago", codes: []string{"signature_expired"},
 			before: func(_ *trial, d *draft) { d.at = d.at.Add(-time.Hour) },
@@ -58,6 +61,7 @@ func signatureAttacks() []attack {
 	)
 }
 
+// noSignature leaves everything out that signing would add.
 func noSignature(t *trial) []string {
 	d := t.draft()
 	d.fill(d.body)
@@ -117,6 +121,8 @@ func altered(s string) string {
 	return s[:i] + string(other) + s[i+1:]
 }
 
+// replay sends the very same request twice: the second one is somebody who has seen
+// the first.
 func replay(t *trial) []string {
 	d := t.draft()
 	if first := t.genuine(d); !t.accepted(first) {

@@ -133,6 +133,8 @@ func newRequest(method, target string) *http.Request {
 	return r
 }
 
+// fetchSite says what browsers say of every request since 2023
+// (https://www.w3.org/TR/fetch-metadata/).
 func (d *draft) fetchSite(site string) {
 	d.Header.Set("Sec-Fetch-Site", site)
 	d.Header.Set("Sec-Fetch-Mode", "cors")
@@ -158,6 +160,7 @@ func (t *trial) sign(d *draft) {
 	d.fill(d.body) // a signer may have read it
 }
 
+// fill gives the request a body to read, once more if it was read.
 func (d *draft) fill(body []byte) {
 	d.Body, d.ContentLength = http.NoBody, 0
 	if len(body) > 0 {
@@ -205,6 +208,7 @@ func problemCode(_ int, _ http.Header, body []byte) string {
 	return problem.Code
 }
 
+// call calls the handler. A panic is no answer, and no refusal.
 func (t *trial) call(r *http.Request) (got answer) {
 	rec := httptest.NewRecorder()
 	defer func() {
