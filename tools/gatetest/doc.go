@@ -29,6 +29,14 @@
 //		})
 //	}
 //
+// A chi router tells its routes, and a fiber or echo one has a method for it:
+//
+//	err := chi.Walk(router, func(method, route string, _ http.Handler,
+//		_ ...func(http.Handler) http.Handler) error {
+//		patterns = append(patterns, method+" "+route)
+//		return nil
+//	})
+//
 // # What counts as refused
 //
 // Refused by the right gate: an attack on the signature has to fail for its
