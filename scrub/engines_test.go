@@ -275,3 +275,25 @@ func TestSlogtest(t *testing.T) {
 		return m
 	})
 }
+
+// TestHarmlessObjects: an object below a name that is often harmless keeps what
+// looks like no credential.
+func TestHarmlessObjects(t *testing.T) {
+	t.Parallel()
+	s := newScrubber(t, scrub.Config{})
+	const in = `{"session":{"user":17,"state":"open","id":"Zx81kQp0Lm27Rt55"},"auth":{"method":"password","ok":true}}`
+	const want = `{"session":{"user":17,"state":"open","id":"[token]"},"auth":{"method":"password","ok":true}}`
+	out, _ := s.AppendJSON(nil, []byte(in))
+	require.JSONEq(t, want, string(out))
+	var plain any
+	require.NoError(t, json.Unmarshal([]byte(in), &plain))
+	clean, _, err := s.Value(plain)
+	require.NoError(t, err)
+	got, err := json.Marshal(clean)
+	require.NoError(t, err)
+	require.JSONEq(t, want, string(got))
+	text, _ := s.String(in)
+	require.JSONEq(t, `{"session":"[token]","auth":{"method":"password","ok":true}}`, text, "text takes it whole")
+	out, _ = s.AppendJSON(nil, []byte(`{"session":{"password":"x","list":["Zx81kQp0Lm27Rt55"]}}`))
+	require.JSONEq(t, `{"session":{"password":"[secret]","list":["[token]"]}}`, string(out))
+}

@@ -53,7 +53,7 @@ type jsonPass struct {
 	counts *engine.Counts
 	skip   bool   // only find the end
 	leaves bool   // replace leaves only
-	below  string // the denied key that all here stands below, in leaves
+	below  string // the denied key whose leaves are judged here
 }
 
 func (j *jsonPass) blanks(i int) int {
@@ -148,7 +148,7 @@ func (j *jsonPass) entry(o *object, key string, i, depth int) (int, bool) {
 	if value && o.named != "" {
 		key = o.named
 	}
-	if j.below != "" {
+	if _, own := j.e.DeniesTree(key); j.below != "" && (!own || j.e.Whole(j.below)) {
 		key = j.below
 	}
 	end, ok := j.member(i, depth, key)
@@ -211,7 +211,8 @@ func (j *jsonPass) member(i, depth int, key string) (int, bool) {
 	if _, denied := j.e.DeniesTree(key); !denied {
 		return j.value(i, depth+1, key)
 	}
-	if j.leaves && i < len(j.src) && (j.src[i] == '{' || j.src[i] == '[') {
+	composite := i < len(j.src) && (j.src[i] == '{' || j.src[i] == '[')
+	if composite && (j.leaves || !j.e.Whole(key)) {
 		above := j.below
 		j.below = key
 		defer func() { j.below = above }()

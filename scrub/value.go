@@ -61,6 +61,7 @@ type valueWalk struct {
 	nodes  int
 	text   int
 	failed bool
+	below  string // the denied key whose leaves are judged here
 }
 
 type visit struct {
@@ -82,10 +83,14 @@ func (w *valueWalk) any(key string, v reflect.Value, depth int) any {
 	}
 	if det, denied := w.s.engine.DeniesTree(key); denied {
 		text := scalarText(v)
-		if text == "" {
+		if text == "" && w.s.engine.Whole(key) {
 			return w.hide(det, "")
 		}
-		if _, denied = w.s.engine.Denies(key, text); denied {
+		if text == "" {
+			above := w.below
+			w.below = key
+			defer func() { w.below = above }()
+		} else if _, denied = w.s.engine.Denies(key, text); denied {
 			return w.hide(det, text)
 		}
 	}
@@ -252,7 +257,7 @@ func (w *valueWalk) entries(v reflect.Value, depth int) any {
 		if named != "" && engine.IsValue(key) {
 			of = named
 		}
-		value := w.any(of, it.Value(), depth+1)
+		value := w.any(w.nameOf(of), it.Value(), depth+1)
 		safe, _ := w.string("", key).(string)
 		clean[unused(clean, seen, safe)] = value
 	}
@@ -294,7 +299,7 @@ func (w *valueWalk) fields(v reflect.Value, depth int) any {
 		case w.denies(f.Name):
 			clean[name] = w.any(f.Name, v.Field(i), depth+1)
 		default:
-			clean[name] = w.any(name, v.Field(i), depth+1)
+			clean[name] = w.any(w.nameOf(name), v.Field(i), depth+1)
 		}
 	}
 	return clean
@@ -409,6 +414,15 @@ func plainLog(v slog.Value) any {
 		m[a.Key] = a.Value.Any()
 	}
 	return m
+}
+
+// nameOf returns the name that a value is judged by: its own, or that of the
+// object around it.
+func (w *valueWalk) nameOf(key string) string {
+	if w.below != "" && !w.denies(key) {
+		return w.below
+	}
+	return key
 }
 
 func (w *valueWalk) denies(key string) bool {

@@ -137,7 +137,9 @@ func (sc *scanner) valueSpan(h *head, v *value) (span, bool) {
 	if at := sc.e.replacementIn(text); at > 0 {
 		text = text[:at] // what was replaced did not decide before
 	}
-	text = text[:min(len(text), 2*maxBareBytes)]
+	if v.tree == 0 {
+		text = text[:min(len(text), 2*maxBareBytes)]
+	}
 	if !h.denies(text, v.place) {
 		return span{}, false
 	}

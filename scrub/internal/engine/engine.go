@@ -130,9 +130,20 @@ func (e *Engine) Below(key, text string, counts *Counts) string {
 	return e.scrub(text, phoneLabel(key, len(key)), counts)
 }
 
-// DeniesTree reports whether nothing may stand below key, whatever it is made
-// of, and which detector says so.
-func (e *Engine) DeniesTree(key string) (det int, denied bool) { return e.Denies(key, "{...}") }
+// DeniesTree reports whether key is denied, whatever it holds, and which
+// detector says so.
+func (e *Engine) DeniesTree(key string) (det int, denied bool) { return e.Denies(key, anyTree) }
+
+// anyTree stands for an object of which nothing is known.
+const anyTree = "{...}"
+
+// Whole reports whether what a denied key holds goes whole. Names that are often
+// harmless, such as session and auth, lose only the leaves that look like
+// credentials.
+func (e *Engine) Whole(key string) bool {
+	h := e.judge(key)
+	return h != nil && h.rule != ruleOpaque
+}
 
 // IsName and IsValue tell the members of an object that says in one member
 // what another holds: {"name":"DB_PASSWORD","value":"x"}.

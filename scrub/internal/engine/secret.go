@@ -33,7 +33,7 @@ func (h *head) denies(text string, p place) bool {
 			return false
 		}
 	case ruleOpaque:
-		if !tree && !opaque(text) {
+		if tree && !opaqueLeaf(text) || !tree && !opaque(text) {
 			return false
 		}
 	case rulePerson:
@@ -138,6 +138,18 @@ func opaque(text string) bool {
 	}
 	digits, _ := mix(text)
 	return digits > 0 || len(text) >= 20
+}
+
+// opaqueLeaf reports whether some word of an object looks like a credential.
+func opaqueLeaf(tree string) bool {
+	for word := range strings.FieldsFuncSeq(tree, func(r rune) bool {
+		return strings.ContainsRune(" \t\r\n\",:;{}[]()'=", r)
+	}) {
+		if opaque(word) {
+			return true
+		}
+	}
+	return tree == anyTree
 }
 
 // isHost reports whether text begins with the name of a host.
