@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -88,4 +89,15 @@ func TestMemoryIsBounded(t *testing.T) {
 	slices.Sort(want)
 	require.Equal(t, want, ids)
 	require.Empty(t, memory.List("rob"))
+	synctest.Test(t, func(t *testing.T) {
+		g, store := newGate(t, nil)
+		for range 5 {
+			issue(t, g, 0)
+			time.Sleep(time.Second)
+		}
+		list := store.List("ann")
+		for i := range list[1:] {
+			require.True(t, list[i].Created.After(list[i+1].Created), "the newest first")
+		}
+	})
 }

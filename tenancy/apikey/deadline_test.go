@@ -71,6 +71,18 @@ func TestDeadlineOfTheStore(t *testing.T) {
 			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // the request's own end is further away
+		parent, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		g, _ := newGate(t, func(c *apikey.Config) {
+			c.Store = probe{look: func(ctx context.Context) {
+				at, ok := ctx.Deadline()
+				require.True(t, ok)
+				require.Equal(t, time.Now().Add(2*time.Second), at)
+			}}
+		})
+		_, _ = g.Check(with(apikey.NewKey("acme")).WithContext(parent))
+	})
 	synctest.Test(t, func(t *testing.T) { // the request's own end comes first
 		parent, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -240,6 +240,8 @@ func TestStoreFailures(t *testing.T) {
 	}
 	store.find = errDown
 	unavailable("down")
+	_, err := g.Check(with(key))
+	require.ErrorIs(t, err, errDown)
 	store.find = nil
 	for name, change := range map[string]func(*apikey.Record){
 		"another key": func(r *apikey.Record) { r.Hash[31] ^= 1 },

@@ -157,6 +157,7 @@ func TestLeakedKeysAreRevoked(t *testing.T) {
 		w := serve(h, hub.report(t, body))
 		require.Equal(t, 200, w.Code)
 		require.NotContains(t, w.Body.String(), leaked)
+		require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 		var answer []struct{ Label string }
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
 		require.Equal(t, []struct{ Label string }{
@@ -171,6 +172,7 @@ func TestLeakedKeysAreRevoked(t *testing.T) {
 	for _, e := range seen {
 		if e.Code == apikey.CodeLeaked {
 			leak = e.Detail.(apikey.Leak)
+			require.True(t, e.Allowed)
 			require.Equal(t, "ann", e.Actor)
 		}
 	}
@@ -188,7 +190,13 @@ func TestLeakedKeysAreRevoked(t *testing.T) {
 	store.find = errDown
 	require.Equal(t, 503, serve(h, hub.report(t, body)).Code)
 	store.find, store.end = nil, errDown
+	seen = nil
 	require.Equal(t, 503, serve(h, hub.report(t, body)).Code, "GitHub comes again")
+	require.NotEmpty(t, seen)
+	for _, e := range seen {
+		require.ErrorIs(t, e.Err, errDown)
+		require.False(t, e.Allowed)
+	}
 }
 
 func TestGitHubsKeysAreFetchedSeldom(t *testing.T) {
