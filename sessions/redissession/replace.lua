@@ -19,7 +19,7 @@ if renewed then
   local grace = tonumber(ARGV[5])
   redis.call('SET', KEYS[1], '\2' .. string.sub(session, 2, 49) ..
     struct.pack('>d', now) .. string.sub(KEYS[5], -43) .. string.sub(session, 50),
-    'PX', math.ceil(grace / 1000))
+    'PX', math.ceil(grace / 1000) + 1000)
   redis.call('ZREM', KEYS[3], string.sub(KEYS[1], -47))
   redis.call('HSET', KEYS[4], ARGV[3], string.sub(KEYS[5], -47))
   seen, started = now, now

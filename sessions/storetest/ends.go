@@ -284,7 +284,7 @@ func nothingLeft(t *testing.T, h Harness) {
 		_, err := s.End(t.Context(), which)
 		require.NoError(t, err)
 	}
-	h.Advance(sessions.Grace)
+	h.Advance(2 * sessions.Grace)
 	require.Zero(t, h.Held(s), "things left of sessions that have ended")
 }
 
