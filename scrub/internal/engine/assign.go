@@ -202,6 +202,7 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 	switch {
 	case next > 0:
 		v.loose = colon && !quoted
+		v.arrow = hasAt(s, i, "->")
 		if colon {
 			if t := annotated(s, next); t > 0 {
 				next, v.loose = t, false

@@ -18,6 +18,7 @@ type place struct {
 	prose bool // after "is": only what mixes letters and digits
 	flag  bool // after --name and a blank: another flag is no value
 	inner bool // the name and it stand alone in parentheses
+	arrow bool // after ->, which leads to members too
 }
 
 // denies reports whether text must not stand below the name.
@@ -57,7 +58,7 @@ func (h *head) deniesBare(text string, p place) bool {
 		return strings.Contains(text, "=")
 	case h.rule != ruleAny && isCode(text), strings.HasSuffix(text, "("):
 		return false
-	case p.inner && letters(text): // pam_unix(passwd:chauthtok)
+	case p.arrow && h.rule != ruleAny, p.inner && letters(text): // pam_unix(passwd:chauthtok)
 		return false
 	case h.word == "pwd" && isPath(text): // the working directory of a shell
 		return false

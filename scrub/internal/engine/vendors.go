@@ -72,8 +72,11 @@ func (t *tokenRun) end(text string, set *byteSet, i int) int {
 func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 	s, body := sc.src, i+len(mark)
 	start := i
-	if v.loose && i > 0 && wordChar.has(s[i-1]) {
-		return i
+	if i > 0 && v.before == nil {
+		inWord := alnum.has(mark[0]) && alnum.has(s[i-1]) && !escapedBefore(s, i)
+		if inWord || v.loose && (wordChar.has(s[i-1]) || s[i-1] == '.') && !escapedBefore(s, i) {
+			return i
+		}
 	}
 	end := body
 	if v.body != nil {
@@ -83,7 +86,7 @@ func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 	if n < v.min || v.max > 0 && n > v.max {
 		return i
 	}
-	if digits, _ := mix(s[body:end]); v.loose && digits == 0 {
+	if digits, _ := mix(s[body:end]); v.loose && digits == 0 || masked(s[body:end]) {
 		return i
 	}
 	if v.before != nil {
@@ -108,6 +111,12 @@ func (sc *scanner) vendorToken(v *vendor, rule, mark string, i int) int {
 		return sc.found(span{start: start, end: end, det: Token, rule: rule})
 	}
 	return sc.foundRun(span{start: start, end: end, det: Token, rule: rule}, class)
+}
+
+// masked reports whether a body is a row of one such character: ghp_xxxxxxxxxxxxxxxxxxxx.
+func masked(body string) bool {
+	return len(body) > 4 && strings.IndexByte("xX*#", body[0]) >= 0 &&
+		strings.Trim(body, body[:1]+"-_.") == ""
 }
 
 // discordToken reports whether text is the number of an account, a time and
