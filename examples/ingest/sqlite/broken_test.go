@@ -1,0 +1,163 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	osexec "os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+// broken is a store with one fault.
+type broken struct {
+	store.Store
+	fault string
+}
+
+// faults are what the suite has to find.
+var faults = []string{
+	"recognises nothing", "keeps half a batch", "loses what is refused", "does not wait",
+	"replays nothing", "takes codes twice", "believes any clock", "takes recovery codes twice",
+	"accepts after closing", "is always ready", "sees no conflict", "lists without a scope",
+	"forgets failures", "never dies",
+}
+
+func (b broken) Store2(ctx context.Context, batch []event.Received) (store.Stored, error) {
+	return b.Store.Store(ctx, batch)
+}
+
+// keeper is the part of broken whose method has the name of its field.
+type keeper struct{ broken }
+
+func (b keeper) Store(ctx context.Context, batch []event.Received) (all store.Stored, err error) {
+	switch b.fault {
+	case "recognises nothing":
+		for i := range batch {
+			batch[i].Identity, batch[i].Fold = nil, 0
+			if batch[i].Event != nil {
+				batch[i].Event.Session, batch[i].Event.Meta = "", nil
+			}
+		}
+	case "keeps half a batch":
+		for i := range batch {
+			stored, err := b.Store2(ctx, batch[i:i+1])
+			all.New, all.Duplicates = all.New+stored.New, all.Duplicates+stored.Duplicates
+			if err != nil {
+				return all, err
+			}
+		}
+		return all, nil
+	}
+	return b.Store2(ctx, batch)
+}
+
+func (b keeper) Refused(ctx context.Context, items []store.Item) error {
+	switch {
+	case b.fault == "loses what is refused":
+		return b.Delivered(ctx, items)
+	case b.fault == "never dies" && items[0].Lone:
+		return nil
+	}
+	return b.broken.Store.Refused(ctx, items)
+}
+
+func (b keeper) Postpone(ctx context.Context, item store.Item, due time.Time) error {
+	if b.fault == "does not wait" {
+		due = time.Time{}
+	}
+	return b.broken.Store.Postpone(ctx, item, due)
+}
+
+func (b keeper) Replay(ctx context.Context, scope tenancy.Scope) (int64, error) {
+	if b.fault == "replays nothing" {
+		return 0, scope.Check()
+	}
+	return b.broken.Store.Replay(ctx, scope)
+}
+
+func (b keeper) SpendTOTP(ctx context.Context, user string, step, latest int64) (bool, error) {
+	if b.fault == "believes any clock" {
+		latest = math.MaxInt64
+	}
+	spent, err := b.broken.Store.SpendTOTP(ctx, user, step, latest)
+	return spent || b.fault == "takes codes twice", err
+}
+
+func (b keeper) SpendRecovery(ctx context.Context, user string, digest []byte) (bool, error) {
+	spent, err := b.broken.Store.SpendRecovery(ctx, user, digest)
+	return spent || b.fault == "takes recovery codes twice", err
+}
+
+func (b keeper) FactorFailed(ctx context.Context, user string, now time.Time) error {
+	if b.fault == "forgets failures" {
+		return nil
+	}
+	return b.broken.Store.FactorFailed(ctx, user, now)
+}
+
+func (b keeper) Enqueue(ctx context.Context, received []event.Received) error {
+	err := b.broken.Store.Enqueue(ctx, received)
+	if b.fault == "accepts after closing" && errors.Is(err, store.ErrClosed) ||
+		b.fault == "sees no conflict" && errors.Is(err, store.ErrEventID) {
+		return nil
+	}
+	return err
+}
+
+func (b keeper) Ready(ctx context.Context) error {
+	if b.fault == "is always ready" {
+		return nil
+	}
+	return b.broken.Store.Ready(ctx)
+}
+
+func (b keeper) Calls(ctx context.Context, scope tenancy.Scope, limit int) ([]store.CallRow, error) {
+	if b.fault == "lists without a scope" && scope.Check() != nil {
+		return nil, nil
+	}
+	return b.broken.Store.Calls(ctx, scope, limit)
+}
+
+const faultVariable = "STORETEST_FAULT"
+
+// TestBrokenStore is run by TestTheSuiteFailsEveryBrokenStore alone.
+func TestBrokenStore(t *testing.T) {
+	fault := os.Getenv(faultVariable)
+	if fault == "" {
+		t.Skip("for the test below")
+	}
+	storetest.Run(t, func(t testing.TB, dir string) store.Store {
+		db, err := sqlite.Open(t.Context(), dir, sqlite.DangerouslyOff)
+		require.NoError(t, err)
+		return keeper{broken{db, fault}}
+	})
+}
+
+func TestTheSuiteFailsEveryBrokenStore(t *testing.T) {
+	t.Parallel()
+	for _, fault := range append([]string{"none"}, faults...) {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			// #nosec G204 -- this test's own binary
+			cmd := osexec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStore$")
+			cmd.Env = append(os.Environ(), faultVariable+"="+fault)
+			out, err := cmd.CombinedOutput()
+			if fault == "none" {
+				require.NoError(t, err, "%s", out)
+				return
+			}
+			require.Error(t, err, "the suite does not notice")
+			require.Contains(t, string(out), "--- FAIL")
+		})
+	}
+}
