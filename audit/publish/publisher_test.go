@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -198,9 +199,7 @@ func get(base, path string) *httptest.ResponseRecorder {
 	}
 	defer func() { _ = response.Body.Close() }()
 	rec.Code = response.StatusCode
-	for name, values := range response.Header {
-		rec.Header()[name] = values
-	}
+	maps.Copy(rec.Header(), response.Header)
 	_, _ = rec.Body.ReadFrom(response.Body)
 	return rec
 }
