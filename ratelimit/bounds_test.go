@@ -83,11 +83,13 @@ func TestLimitBounds(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(t, ratelimit.Config{})
-	for _, name := range []string{"a", "z", "0", "9", "a_b", "a-b", "a.b", "a2345678901234567890123456789012"} {
+	for _, name := range []string{"a", "z", "0", "9", "a_b", "a-b", "a.b",
+		"a2345678901234567890123456789012"} {
 		d := l.Decide(t.Context(), perHour(name, ratelimit.TextKey("k"), 1))
 		require.Equal(t, ratelimit.CodeWithinLimit, d.Code, name)
 	}
-	for _, name := range []string{"", "A", "a b", "`", "{", "/", ":", "ä", "a2345678901234567890123456789012x"} {
+	for _, name := range []string{"", "A", "a b", "`", "{", "/", ":", "ä",
+		"a2345678901234567890123456789012x"} {
 		d := l.Decide(t.Context(), perHour(name, ratelimit.TextKey("k"), 1))
 		require.Equal(t, ratelimit.CodePolicyInvalid, d.Code, name)
 	}
@@ -111,7 +113,9 @@ func TestIntervalIsExact(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, 0)
-		p := ratelimit.Policy{Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(7), Cost: 7}
+		p := ratelimit.Policy{
+			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(7), Cost: 7,
+		}
 		interval := p.Limit.Interval()
 		r := takeOne(t, m, p)
 		require.True(t, r.Fits)
@@ -130,7 +134,8 @@ func TestIntervalIsExact(t *testing.T) {
 		require.Equal(t, ratelimit.Result{Fits: true, Remaining: 7}, p.Result(0))
 		require.Equal(t, ratelimit.Result{Fits: true, Reset: 7 * interval}, p.Result(7*interval))
 		p.Cost = 1
-		require.Equal(t, ratelimit.Result{Reset: 7 * interval, RetryAfter: interval}, p.Result(7*interval))
+		require.Equal(t, ratelimit.Result{Reset: 7 * interval, RetryAfter: interval},
+			p.Result(7*interval))
 		p.Cost = 8
 		require.Equal(t, ratelimit.Result{Remaining: 7}, p.Result(0), "never fits")
 	})
@@ -175,7 +180,8 @@ func TestTheTightestPolicyIsShown(t *testing.T) {
 func TestOutageShowsWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(t, ratelimit.Config{Store: &brokenStore{err: errors.New("down")}, Instances: 2})
-	local, open := perHour("local", ratelimit.TextKey("k"), 10), perHour("open", ratelimit.TextKey("k"), 10)
+	local := perHour("local", ratelimit.TextKey("k"), 10)
+	open := perHour("open", ratelimit.TextKey("k"), 10)
 	local.OnOutage, open.OnOutage = ratelimit.Local, ratelimit.Open
 	d := l.Decide(t.Context(), open, local)
 	require.Equal(t, "local", d.Policy)

@@ -63,8 +63,12 @@ func TestAcquireRefusals(t *testing.T) {
 		"bad name":  {l, func(f *ratelimit.InFlight) { f.Name = "" }, ratelimit.CodePolicyInvalid},
 		"bad lease": {l, func(f *ratelimit.InFlight) { f.Lease = 1 }, ratelimit.CodePolicyInvalid},
 		"closed":    {out, func(*ratelimit.InFlight) {}, ratelimit.CodeUnavailable},
-		"open":      {out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Open }, ratelimit.CodeDegraded},
-		"local":     {out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Local }, ratelimit.CodeDegraded},
+		"open": {
+			out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Open }, ratelimit.CodeDegraded,
+		},
+		"local": {
+			out, func(f *ratelimit.InFlight) { f.OnOutage = ratelimit.Local }, ratelimit.CodeDegraded,
+		},
 	} {
 		g := f
 		tc.edit(&g)

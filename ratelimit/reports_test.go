@@ -19,7 +19,9 @@ func TestReportAskingDoesNotProlong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, 0)
-		p := ratelimit.Policy{Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(1), Cost: 1}
+		p := ratelimit.Policy{
+			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(1), Cost: 1,
+		}
 		require.True(t, takeOne(t, m, p).Fits)
 		for range 59 {
 			time.Sleep(time.Second)
@@ -36,7 +38,8 @@ func TestReportTwoRatesOnOneKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, 0)
-		second, hour := newLimiter(t, ratelimit.Config{Store: m}), newLimiter(t, ratelimit.Config{Store: m})
+		second := newLimiter(t, ratelimit.Config{Store: m})
+		hour := newLimiter(t, ratelimit.Config{Store: m})
 		for i := range 20 {
 			second.Decide(t.Context(), ratelimit.Policy{
 				Name: "second", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerSecond(10),
@@ -65,7 +68,9 @@ func TestReportEarlierBucketEndsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, 1)
-		p := ratelimit.Policy{Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(60), Cost: 60}
+		p := ratelimit.Policy{
+			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerMinute(60), Cost: 60,
+		}
 		admitted := 0
 		for range 5 * 60 {
 			p.Cost = 1
@@ -120,7 +125,9 @@ func TestReportNoBoundaryDoubles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, 0)
-		p := ratelimit.Policy{Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerSecond(100), Cost: 1}
+		p := ratelimit.Policy{
+			Name: "a", Key: ratelimit.TextKey("k"), Limit: ratelimit.PerSecond(100), Cost: 1,
+		}
 		time.Sleep(999 * time.Millisecond)
 		admitted := 0
 		for range 20 {
@@ -149,13 +156,17 @@ func TestReportRotatingInOneNetwork(t *testing.T) {
 		}
 	}
 	require.Equal(t, 5, passed)
-	require.True(t, l.Decide(t.Context(), perHour("a", ratelimit.TextKey("2001:db8:1:2::"), 5)).Allowed)
+	text := perHour("a", ratelimit.TextKey("2001:db8:1:2::"), 5)
+	require.True(t, l.Decide(t.Context(), text).Allowed)
 }
 
 // A key and a path that meet in the middle are two keys: {ip}{path} was one.
 func TestReportKeyAndPathDoNotMerge(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(t, ratelimit.Config{})
-	require.True(t, l.Decide(t.Context(), perHour("a", ratelimit.TextKey("1.2.3.4", "5/x"), 1)).Allowed)
-	require.True(t, l.Decide(t.Context(), perHour("a", ratelimit.TextKey("1.2.3.45", "/x"), 1)).Allowed)
+	for _, key := range []ratelimit.Key{
+		ratelimit.TextKey("1.2.3.4", "5/x"), ratelimit.TextKey("1.2.3.45", "/x"),
+	} {
+		require.True(t, l.Decide(t.Context(), perHour("a", key, 1)).Allowed)
+	}
 }

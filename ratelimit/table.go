@@ -42,8 +42,8 @@ const (
 	firstPlaces = 64
 	// maxSince bounds shard.since.
 	maxSince = 64
-	// Reclaim looks at that many places, 4 KB, and stops when it has freed some.
-	reclaimPlaces = 256
+	// Reclaim looks at that many places, 16 KB, and stops when it has freed some.
+	reclaimPlaces = 1024
 	reclaimEnough = 8
 )
 

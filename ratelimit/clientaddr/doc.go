@@ -31,10 +31,10 @@
 // # Your set-up, and what to use
 //
 //	nothing in front                    Config{}
-//	nginx, Caddy, HAProxy on this host  Header "X-Forwarded-For", TrustedProxies 127.0.0.1/32, ::1/128
+//	nginx, Caddy, HAProxy on this host  Header "X-Forwarded-For", TrustedProxies 127.0.0.1/32
 //	the same, over a Unix socket        Header "X-Forwarded-For", TrustUnixSocket
 //	the same, in a private network      Header "X-Forwarded-For", TrustedProxies its subnet
-//	AWS ALB, Kubernetes ingress         Header "X-Forwarded-For", TrustedProxies the subnet or pod network
+//	AWS ALB, Kubernetes ingress         Header "X-Forwarded-For", TrustedProxies subnet, pods
 //	Google Cloud load balancer          Header "X-Forwarded-For", TrustedHops 2 (it appends two)
 //	Heroku, Render, Cloud Run           Header "X-Forwarded-For", TrustedHops 1
 //	Cloudflare                          Header "CF-Connecting-IP", TrustedProxies their list
@@ -57,8 +57,9 @@
 //	curl https://app.example/whoami
 //	curl -H 'X-Forwarded-For: 203.0.113.99' https://app.example/whoami
 //	curl -H 'X-Real-IP: 203.0.113.99' -H 'CF-Connecting-IP: 203.0.113.99' \
-//	     -H 'Forwarded: for=203.0.113.99' -H 'True-Client-IP: 203.0.113.99' https://app.example/whoami
-//	curl --connect-to ::origin.example: -H 'X-Forwarded-For: 203.0.113.99' https://app.example/whoami
+//	     -H 'Forwarded: for=203.0.113.99' https://app.example/whoami
+//	curl --connect-to ::origin.example: \
+//	     -H 'X-Forwarded-For: 203.0.113.99' https://app.example/whoami
 //
 // with a handler that shows what was found, behind authentication or for an hour:
 //

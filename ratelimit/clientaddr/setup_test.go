@@ -23,12 +23,14 @@ import (
 func TestRewrittenRemoteAddrIsRefused(t *testing.T) {
 	t.Parallel()
 	rewrites := map[string]func(claim string) string{
-		"chi RealIP":                func(claim string) string { return claim },
-		"gorilla ProxyHeaders":      func(claim string) string { return claim },
-		"gorilla ProxyHeaders, IP6": func(claim string) string { return "2001:db8::" + claim[len(claim)-1:] },
-		"with a port that is none":  func(claim string) string { return claim + ":0" },
-		"a name":                    func(string) string { return "client.example:80" },
-		"a chain":                   func(claim string) string { return claim + ", 10.0.0.1" },
+		"chi RealIP":           func(claim string) string { return claim },
+		"gorilla ProxyHeaders": func(claim string) string { return claim },
+		"gorilla ProxyHeaders, IP6": func(claim string) string {
+			return "2001:db8::" + claim[len(claim)-1:]
+		},
+		"with a port that is none": func(claim string) string { return claim + ":0" },
+		"a name":                   func(string) string { return "client.example:80" },
+		"a chain":                  func(claim string) string { return claim + ", 10.0.0.1" },
 	}
 	limiter, err := ratelimit.New(ratelimit.Config{Policies: []func(*http.Request) ratelimit.Policy{
 		ratelimit.PerAddress("address", ratelimit.PerHour(5)),
@@ -62,17 +64,29 @@ func TestTrustedHops(t *testing.T) {
 		lines  []string
 		want   string
 	}{
-		"one":                     {"X-Forwarded-For", 1, []string{"198.51.100.7"}, "198.51.100.7"},
-		"one, and a lie":          {"X-Forwarded-For", 1, []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7"},
-		"two":                     {"X-Forwarded-For", 2, []string{"198.51.100.7, 34.1.1.1"}, "198.51.100.7"},
-		"two, and a lie":          {"X-Forwarded-For", 2, []string{"1.1.1.1,198.51.100.7,34.1.1.1"}, "198.51.100.7"},
-		"two, over lines":         {"X-Forwarded-For", 2, []string{"1.1.1.1", "198.51.100.7", "34.1.1.1"}, "198.51.100.7"},
-		"empty elements":          {"X-Forwarded-For", 2, []string{"198.51.100.7,, ,34.1.1.1,"}, "198.51.100.7"},
-		"too short":               {"X-Forwarded-For", 2, []string{"198.51.100.7"}, short},
-		"none":                    {"X-Forwarded-For", 1, nil, short},
-		"the client is no IP":     {"X-Forwarded-For", 2, []string{"unknown, 34.1.1.1"}, short},
-		"a proxy is no IP":        {"X-Forwarded-For", 2, []string{"198.51.100.7, x"}, short},
-		"RFC 7239":                {"Forwarded", 2, []string{"for=198.51.100.7, for=34.1.1.1;proto=https"}, "198.51.100.7"},
+		"one": {"X-Forwarded-For", 1, []string{"198.51.100.7"}, "198.51.100.7"},
+		"one, and a lie": {
+			"X-Forwarded-For", 1, []string{"1.1.1.1, 198.51.100.7"}, "198.51.100.7",
+		},
+		"two": {
+			"X-Forwarded-For", 2, []string{"198.51.100.7, 34.1.1.1"}, "198.51.100.7",
+		},
+		"two, and a lie": {
+			"X-Forwarded-For", 2, []string{"1.1.1.1,198.51.100.7,34.1.1.1"}, "198.51.100.7",
+		},
+		"two, over lines": {
+			"X-Forwarded-For", 2, []string{"1.1.1.1", "198.51.100.7", "34.1.1.1"}, "198.51.100.7",
+		},
+		"empty elements": {
+			"X-Forwarded-For", 2, []string{"198.51.100.7,, ,34.1.1.1,"}, "198.51.100.7",
+		},
+		"too short":           {"X-Forwarded-For", 2, []string{"198.51.100.7"}, short},
+		"none":                {"X-Forwarded-For", 1, nil, short},
+		"the client is no IP": {"X-Forwarded-For", 2, []string{"unknown, 34.1.1.1"}, short},
+		"a proxy is no IP":    {"X-Forwarded-For", 2, []string{"198.51.100.7, x"}, short},
+		"RFC 7239": {
+			"Forwarded", 2, []string{"for=198.51.100.7, for=34.1.1.1;proto=https"}, "198.51.100.7",
+		},
 		"a lie that is no header": {"Forwarded", 1, []string{`for="x, for=198.51.100.7`}, "198.51.100.7"},
 	} {
 		g, err := clientaddr.New(clientaddr.Config{Header: tc.header, TrustedHops: tc.hops})
@@ -96,7 +110,9 @@ func TestTrustedHops(t *testing.T) {
 // A proxy on this host that speaks over a Unix socket has no address.
 func TestUnixSocketPeer(t *testing.T) {
 	t.Parallel()
-	trusting, err := clientaddr.New(clientaddr.Config{Header: "X-Forwarded-For", TrustUnixSocket: true})
+	trusting, err := clientaddr.New(clientaddr.Config{
+		Header: "X-Forwarded-For", TrustUnixSocket: true,
+	})
 	require.NoError(t, err)
 	var found []string
 	show := func(g *clientaddr.Gate) http.Handler {
@@ -144,7 +160,9 @@ func TestTrustedNetworks(t *testing.T) {
 		proxies []string
 		want    string // "": permitted
 	}{
-		"private":                {[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}, ""},
+		"private": {
+			[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}, "",
+		},
 		"mapped":                 {[]string{"::ffff:10.0.0.0/104"}, ""},
 		"one host":               {[]string{"192.0.2.7/32", "2001:db8::1/128"}, ""},
 		"bits below the prefix":  {[]string{"10.1.2.3/8"}, ""},
@@ -209,7 +227,8 @@ func TestOneTrustedHost(t *testing.T) {
 		Header: "X-Real-IP", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("2001:db8::1/128")},
 	})
 	require.NoError(t, err)
-	for peer, want := range map[string]string{"2001:db8::1": "198.51.100.7", "2001:db8::2": "2001:db8::2"} {
+	for peer, want := range map[string]string{"2001:db8::1": "198.51.100.7",
+		"2001:db8::2": "2001:db8::2"} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = "[" + peer + "]:1"
 		r.Header.Set("X-Real-IP", "198.51.100.7")

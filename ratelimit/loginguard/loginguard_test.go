@@ -293,7 +293,8 @@ func TestAnswer(t *testing.T) {
 	g := newGuard(t, loginguard.Config{Failures: 1, Ban: time.Minute})
 	require.Nil(t, fail(t, g, home, "a"))
 	w := httptest.NewRecorder()
-	require.False(t, g.Answer(w, httptest.NewRequest(http.MethodPost, "/", nil), fail(t, g, home, "a")))
+	require.False(t, g.Answer(w, httptest.NewRequest(http.MethodPost, "/", nil), fail(t, g,
+		home, "a")))
 	require.Equal(t, http.StatusTooManyRequests, w.Code)
 	require.Equal(t, "60", w.Header().Get("Retry-After"))
 	require.Empty(t, w.Header().Get("RateLimit"))

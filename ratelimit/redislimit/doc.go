@@ -73,9 +73,10 @@
 // found by trying. Its value is one integer, the time at which the bucket is full,
 // in nanoseconds, and the key expires then. (A bucket that owes more than its
 // present limit can hold has ":" and the time of its first refusal, in
-// microseconds, behind that.) All keys of one tenant (ratelimit.Key.In), and all policies on one key,
-// share a Cluster slot. Policies in different slots cannot be decided together:
-// that is an error, on which each policy does as its OnOutage says.
+// microseconds, behind that.) All keys of one tenant (ratelimit.Key.In), and all
+// policies on one key, share a Cluster slot. Policies in different slots cannot be
+// decided together: that is an error, on which each policy does as its OnOutage
+// says.
 //
 // # Server
 //

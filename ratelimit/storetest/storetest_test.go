@@ -70,7 +70,9 @@ func (s *naive) busy(b bucket, p *ratelimit.Policy, now time.Time) time.Duration
 	return max(full(p)-now.Sub(b.since), 0)
 }
 
-func (s *naive) Take(_ context.Context, policies []ratelimit.Policy, results []ratelimit.Result) error {
+func (s *naive) Take(
+	_ context.Context, policies []ratelimit.Policy, results []ratelimit.Result,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
