@@ -275,3 +275,76 @@ func TestStoreThatCannotBound(t *testing.T) {
 		Store: entersFail{newMemory(t)}, OnOutage: ratelimit.Open,
 	}), home, "a"))
 }
+
+// Of failures that end together, past what was left, one starts the ban.
+func TestOneOfManyStartsTheBan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{Failures: 2, AddressFailures: 2}) // a /56 has 8
+		var attempts []*loginguard.Attempt
+		for i := range 12 {
+			a, err := g.Begin(t.Context(), by(inside(i), string(rune('a'+i))))
+			require.NoError(t, err)
+			attempts = append(attempts, a)
+		}
+		for i, a := range attempts {
+			want := time.Duration(0)
+			if i == 7 {
+				want = 30 * time.Minute
+			}
+			require.Equal(t, want, a.Fail(t.Context()), "failure %d", i)
+		}
+		r := fail(t, g, inside(20), "z")
+		require.Equal(t, 30*time.Minute, r.RetryAfter)
+	})
+}
+
+// A ban that Fail tells of is one: where the table has no place for it, it tells of
+// none.
+func TestToldBansHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{MaxKeys: 100, Failures: 1, AddressFailures: 1})
+		told, silent := 0, 0
+		for i := range 200 {
+			addr := netip.AddrFrom4([4]byte{100, 0, 0, byte(i)})
+			time.Sleep(100 * time.Millisecond) // as fast as strangers are let in
+			a, err := g.Begin(t.Context(), by(addr, string(rune('a'+i))))
+			require.NoError(t, err)
+			if a.Fail(t.Context()) == 0 {
+				silent++
+				continue
+			}
+			told++
+			require.NotNil(t, fail(t, g, addr, string(rune('a'+i))), "address %d", i)
+		}
+		require.Positive(t, told)
+		require.Positive(t, silent)
+	})
+}
+
+// A fifth of the default window brings one failure back.
+func TestDefaultWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{})
+		for range 4 {
+			require.Nil(t, fail(t, g, home, "a"))
+		}
+		time.Sleep(3 * time.Minute)
+		require.Nil(t, fail(t, g, home, "a"))
+		require.Nil(t, fail(t, g, home, "a"))
+		require.NotNil(t, fail(t, g, home, "a"))
+	})
+}
+
+// Who could not be forgiven is told so.
+func TestSucceedTellsOfAnOutage(t *testing.T) {
+	t.Parallel()
+	s := &brokenStore{Store: newMemory(t)}
+	g := newGuard(t, loginguard.Config{Store: s})
+	a, err := g.Begin(t.Context(), by(home, "a"))
+	require.NoError(t, err)
+	s.err = errors.New("down")
+	require.ErrorIs(t, a.Succeed(t.Context()), s.err)
+}
