@@ -61,12 +61,14 @@ func run(ctx context.Context, args []string, in io.Reader, out, status io.Writer
 		fmt.Fprintln(status, "usage: scrubfile [flags] [file ...]    (no file: standard input)")
 		flags.PrintDefaults()
 	}
-	only := flags.String("only", "", "comma list of detectors, such as email,card (default the preset's)")
+	only := flags.String("only", "",
+		"comma list of detectors, such as email,card (default the preset's)")
 	preset := flags.String("preset", "", "logs, errors or everything (default errors)")
 	allow := flags.String("allow", "", "comma list of values, networks and @domains that stay")
 	allowRules := flags.String("allow-rule", "", "comma list of rules that are switched off")
 	summary := flags.Bool("summary", false, "print the summary alone, not the clean text")
-	why := flags.Bool("explain", false, "print each removal in its line with its rule, instead of the clean text")
+	why := flags.Bool("explain", false,
+		"print each removal in its line with its rule, instead of the clean text")
 	check := flags.Bool("check", false, "exit with 3 if anything would be removed")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -354,7 +354,7 @@ func (sc *scanner) named(start, i int) int {
 		return next
 	}
 	j := i
-	for n := 0; n < maxKeyBytes && j < len(s) && strings.IndexByte(" \t\r\n,;{}<>/\"'\\-", s[j]) >= 0; n++ {
+	for j < len(s) && j-i < maxKeyBytes && between.has(s[j]) {
 		j++
 	}
 	if foldAt(s, j, "name>") || foldAt(s, j, "key>") { // </name><value>
@@ -372,6 +372,9 @@ func (sc *scanner) named(start, i int) int {
 	}
 	return pair(s, start, i)
 }
+
+// between may stand between a name that is a value, and the word value.
+var between = bytesOf(" \t\r\n,;{}<>/\"'\\-")
 
 // pair returns where the second of two texts in brackets starts, or 0, if the
 // text from start to i is the first of them.

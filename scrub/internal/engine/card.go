@@ -48,8 +48,10 @@ func (c *cluster) cardDigits(s string) (end int, ok bool) {
 		if n == 16 && k == 3 && !luhn(c.d[:n]) {
 			break // nothing shorter stands alone
 		}
-		// In a column of numbers four groups may still be a card, two not.
-		if isCard(c.d[:n]) && (!c.inRow || k >= 2) && !(k < 3 && c.sizes&0xF0 != 0x60 && c.goesOn(k)) && !c.dialled(s, n) {
+		// In a column of numbers four groups may still be a card, two not; and
+		// what could be a part of a longer row must be 4-6-5 or 4-6-4.
+		alone := k >= 3 || c.sizes&0xF0 == 0x60 || !c.goesOn(k)
+		if isCard(c.d[:n]) && (!c.inRow || k >= 2) && alone && !c.dialled(s, n) {
 			return c.g[k].end, true
 		}
 	}
@@ -57,7 +59,8 @@ func (c *cluster) cardDigits(s string) (end int, ok bool) {
 		return c.g[k].end, true
 	}
 	n := c.g[0].n
-	if n < 12 || n > 19 || !luhn(c.d[:n]) || c.dialled(s, n) || !c.named(s) && (!issued(c.d[:n]) || c.looksLikeID(s)) {
+	if n < 12 || n > 19 || !luhn(c.d[:n]) || c.dialled(s, n) ||
+		!c.named(s) && (!issued(c.d[:n]) || c.looksLikeID(s)) {
 		return 0, false
 	}
 	return c.g[0].end, true

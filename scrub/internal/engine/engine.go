@@ -1,5 +1,3 @@
-// Package engine finds and replaces personal data and secrets in text. Package
-// scrub is what the rest of the world sees of it.
 package engine
 
 import (

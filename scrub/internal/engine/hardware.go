@@ -47,8 +47,13 @@ func (c *cluster) imei(s string) (int, bool) {
 }
 
 var (
-	imeiTemplates = [...]template{{groups(15), ""}, {groups(2, 6, 6, 1), " -"}, {groups(8, 6, 1), " -"}, {groups(6, 2, 6, 1), " -"}}
-	imeiWords     = wordsOf("imei imeisv")
+	imeiTemplates = [...]template{
+		{groups(15), ""},
+		{groups(2, 6, 6, 1), " -"},
+		{groups(8, 6, 1), " -"},
+		{groups(6, 2, 6, 1), " -"},
+	}
+	imeiWords = wordsOf("imei imeisv")
 )
 
 // wallet examines the beginning of the address of a wallet at i: Ethereum's 0x

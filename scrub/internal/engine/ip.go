@@ -155,7 +155,8 @@ func addressEnd(s string, i int) (int, bool) {
 	}
 	full := groups == 8 && !double && (longest > 2 || shortest < 2) && (longest > 1 || digits < 8)
 	short := double && groups >= 2 && groups < 8 && longest >= 3 && digits > 0
-	if !full && !short || i < len(s) && (wordChar.has(s[i]) && s[i] != '-' || s[i] == '[' || hasAt(s, i, ":[")) {
+	goesOn := i < len(s) && (wordChar.has(s[i]) && s[i] != '-' || s[i] == '[' || hasAt(s, i, ":["))
+	if !full && !short || goesOn {
 		return 0, false
 	}
 	for i+1 < len(s) && s[i] == '.' && digit.has(s[i+1]) {

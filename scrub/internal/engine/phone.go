@@ -21,7 +21,7 @@ import (
 // the rule that found it. named says that the whole text is known to be a
 // telephone number.
 func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
-	if last := c.g[c.ng-1]; c.ng > 1 && last.end < len(s) && letter.has(s[last.end]) && s[last.end]|0x20 != 'x' {
+	if last := c.g[c.ng-1]; c.ng > 1 && beginsWord(s, last.end) {
 		// The last group begins a word: +44 20 7946 0958 7ann@example.com.
 		c.ng, c.follow = c.ng-1, last.sep
 		defer func() { c.ng++ }()
@@ -59,6 +59,11 @@ func (c *cluster) phone(s string, named bool) (start, end int, rule string) {
 		return 0, 0, "" // a unit, or a hardware address: 0242.4030.94be
 	}
 	return start, end, rule
+}
+
+// beginsWord reports whether a letter stands at i that is no extension's x.
+func beginsWord(s string, i int) bool {
+	return i < len(s) && letter.has(s[i]) && lower(s[i]) != 'x'
 }
 
 // glued reports whether the number goes on a name: dsl-082-083-227, v_0711.
@@ -227,7 +232,8 @@ func (c *cluster) separated(first, k int, area bool, n int) bool {
 // to 15 digits, in groups that are no decimal number and no list.
 func (c *cluster) plain() int {
 	k := c.upTo(15)
-	if c.size(k) < 7 || k+1 == c.ng && c.follow != 0 || k == 1 && c.g[1].sep == '.' && c.g[1].start == c.g[0].end+1 {
+	decimal := k == 1 && c.g[1].sep == '.' && c.g[1].start == c.g[0].end+1
+	if c.size(k) < 7 || decimal || k+1 == c.ng && c.follow != 0 {
 		return -1
 	}
 	for i, g := range c.g[1 : k+1] {

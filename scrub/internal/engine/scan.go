@@ -2,11 +2,8 @@ package engine
 
 import "unicode/utf8"
 
-// Every detector decides by looking at most lookbehind bytes back and
-// lookahead bytes ahead of a candidate. What is longer than that (a token of
-// megabytes, a private key) is decided by its beginning and then swallowed
-// byte by byte. This is what lets a stream be cut anywhere, and what keeps
-// the time linear.
+// The bounds of what a detector may look at around a candidate. See the package's
+// documentation for why there must be bounds.
 const (
 	lookbehind = 1024
 	lookahead  = 2048

@@ -156,7 +156,7 @@ func opaqueLeaf(tree string) bool {
 // isHost reports whether text begins with the name of a host.
 func isHost(text string) bool {
 	end := 0
-	for end < len(text) && (isLower(text[end]) || digit.has(text[end]) || text[end] == '-' || text[end] == '.') {
+	for end < len(text) && hostByte.has(text[end]) {
 		end++
 	}
 	if end < len(text) && strings.IndexByte("[:/(", text[end]) < 0 {
@@ -165,6 +165,8 @@ func isHost(text string) bool {
 	dot := strings.LastIndexByte(text[:end], '.')
 	return dot > 0 && end-dot > 2 && end-dot < 8 && strings.Trim(text[dot+1:end], lowerChars) == ""
 }
+
+var hostByte = bytesOf(lowerChars + digitChars + "-.")
 
 // isAddress reports whether text is a number of at most 64 bits, as in 0x14ede63a5a7003a.
 func isAddress(text string) bool {

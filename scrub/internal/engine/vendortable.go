@@ -23,7 +23,9 @@ var vendors = [...]vendor{
 	// GitLab.
 	{marks: "glpat- glrt-", body: &dotted, min: 16, example: "wKx9v0YgYcS9"},
 	{
-		marks: "glptt- gldt- glrtr- glft- glsoat- glcbt- glimt- glagent- gloas- glffct- GR1348941", body: &wordChar, min: 16,
+		marks: "glptt- gldt- glrtr- glft- glsoat- glcbt- glimt- glagent- gloas- glffct-" +
+			" GR1348941",
+		body: &wordChar, min: 16,
 		example: "mDyQk2nH1MuU",
 	},
 	// Slack.
@@ -34,12 +36,14 @@ var vendors = [...]vendor{
 	{marks: "xoxd-", body: &base64Char, min: 10, example: "FAV296DuKO"},
 	{marks: "xoxe.", body: &dotted, min: 10, example: "aY15QMhUxY"},
 	{
-		marks: "hooks.slack.com/services/ hooks.slack.com/workflows/ hooks.slack.com/triggers/", body: &base64Char, min: 20,
+		marks: "hooks.slack.com/services/ hooks.slack.com/workflows/ hooks.slack.com/triggers/",
+		body:  &base64Char, min: 20,
 		example: "44TRWhbQw8Kd",
 	},
 	// Stripe.
 	{
-		marks: "sk_live_ sk_test_ sk_prod_ pk_live_ pk_test_ rk_live_ rk_test_ rk_prod_ ak_live_", body: &alnum, min: 10,
+		marks: "sk_live_ sk_test_ sk_prod_ pk_live_ pk_test_ rk_live_ rk_test_ rk_prod_ ak_live_",
+		body:  &alnum, min: 10,
 		example: "zKYC5JkAkJ",
 	},
 	{marks: "whsec_", body: &base64Char, min: 16, example: "yGX1qwRKlpGG"},
@@ -383,7 +387,8 @@ var vendors = [...]vendor{
 	// Discord: the tokens of bots begin with the base64 of a number.
 	{
 		marks: "MT Mj Mz ND NT Nj Nz OD OT", body: &dotted, min: 48, max: 72, loose: true,
-		check: discordToken, example: "A4NzE2MjUyODk0NTI3MjMx.G7aX0z.b3JkZXItb2YtdGhlLXNpZ25hdHVyZS1ieXRlcw",
+		check:   discordToken,
+		example: "A4NzE2MjUyODk0NTI3MjMx.G7aX0z.b3JkZXItb2YtdGhlLXNpZ25hdHVyZS1ieXRlcw",
 	},
 	// Fly.io, before other tokens.
 	{mark: "FlyV1 ", body: &base64Char, min: 30, example: "kQ0rTzW8mXa2"},
