@@ -13,7 +13,7 @@ var deniedNames = [...]head{
 	{word: "date", after: " birth ", rule: ruleAny},
 	{word: "number", after: " card account passport routing security cc license ssn ", rule: ruleAny},
 	{word: "code", after: " security verification recovery backup otp pin mfa ", rule: ruleAny},
-	{word: "secret token apikey privatekey secretkey accesskey", rule: ruleText},
+	{word: "secret token apikey privatekey secretkey accesskey accountkey storagekey", rule: ruleText},
 	{word: "credential credentials creds cred", rule: ruleText},
 	{word: "csrf xsrf dsn", rule: ruleText},
 	{word: "key", after: keyKinds, rule: ruleText},

@@ -147,7 +147,9 @@ var vendors = [...]vendor{
 	{marks: "vercel_blob_rw_", body: &wordChar, min: 20, example: "oLj24IrDBM53"},
 	// Atlassian.
 	{marks: "ATATT3x ATCTT3x", body: &base64Char, min: 30, example: "O9b2TJnZq4eo"},
-	{marks: "ATBB", body: &base64Char, min: 28, loose: true, example: "NTOJ3RwzUrwu"},
+	{marks: "ATATT ATCTT", body: &base64Char, min: 40, example: "q7Jw0ZbX3mKd"},
+	{marks: "pri_", body: &hexDigit, min: 32, max: 32, loose: true, example: "099889f14d11"},
+	{marks: "ATBB", body: &base64Char, min: 20, loose: true, example: "NTOJ3RwzUrwu"},
 	{marks: "BBDC-", body: &base64Char, min: 36, example: "oHh5bLVZAlfv"},
 	// age.
 	{marks: "AGE-SECRET-KEY-1", body: &upperDigit, min: 40, example: "MET3RD5FR7CI"},
