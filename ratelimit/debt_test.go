@@ -139,3 +139,18 @@ func TestNobodysLimiterAnswers(t *testing.T) {
 	require.Equal(t, 503, w.Code)
 	require.False(t, (&ratelimit.Limiter{}).Answer(httptest.NewRecorder(), r, ratelimit.Decision{}))
 }
+
+// A bucket that was forgotten takes with it how long its debt had rested.
+func TestForgottenDebtLeavesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, p := owing(t)
+		require.False(t, takeOne(t, m, under(p, small, 1)).Fits)
+		require.NoError(t, m.Forget(t.Context(), []ratelimit.Policy{p}))
+		time.Sleep(10 * time.Second)
+		require.True(t, takeOne(t, m, under(p, p.Limit, 10)).Fits)
+		r := takeOne(t, m, under(p, small, 1))
+		require.False(t, r.Fits)
+		require.Equal(t, time.Second, r.RetryAfter)
+	})
+}

@@ -205,6 +205,10 @@ func apart(t *testing.T, s ratelimit.Store) {
 	for i, p := range []ratelimit.Policy{
 		policy("a", ratelimit.TextKey(id, "b"), limit),
 		policy("b", ratelimit.TextKey(id, "b"), limit),
+		policy("a", ratelimit.TextKey(id+"x", "b"), limit),
+		policy("a", ratelimit.TextKey(id, "c"), limit),
+		policy("a", ratelimit.TextKey(id, "b", "c"), limit),
+		policy("a", ratelimit.TextKey(id, "b", "d"), limit),
 		policy("a", ratelimit.TextKey(id+"b"), limit),
 		policy("a", ratelimit.TextKey(id, "b", ""), limit),
 		policy("a", ratelimit.TextKey("", id, "b"), limit),

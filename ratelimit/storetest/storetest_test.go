@@ -48,6 +48,8 @@ func (s *naive) id(p *ratelimit.Policy) id {
 		return id{key: p.Key}
 	case s.is("tenants ignored"):
 		return id{p.Name, p.Key.In("")}
+	case s.is("keys ignored"):
+		return id{p.Name, ratelimit.TextKey("all").In(p.Key.Tenant())}
 	}
 	return id{p.Name, p.Key}
 }
@@ -207,6 +209,7 @@ func TestTheSuiteFailsBrokenStores(t *testing.T) {
 		"makes an impossible cost wait":       "a_cost_above_the_burst_never_fits",
 		"gives nothing back":                  "cost_0_looks,_a_negative_cost_gives_back",
 		"names ignored":                       "keeps_names,_keys_and_tenants_apart",
+		"keys ignored":                        "keeps_names,_keys_and_tenants_apart",
 		"tenants ignored":                     "keeps_names,_keys_and_tenants_apart",
 		"owes the old debt under a new limit": "a_smaller_limit_refills_from_its_first_refusal_on",
 		"never refills under a smaller limit": "a_smaller_limit_refills_from_its_first_refusal_on",
