@@ -45,7 +45,7 @@ func Archive(dir, archive string, before time.Time) ([]string, error) {
 // archiveSegment moves one file, unless it has an entry that is not older.
 func archiveSegment(dir, archive, name, next string, before time.Time) (older bool, err error) {
 	end, older, err := ageOf(dir, name, before)
-	if err != nil || !older {
+	if !older {
 		return false, err
 	}
 	if err := copyFile(filepath.Join(dir, name), filepath.Join(archive, name)); err != nil {

@@ -82,6 +82,18 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+func TestYears(t *testing.T) {
+	t.Parallel()
+	for _, year := range []int{1, 9999} {
+		r := record("1")
+		r.Time = time.Date(year, 12, 31, 0, 0, 0, 0, time.UTC)
+		entry, err := r.Encode()
+		require.NoError(t, err)
+		_, err = audit.Parse(entry)
+		require.NoError(t, err)
+	}
+}
+
 func TestEncodeRefuses(t *testing.T) {
 	t.Parallel()
 	later, long := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), strings.Repeat("x", 65535)

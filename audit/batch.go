@@ -78,7 +78,7 @@ func parseLine(line []byte, index int64) (entry []byte, leaf tlog.Hash, ok bool)
 	leaf = tlog.RecordHash(entry)
 	var again [20 + 2*markBytes + 2]byte
 	prefix := appendPrefix(again[:0], index, leaf)
-	return entry, leaf, len(line) == len(prefix)+len(entry) && bytes.HasPrefix(line, prefix)
+	return entry, leaf, bytes.HasPrefix(line, prefix)
 }
 
 // segment reads one file of a log, batch by batch.
@@ -141,7 +141,7 @@ func (s *segment) decode(lines []byte) (next Head, bad int64) {
 		line, rest, ended := bytes.Cut(lines, []byte("\n"))
 		entry, leaf, ok := parseLine(line, next.size)
 		if !ended || !ok {
-			return next, next.size
+			return Head{}, next.size
 		}
 		next.grow(leaf)
 		if next.size == s.want.N {
@@ -237,11 +237,8 @@ func explained(lines []byte, index int64) bool {
 // lineIndex returns the index that a line claims, or -1, which no line has.
 func lineIndex(line []byte) int64 {
 	word, _, _ := bytes.Cut(line, []byte(" "))
-	index, err := strconv.ParseInt(string(word), 10, 64)
-	if err != nil || index < 0 {
-		return -1
-	}
-	return index
+	index, _ := strconv.ParseInt(string(word), 10, 64) // what does not parse does not fit
+	return max(index, -1)
 }
 
 // zerosEndInSectors reports whether each run of zeros ends where a sector does, or

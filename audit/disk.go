@@ -47,14 +47,7 @@ func (d disk) Lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.IsDir() {
-		err = errors.New("not a directory")
-	}
-	if err == nil {
-		err = lock(f)
-	}
-	if err != nil {
+	if err := lock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), f.Close())
 	}
 	return f, nil

@@ -112,7 +112,7 @@ func appendString(b []byte, s string) []byte {
 			b = append(b, '\\', byte(c))
 		case c >= ' ' && c < 0x7f:
 			b = append(b, byte(c))
-		case c < 0x7f || unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+		case unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
 			b = appendEscape(b, c)
 		default:
 			b = utf8.AppendRune(b, c)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -296,6 +297,13 @@ func TestOpeningADamagedFile(t *testing.T) {
 	eveFirst := func(s string) string { return strings.Replace(s, "ada", "eve", 1) }
 	long := record("1")
 	long.Reason = strings.Repeat("x", 1500)
+	twoRoot := strings.TrimSpace(string(lines[3]))
+	twoRoot = twoRoot[strings.LastIndex(twoRoot, " "):]
+	one := batchOf(t, record("0"))
+	extent, rest, _ := strings.Cut(one, " ")
+	n, err := strconv.Atoi(extent[1:])
+	require.NoError(t, err)
+	shortened := fmt.Sprintf("+%d %s", n-1, rest[:len(rest)-1])
 	dozen := batchOf(t, record("0"), record("1"), record("2"), record("3"), record("4"), record("5"),
 		record("6"), record("7"), record("8"), record("9"), record("10"), record("11"))
 	large, three := batchOf(t, long), batchOf(t, record("0"), long, record("2"))
@@ -348,7 +356,13 @@ func TestOpeningADamagedFile(t *testing.T) {
 		"an index that is not next":   {head + strings.Replace(twins, "\n0 ", "\n5 ", 1)[:len(twins)-1], -1},
 		"a zero before a mark":        {two + "\x00+", -1},
 		"twelve entries":              {head + dozen, 0},
-		"twelve, and a page":          {head + hole(dozen, len(head), 512, 1024), len(dozen)},
+		"twelve, and pages":           {head + hole(dozen, len(head), 512, 2048), len(dozen)},
+		"a root too long":             {two + "+2 1 " + strings.Repeat("a", 80) + "\nab", -1},
+		"an empty batch":              {two + "+0 0" + twoRoot + "\n", -1},
+		"an entry without its end":    {head + shortened, -1},
+		"something else":              {two + "x", -1},
+		"a head alone":                {"0\n", -1},
+		"a negative index":            {head + strings.Replace(hole(three, len(head), 512, 1024), "\n2 ", "\n-2 ", 1), -1},
 		"a count too high":            {two + strings.Replace(last, " 1 ", " 2 ", 1), -1},
 		"another root":                {two + strings.Replace(mark, " 1 ", " 1 0", 1)[:len(mark)-1] + "\n" + entry, -1},
 		"zeros, then more batches": {

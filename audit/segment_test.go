@@ -1,14 +1,17 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
@@ -211,24 +214,71 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// The old file's close is the last that is heard of it.
-func TestACloseThatFailsAtRotation(t *testing.T) {
+// What goes wrong while a log goes on in the next file breaks it.
+func TestARotationThatFails(t *testing.T) {
 	t.Parallel()
-	disk := newSim()
-	log, err := audit.NewOn(disk, audit.Config{Dir: "log", SegmentBytes: 1 << 20})
-	require.NoError(t, err)
-	large := record("1")
-	large.Reason = strings.Repeat("x", 60_000)
-	for range 18 {
-		_, err := log.Append(t.Context(), large)
-		require.NoError(t, err)
-	}
 	failed := errors.New("EIO")
-	disk.onClose = func() error { return failed }
-	_, err = log.Append(t.Context(), large)
-	requireCode(t, audit.CodeLogBroken, err)
-	require.ErrorIs(t, err, failed)
-	require.ErrorIs(t, log.Close(), failed)
+	for name, fail := range map[string]func(*sim){
+		"close":                 func(d *sim) { d.onClose = func() error { return failed } },
+		"open":                  func(d *sim) { d.fault = 0 },
+		"header":                func(d *sim) { d.fault = 1 },
+		"sync":                  func(d *sim) { d.fault = 2 },
+		"sync of the directory": func(d *sim) { d.fault = 3 },
+		"batch":                 func(d *sim) { d.fault = 4 },
+		"sync of the batch":     func(d *sim) { d.fault = 5 },
+	} {
+		disk := newSim()
+		log, err := audit.NewOn(disk, audit.Config{Dir: "log", SegmentBytes: 1 << 20})
+		require.NoError(t, err)
+		large := record("1")
+		large.Reason = strings.Repeat("x", 60_000)
+		for range 18 {
+			_, err := log.Append(t.Context(), large)
+			require.NoError(t, err)
+		}
+		disk.faulty = failed
+		fail(disk)
+		_, err = log.Append(t.Context(), large)
+		requireCode(t, audit.CodeLogBroken, err)
+		require.ErrorIs(t, err, failed, name)
+		require.ErrorIs(t, log.Close(), failed, name)
+		disk.onClose = nil
+		log, err = audit.NewOn(disk, audit.Config{Dir: "log"})
+		require.NoError(t, err, name)
+		require.GreaterOrEqual(t, headOf(t, log).Size(), int64(18), name)
+		require.NoError(t, log.Close())
+	}
+}
+
+// failing is a log whose file cannot be read to its end.
+type failing struct {
+	data []byte
+	n    int
+	err  error
+}
+
+func (f failing) Open(name string) (fs.File, error) {
+	file, err := oneFile(f.data).Open(name)
+	if name == "." || err != nil {
+		return file, err
+	}
+	rest := io.MultiReader(io.LimitReader(file, int64(f.n)), iotest.ErrReader(f.err))
+	return slowFile{file, rest}, nil
+}
+
+// A file that cannot be read is no damage, wherever that happens.
+func TestReadErrorsAreNoDamage(t *testing.T) {
+	t.Parallel()
+	data, head := fileWith(t, 3)
+	for n := range data {
+		dir := failing{data, n, errors.New("EIO")}
+		require.ErrorIs(t, firstError(audit.Entries(dir, 0)), dir.err, "after %d bytes", n)
+		_, err := audit.VerifyDir(dir, head.Tree(), nil)
+		require.ErrorIs(t, err, dir.err)
+	}
+	damaged := append(bytes.Clone(data), "+x\n"...)
+	dir := failing{damaged, len(damaged), errors.New("EIO")}
+	require.ErrorIs(t, firstError(audit.Entries(dir, 0)), dir.err)
 }
 
 func TestVerifyDir(t *testing.T) {

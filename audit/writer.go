@@ -52,7 +52,7 @@ func (w *writer) recoverSegments() (head Head, err error) {
 			before = &head
 		}
 		if head, err = w.recoverSegment(name, before, i == len(names)-1); err != nil {
-			return head, err
+			return Head{}, err
 		}
 	}
 	return head, nil

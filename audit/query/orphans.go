@@ -21,7 +21,7 @@ type intent struct {
 // It reads the whole log, and holds the intents that are open.
 func Orphans(ctx context.Context, log audit.Store, before time.Time) ([]Row, error) {
 	open := map[intent]Row{}
-	err := each(ctx, log, Query{Limit: maxLimit}, func(row Row) error {
+	err := each(ctx, log, Query{}, func(row Row) error {
 		key := intent{row.Record.Tenant, row.Record.Action, row.Record.Target}
 		delete(open, key)
 		if row.Record.Outcome == audit.OutcomeIntent {
