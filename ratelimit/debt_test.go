@@ -154,3 +154,19 @@ func TestForgottenDebtLeavesNothing(t *testing.T) {
 		require.Equal(t, time.Second, r.RetryAfter)
 	})
 }
+
+// However many such debts were forgotten, there is room to remember the next.
+func TestForgottenDebtsMakeRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(t, 500) // one shard
+		for i := range 200 {
+			p := perHour("a", numbered(i), 10)
+			p.Cost = 10
+			require.True(t, takeOne(t, m, p).Fits)
+			require.False(t, takeOne(t, m, under(p, small, 1)).Fits)
+			require.False(t, takeOne(t, m, under(p, p.Limit, 1)).Fits, "debt %d was forgiven", i)
+			require.NoError(t, m.Forget(t.Context(), []ratelimit.Policy{p}))
+		}
+	})
+}
