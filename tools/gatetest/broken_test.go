@@ -44,11 +44,22 @@ var broken = []struct {
 			return r.Header.Get("Upgrade") == "websocket"
 		})
 	}},
+	{"handshakes without fetch metadata pass", "WebSocket of another site", func(p *parts) {
+		p.people = unless(p.people, func(r *http.Request) bool {
+			return r.Header.Get("Upgrade") == "websocket" && r.Header.Get("Sec-Fetch-Site") == ""
+		})
+	}},
+	{"customers' images may be anybody's", "image of another site", func(p *parts) {
+		p.pages = unless(p.pages, func(r *http.Request) bool { return r.Header.Get("Origin") == "" })
+	}},
 	{"loads without Origin pass", "image of another site", func(p *parts) {
 		p.people = unless(p.people, func(r *http.Request) bool { return r.Header.Get("Origin") == "" })
 	}},
 	{"preflights are answered for everybody", "preflight of another site", func(p *parts) {
 		p.pages = permissive(p.pages)
+	}},
+	{"preflights say that all is public", "preflight of another site", func(p *parts) {
+		p.pages = publicPreflights(p.pages)
 	}},
 	{"the handler replaces Vary", "answer for one page only", func(p *parts) {
 		p.handler = withHeader("Vary", "Accept-Encoding")
@@ -101,6 +112,19 @@ var broken = []struct {
 	{"the log has whole URLs", "secrets in the access log", logging(func(r *http.Request) string {
 		return r.URL.String()
 	})},
+	{
+		"the log has an address of the query", "secrets in the access log",
+		logging(func(r *http.Request) string { return r.URL.Query().Get("email") }),
+	},
+	{
+		"the log has whole URLs of what is refused", "secrets in the access log",
+		logging(func(r *http.Request) string {
+			if r.Header.Get("Origin") == "https://attacker.example" {
+				return r.URL.String()
+			}
+			return ""
+		}),
+	},
 	{"the log has cookies", "secrets in the access log", logging(func(r *http.Request) string {
 		return r.Header.Get("Cookie")
 	})},
@@ -175,6 +199,43 @@ func TestDeclarationsAreChecked(t *testing.T) {
 		"DELETE /sites/{site_id}: undeclared route", "GET /healthz: route that is not served",
 		"POST /events: needless excuse",
 	}, got)
+}
+
+// TestTheSecondUserHasAnObject: or nothing that is refused him proves anything.
+func TestTheSecondUserHasAnObject(t *testing.T) {
+	t.Parallel()
+	s := suite(t, func(*parts) {})
+	for i := range s.Routes {
+		if s.Routes[i].Other != "" {
+			s.Routes[i].Other = "/sites/nobodys/orders"
+		}
+	}
+	found := gatetest.Check(t, s)
+	require.Len(t, found, 2)
+	for _, f := range found {
+		require.Equal(t, "another's object, by its owner", f.Attack)
+		require.Equal(t, "404 resource_not_found", f.Got)
+	}
+}
+
+// TestFloodsSayWhichRequest: the limit is either too low or too high.
+func TestFloodsSayWhichRequest(t *testing.T) {
+	t.Parallel()
+	got := func(change func(*parts)) (all []string) {
+		for _, f := range gatetest.Check(t, suite(t, change)) {
+			if f.Attack == "flood" && f.Route == "POST /events" {
+				all = append(all, f.Got)
+			}
+		}
+		return all
+	}
+	require.Equal(t, []string{"request 6 of 20: 429 rate_limited"}, got(func(p *parts) {
+		p.rate = countingTo(5, address, "1")
+	}))
+	require.Equal(t, []string{"22 requests pass"}, got(func(p *parts) { p.rate = pass }))
+	require.Equal(t, []string{"429 rate_limited without Retry-After"}, got(func(p *parts) {
+		p.rate = countingTo(20, address, "")
+	}))
 }
 
 // TestOwnCodesAreTranslated: a server may speak a wire contract of its own, and

@@ -167,7 +167,7 @@ func granted(t testing.TB) func(*sessions.Manager[struct{}], http.Handler) http.
 
 // served are the patterns of newServer's router.
 var served = []string{
-	"GET /healthz", "POST /events", "POST /webhooks/paid", "GET /sites/{site_id}/orders",
+	"GET /healthz", "GET /events", "POST /events", "POST /webhooks/paid", "GET /sites/{site_id}/orders",
 	"POST /sites/{site_id}/orders",
 }
 

@@ -31,6 +31,7 @@ func suite(t testing.TB, change func(*parts)) gatetest.Suite {
 				Pattern: "POST /events", Public: true, Browser: true, Body: `{"n":1}`,
 				Limit: limit, MaxBody: maxBody,
 			},
+			{Pattern: "GET /events", Public: true, Browser: true},
 			{
 				Pattern: "POST /webhooks/paid", Public: true, Body: `{"n":1}`, Sign: sign(t),
 				MaxBody: maxBody,

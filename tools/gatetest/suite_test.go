@@ -148,6 +148,37 @@ func TestFreshServers(t *testing.T) {
 	require.Greater(t, made, 5)
 }
 
+// TestStatusOfTheGenuine: 200 to 299, or what is declared.
+func TestStatusOfTheGenuine(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		answers  int
+		declared []int
+		want     bool
+	}{
+		{200, nil, true},
+		{299, nil, true},
+		{300, nil, false},
+		{404, nil, false},
+		{404, []int{404}, true},
+		{200, []int{404}, false},
+	} {
+		found := gatetest.Check(t, gatetest.Suite{
+			New: func(testing.TB, io.Writer) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(row.answers)
+				})
+			},
+			Served: []string{"GET /x"},
+			Routes: []gatetest.Route{{
+				Pattern: "GET /x", Public: true, Status: row.declared,
+				Accept: gatetest.Accepted{"cors": "not what this is about"},
+			}},
+		})
+		require.Equal(t, row.want, len(found) == 0, "%+v: %v", row, found)
+	}
+}
+
 // TestRunReports: with Run, a test of a sound server has nothing to say.
 func TestRunReports(t *testing.T) {
 	t.Parallel()
