@@ -80,7 +80,7 @@ func (g *Gate) ask(ctx context.Context, user, site string) (*member, error) {
 	if err != nil && !errors.Is(err, ErrNotMember) {
 		return nil, err
 	}
-	if err != nil || role == "" {
+	if err != nil { // whatever role came with it
 		return m, nil
 	}
 	m.role, m.rights = role, g.roles[role]
