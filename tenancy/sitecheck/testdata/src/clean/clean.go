@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"example.test/store"
+	"example.com/store"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/tenancy"
 	"github.com/opsmantik/sallyport/tenancy/rls"

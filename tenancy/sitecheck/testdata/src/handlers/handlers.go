@@ -13,8 +13,8 @@ import (
 	"reflect"
 	"strings"
 
-	"example.test/params"
-	"example.test/store"
+	"example.com/params"
+	"example.com/store"
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/opsmantik/sallyport/hmacsig"

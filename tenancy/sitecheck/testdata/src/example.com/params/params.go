@@ -1,0 +1,10 @@
+package params
+
+import "net/http"
+
+// Site and Named are helpers of another package.
+func Site(r *http.Request) string { return r.Header.Get("X-Site-Id") }
+
+func Named(r *http.Request, name string) string { return r.URL.Query().Get(name) }
+
+func Outer(r *http.Request) string { return Site(r) }
