@@ -52,12 +52,12 @@ func (sc *scanner) key(head *head, i int) int {
 		return end
 	}
 	h := head
-	if start != i || end != i+len(head.word) || h.after != "" || h.not != "" || sc.e.except.Keys != nil {
+	if start != i || end != i+len(head.word) || h.after != nil || h.not != nil || sc.e.except.Keys != nil {
 		h = sc.e.judge(s[start:end])
 	}
 	if h == nil && start > 0 && s[start-1] == ' ' {
 		more, _ := nameAround(s, start-1, start-1) // card number: x
-		if h = sc.e.judge(s[more:end]); h != nil && h.after == "" {
+		if h = sc.e.judge(s[more:end]); h != nil && h.after == nil {
 			h = nil
 		}
 		if h != nil {

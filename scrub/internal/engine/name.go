@@ -26,8 +26,8 @@ const (
 // head is the last word of a denied name.
 type head struct {
 	word  string
-	after string // the words one of which must stand before it, or ""
-	not   string // the words none of which may stand before it
+	after words // one of which must stand before it, or nil
+	not   words // none of which may stand before it, and some word must; or nil
 	rule  rule
 	det   int
 	name  string // of the rule, as in "secret.password"
@@ -116,7 +116,7 @@ func (e *Engine) lookup(word, before string) *head {
 	}
 	for _, i := range e.byWord[string(lower)] {
 		h := &e.heads[i]
-		if (h.after == "" || listed(h.after, before)) && !listed(h.not, before) {
+		if (h.after == nil || h.after.has(before)) && (h.not == nil || before != "" && !h.not.has(before)) {
 			return h
 		}
 	}

@@ -9,41 +9,44 @@ var deniedNames = [...]head{
 	{word: "password passwd passphrase passcode pwd passwrd pswd pword passw passwort kennwort " +
 		"contrasena contraseña senha wachtwoord haslo parola sifre şifre пароль", rule: ruleAny},
 	{word: "cvv cvv2 cvc cvc2 ssn tckn pin otp totp dob birthdate birthday", rule: ruleAny},
-	{word: "birth", after: " of ", rule: ruleAny},
-	{word: "date", after: " birth ", rule: ruleAny},
-	{word: "number", after: " card account passport routing security cc license ssn ", rule: ruleAny},
-	{word: "code", after: " security verification recovery backup otp pin mfa ", rule: ruleAny},
+	{word: "birth", after: wordsOf("of"), rule: ruleAny},
+	{word: "date", after: wordsOf("birth"), rule: ruleAny},
+	{word: "number", after: numberKinds, rule: ruleAny},
+	{word: "code", after: wordsOf("security verification recovery backup otp pin mfa"), rule: ruleAny},
 	{word: "secret token apikey privatekey secretkey accesskey accountkey storagekey", rule: ruleText},
 	{word: "credential credentials creds cred", rule: ruleText},
 	{word: "csrf xsrf dsn", rule: ruleText},
 	{word: "key", after: keyKinds, rule: ruleText},
-	{word: "keys", after: " api access secret private signing encryption ", rule: ruleText},
-	{word: "key", after: "", not: plainKeys, rule: ruleOpaque},
-	{word: "string", after: " connection conn ", rule: ruleText},
+	{word: "keys", after: wordsOf("api access secret private signing encryption"), rule: ruleText},
+	{word: "key", not: plainKeys, rule: ruleOpaque},
+	{word: "string", after: wordsOf("connection conn"), rule: ruleText},
 	{word: "passwords secrets tokens signature sig pass pw auth", rule: ruleOpaque},
 	{word: "salt crypt certificate", rule: ruleOpaque},
 	{word: "session sid symfony jsessionid phpsessid sessionid", rule: ruleOpaque, det: Token},
 	{
-		word: "name", after: " first last full middle maiden given family cardholder holder ",
+		word: "name", after: wordsOf("first last full middle maiden given family cardholder holder"),
 		rule: rulePerson,
 	},
 	{word: "surname", rule: rulePerson},
-	{word: "address", after: " street home postal billing shipping mailing ", rule: rulePerson},
+	{word: "address", after: wordsOf("street home postal billing shipping mailing"), rule: rulePerson},
 	{word: "authorization", rule: ruleHeader, det: Token},
 	{word: "cookie cookies", rule: ruleCookies, det: Token},
 }
 
+// numberKinds say which numbers are secret.
+var numberKinds = wordsOf("card account passport routing security cc license ssn")
+
 // keyKinds say which keys are secret, whatever they look like.
-const keyKinds = " api access secret private signing encryption master account session shared role" +
+var keyKinds = wordsOf("api access secret private signing encryption master account session shared role" +
 	" auth client app aes hmac webhook storage subscription ssh rsa service deploy admin license" +
-	" jwt signature consumer write ingest "
+	" jwt signature consumer write ingest")
 
 // plainKeys say which keys are none, even if they look like one. The key of
 // nothing is one of a map.
-const plainKeys = "  public primary foreign cache partition sort idempotency routing row group dedup" +
+var plainKeys = wordsOf("public primary foreign cache partition sort idempotency routing row group dedup" +
 	" object bucket file s3 hot index lookup host registry composite natural unique parent map redis" +
 	" sql publishable message event record entity query search i18n translation locale trace" +
-	" correlation request kms translation block shuffle "
+	" correlation request kms translation block shuffle")
 
 var (
 	// tailWords may follow a head without changing what it names.
@@ -72,7 +75,7 @@ func (e *Engine) useNames(own [][]string) {
 	for _, words := range own {
 		h := head{word: words[len(words)-1], rule: ruleAny, det: Secret}
 		if len(words) > 1 {
-			h.after = " " + words[len(words)-2] + " "
+			h.after = wordsOf(words[len(words)-2])
 		}
 		e.heads = append(e.heads, h)
 	}
@@ -82,21 +85,6 @@ func (e *Engine) useNames(own [][]string) {
 		e.endings = e.endings.or(bytesOf(string([]byte{ending(e.heads[i].word)})))
 		e.byWord[e.heads[i].word] = append(e.byWord[e.heads[i].word], i)
 	}
-}
-
-// listed reports whether word, in any case, is in a list of words each of
-// which has a blank on both sides. No word is in the list that begins with two
-// blanks.
-func listed(list, word string) bool {
-	if word == "" {
-		return strings.HasPrefix(list, "  ")
-	}
-	for i := 0; i+len(word)+2 <= len(list); i++ {
-		if list[i] == ' ' && list[i+len(word)+1] == ' ' && equalFold(word, list[i+1:i+1+len(word)]) {
-			return true
-		}
-	}
-	return false
 }
 
 // equalFold compares word with want, which is lower case.
