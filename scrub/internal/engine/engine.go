@@ -69,6 +69,7 @@ type Engine struct {
 	heads   []head
 	byWord  map[string][]int // indexes into heads
 	endings byteSet          // of the heads
+	long    []int            // heads that may end a longer word
 	custom  []Custom
 	except  Exceptions
 	// stepwise forbids to skip several groups of digits at once, because a

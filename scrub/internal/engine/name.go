@@ -35,7 +35,8 @@ type head struct {
 
 const (
 	// minGlued is the shortest head that counts wherever a word ends in it.
-	minGlued = 8
+	minGlued     = 8
+	longestGlued = len("cleartext") // of gluedWords
 	// maxKeyBytes bounds a key in running text, before and after its head.
 	maxKeyBytes = 64
 	maxKeyWords = 12
@@ -85,14 +86,16 @@ func (e *Engine) headOf(word, before string) *head {
 			return h
 		}
 	}
-	for i := 2; i+3 <= len(plain) && len(plain) <= 2*maxWordBytes; i++ {
-		// After some words any head may be glued, as in accesstoken and PGPASSWORD;
-		// after all others those that are too long to be part of a word.
-		known := gluedWords.has(plain[:i])
-		if !known && len(plain)-i < minGlued {
-			continue
+	for i := 2; i+3 <= len(plain) && i <= longestGlued; i++ {
+		if gluedWords.has(plain[:i]) { // accesstoken, PGPASSWORD
+			if h := e.lookup(plain[i:], plain[:i]); h != nil {
+				return h
+			}
 		}
-		if h := e.lookup(plain[i:], plain[:i]); h != nil && (known || h.rule == ruleAny || h.rule == ruleText) {
+	}
+	for _, i := range e.long { // userpassword, azurestorageaccountkey
+		h := &e.heads[i]
+		if at := len(plain) - len(h.word); at > 0 && foldAt(plain, at, h.word) {
 			return h
 		}
 	}

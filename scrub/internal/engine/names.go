@@ -84,6 +84,10 @@ func (e *Engine) useNames(own [][]string) {
 		e.heads[i].name = Names[e.heads[i].det] + "." + e.heads[i].word
 		e.endings = e.endings.or(bytesOf(string([]byte{ending(e.heads[i].word)})))
 		e.byWord[e.heads[i].word] = append(e.byWord[e.heads[i].word], i)
+		if r := e.heads[i].rule; len(e.heads[i].word) >= minGlued && e.heads[i].after == nil &&
+			(r == ruleAny || r == ruleText) {
+			e.long = append(e.long, i)
+		}
 	}
 }
 
