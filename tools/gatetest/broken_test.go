@@ -92,7 +92,9 @@ var broken = []struct {
 		p.session = anyCookie
 		p.access = direct
 	}},
-	{"the last of two cookies", "doubled cookie", func(p *parts) { p.session = lastCookie(p.session) }},
+	{"the last of two cookies", "doubled cookie", func(p *parts) {
+		p.session = lastCookie(p.session)
+	}},
 	{"the client chooses its token", "planted cookie", homemade(jar{adopts: true})},
 	{
 		"the token survives a new sign-in", "cookie from before the sign-in",

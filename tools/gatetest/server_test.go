@@ -167,8 +167,8 @@ func granted(t testing.TB) func(*sessions.Manager[struct{}], http.Handler) http.
 
 // served are the patterns of newServer's router.
 var served = []string{
-	"GET /healthz", "GET /events", "POST /events", "POST /webhooks/paid", "GET /sites/{site_id}/orders",
-	"POST /sites/{site_id}/orders",
+	"GET /healthz", "GET /events", "POST /events", "POST /webhooks/paid",
+	"GET /sites/{site_id}/orders", "POST /sites/{site_id}/orders",
 }
 
 func newServer(p *parts, manager *sessions.Manager[struct{}], log io.Writer) http.Handler {

@@ -45,19 +45,29 @@ func hello(testing.TB, io.Writer) http.Handler {
 func TestSuiteProblems(t *testing.T) {
 	t.Parallel()
 	signIn := func(testing.TB, http.Handler) func(*http.Request) { return nil }
-	one := func(r gatetest.Route) []gatetest.Route { return []gatetest.Route{r} }
+	get := func(change func(*gatetest.Route)) gatetest.Suite {
+		r := gatetest.Route{Pattern: "GET /"}
+		change(&r)
+		return gatetest.Suite{Routes: []gatetest.Route{r}}
+	}
+	oneUser := get(func(r *gatetest.Route) { r.Other = "/c" })
+	oneUser.SignIn[0] = signIn
 	for want, s := range map[string]gatetest.Suite{
-		"Suite.New is nil":                        {},
-		"Suite.Routes is empty":                   {},
-		"Suite.Served is empty":                   {},
-		"GET /: is not Public, and Suite.SignIn":  {Routes: one(gatetest.Route{Pattern: "GET /"})},
-		"GET /: is Browser, and Suite.Listed":     {Routes: one(gatetest.Route{Pattern: "GET /", Browser: true})},
-		"GET /{id}: Request is not a method":      {Routes: one(gatetest.Route{Pattern: "GET /{id}"})},
-		"/x: Request is not a method":             {Routes: one(gatetest.Route{Pattern: "/x"})},
-		"GET /: has Other, and needs two users":   {Routes: one(gatetest.Route{Pattern: "GET /", Other: "/b"})},
-		"GET /: Accept names no attack and no":    {Routes: one(gatetest.Route{Pattern: "GET /", Accept: gatetest.Accepted{"x": "y"}})},
-		`GET /: Accept["flood"] has no reason`:    {Routes: one(gatetest.Route{Pattern: "GET /", Accept: gatetest.Accepted{"flood": ""}})},
-		"GET /b: has Other, and needs two users:": {SignIn: [2]gatetest.SignIn{signIn}, Routes: one(gatetest.Route{Pattern: "GET /b", Other: "/c"})},
+		"Suite.New is nil":      {},
+		"Suite.Routes is empty": {},
+		"Suite.Served is empty": {},
+
+		"GET /: is not Public, and Suite.SignIn": get(func(*gatetest.Route) {}),
+		"GET /: is Browser, and Suite.Listed":    get(func(r *gatetest.Route) { r.Browser = true }),
+		"GET /{id}: Request is not a method":     get(func(r *gatetest.Route) { r.Pattern += "{id}" }),
+		"/x: Request is not a method":            get(func(r *gatetest.Route) { r.Pattern = "/x" }),
+		"GET /: has Other, and needs two users":  oneUser,
+		"GET /: Accept names no attack and no": get(func(r *gatetest.Route) {
+			r.Accept = gatetest.Accepted{"x": "y"}
+		}),
+		`GET /: Accept["flood"] has no reason`: get(func(r *gatetest.Route) {
+			r.Accept = gatetest.Accepted{"flood": ""}
+		}),
 		"GET / is declared twice": {Routes: []gatetest.Route{
 			{Pattern: "GET /", Public: true}, {Pattern: "GET /", Public: true},
 		}},
