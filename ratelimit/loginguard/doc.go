@@ -39,6 +39,10 @@
 //   - Whoever steals the token of a known device has that device's count of
 //     guesses. It signs nobody in.
 //   - Whoever owns very many networks has very many addresses. Watch the events.
+//   - What is under way is bounded by address, device and account, not by /56 and
+//     /48: guesses that start together in many /64s may exceed those two by as many.
+//   - An address that many people share can be banned by one of them, for those whose
+//     devices are not known.
 //
 // # Place among the gates
 //
@@ -47,9 +51,9 @@
 //
 // # Memory
 //
-// Without a Store, 20 bytes per key of MaxKeys; a failure takes at most six keys,
-// until what it counts for is forgotten. An attempt under way takes three places
-// more.
+// Without a Store, 20 bytes per key of MaxKeys. A failure takes up to five keys (three
+// networks, the address on the account, the account) until it is forgotten, and a ban
+// two more. An attempt under way takes three places among those in flight.
 //
 // # Sources
 //
