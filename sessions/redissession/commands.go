@@ -2,8 +2,6 @@ package redissession
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // Redis names scripts by it
-	"encoding/hex"
 	"errors"
 	"time"
 
@@ -18,8 +16,7 @@ import (
 type script struct{ source, sha string }
 
 func newScript(source string) script {
-	sum := sha1.Sum([]byte(source)) //nolint:gosec // a name, not a proof
-	return script{source, hex.EncodeToString(sum[:])}
+	return script{source, redis.NewScript(source).Hash()}
 }
 
 // commands is how both stores use their client.
