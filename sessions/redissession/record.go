@@ -18,7 +18,8 @@ import (
 //
 //	kind (1 live, 2 replaced), seen, started, idle, lifetime, epoch, version
 //	of a replaced one: since when, and the hash of the key that follows it
-//	level, flags, idle and lifetime in nanoseconds, id, user, client, data
+//	level, flags, idle and lifetime in nanoseconds, id, user, client, data; numbers and
+//	the lengths of the texts are varints
 const (
 	headerLen   = 1 + 6*8
 	replacedLen = 8 + hashLen
@@ -37,10 +38,10 @@ func payload(rec *sessions.Record) []byte {
 		flags = 1
 	}
 	b = append(b, byte(rec.Level), flags)
-	b = binary.BigEndian.AppendUint64(b, uint64(rec.Idle))
-	b = binary.BigEndian.AppendUint64(b, uint64(rec.Lifetime))
+	b = binary.AppendVarint(b, int64(rec.Idle))
+	b = binary.AppendVarint(b, int64(rec.Lifetime))
 	for _, s := range [...]string{rec.ID, rec.User, rec.Client} {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
+		b = binary.AppendVarint(b, int64(len(s)))
 		b = append(b, s...)
 	}
 	return append(b, rec.Data...)
@@ -64,26 +65,37 @@ func decode(text string, rec *sessions.Record) error {
 	default:
 		return errCorrupt
 	}
-	if len(rest) < 18 {
+	if len(rest) < 2 {
 		return errCorrupt
 	}
 	rec.Level, rec.Remember = sallyport.Level(rest[0]), rest[1] == 1
-	fixed := []byte(rest[2:18])
-	rec.Idle = time.Duration(binary.BigEndian.Uint64(fixed))
-	rec.Lifetime = time.Duration(binary.BigEndian.Uint64(fixed[8:]))
-	rest = rest[18:]
+	rest = rest[2:]
+	for _, into := range [...]*time.Duration{&rec.Idle, &rec.Lifetime} {
+		n, ok := varint(&rest)
+		if !ok {
+			return errCorrupt
+		}
+		*into = time.Duration(n)
+	}
 	for _, into := range [...]*string{&rec.ID, &rec.User, &rec.Client} {
-		if len(rest) < 2 {
+		size, ok := varint(&rest)
+		if !ok || size < 0 || size > int64(len(rest)) {
 			return errCorrupt
 		}
-		size := int(rest[0])<<8 | int(rest[1])
-		if len(rest) < 2+size {
-			return errCorrupt
-		}
-		*into, rest = rest[2:2+size], rest[2+size:]
+		*into, rest = rest[:size], rest[size:]
 	}
 	rec.Data = []byte(rest)
 	return nil
+}
+
+// varint reads a number from the beginning of text.
+func varint(text *string) (int64, bool) {
+	n, size := binary.Varint([]byte((*text)[:min(len(*text), binary.MaxVarintLen64)]))
+	if size <= 0 {
+		return 0, false
+	}
+	*text = (*text)[size:]
+	return n, true
 }
 
 // decodeHeader reads what the server's clock and order decide. The text is long
