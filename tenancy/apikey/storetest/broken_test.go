@@ -27,7 +27,7 @@ type plain struct {
 }
 
 // elsewhere lets others run, as a database does between two statements.
-func elsewhere() { <-time.After(time.Millisecond) }
+func elsewhere() { <-time.After(20 * time.Millisecond) }
 
 func (s *plain) is(fault string) bool { return s.fault == fault }
 

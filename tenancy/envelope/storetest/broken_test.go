@@ -35,7 +35,7 @@ func (s *plain) ended(ctx context.Context) error {
 }
 
 // elsewhere lets others run, as a database does between two statements.
-func elsewhere() { <-time.After(time.Millisecond) }
+func elsewhere() { <-time.After(20 * time.Millisecond) }
 
 func (s *plain) owned(k envelope.Key, owner envelope.Owner) bool {
 	switch s.fault {
