@@ -34,7 +34,7 @@ var faults = map[string][2]string{
 	"uses are not written":                 {"if ARGV[1] ~= '' and", "if false and"},
 	"peeks are written":                    {"if ARGV[1] ~= '' and now - seen >= tonumber(ARGV[1])", "if now - seen >= 0"},
 	"rotation keeps the start":             {"seen, started = now, now", "seen, started = seen, started"},
-	"the old key is forgotten at once":     {"'PX', math.ceil(grace / 1000) + 1000", "'PX', 1"},
+	"the old key is forgotten at once":     {"if kind == 2 then", "if kind == 2 then return false end if kind == 2 then"},
 	"the index leaks":                      {"redis.call('HDEL', KEYS[3], entry[1])", "redis.call('HLEN', KEYS[3])"},
 	"a dead session ends others":           {"if not found then return 'NONE' end", ""},
 	"all end instead of one":               {"(only == '' or entry[1] == only)", "(only ~= 1)"},
