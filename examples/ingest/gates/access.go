@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/sessions"
@@ -30,10 +32,19 @@ func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
 			}
 			return role, nil
 		},
-		Roles:   roles(),
-		OnEvent: cfg.OnEvent,
+		Roles:     roles(),
+		ParseSite: parseSite,
+		OnEvent:   cfg.OnEvent,
 	})
 }
+
+// parseSite gives a site id its one spelling: what grants, limits and stores see.
+func parseSite(id string) (site string, ok bool) {
+	site = event.NormalSite(id)
+	return site, siteForm.MatchString(site)
+}
+
+var siteForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // rolesBySite says which role a user has on which site. Who owns a site is in
 // its group.

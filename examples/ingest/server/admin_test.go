@@ -283,3 +283,18 @@ func TestPasswordOnlySignInsEndNoFullSession(t *testing.T) {
 	}
 	require.Equal(t, 200, r.do(http.MethodGet, "/auth/sessions", "", "Cookie", full).Status)
 }
+
+// One site, whatever the spelling of its id.
+func TestASiteHasOneSpelling(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	cookie := r.login("admin", true)
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", view(siteA, "01234567-89AB-CDEF-0123-456789abcdef"), "Origin", originA).Status)
+	require.Equal(t, 1, r.stored("events"))
+	for _, spelling := range []string{siteA, strings.ToUpper(siteA), "01234567-89ab-cdef-0123-456789abcdef"} {
+		got := r.do(http.MethodGet, "/api/sites/"+spelling+"/events", "", "Cookie", cookie)
+		require.Equal(t, 200, got.Status, "%s: %s", spelling, got.Body)
+		require.Contains(t, got.Body, `"action":"view"`)
+		require.Equal(t, 200, r.do(http.MethodGet, "/api/audit?site_id="+spelling, "", "Cookie", cookie).Status)
+	}
+}

@@ -3,11 +3,13 @@ package server
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/opsmantik/sallyport/examples/ingest/gates"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -15,6 +17,7 @@ import (
 // It never changes; reading them again makes the next one.
 type generation struct {
 	*Server
+	log      *slog.Logger // what requests can cause, and so cannot flood
 	settings *settings.Settings
 	gates    *gates.Gates
 	intake   *intake.Intake
@@ -24,8 +27,13 @@ type generation struct {
 	cert     *tls.Certificate // nil without TLS
 }
 
+// linesPerSecond is how many lines the handlers may write: with a full disk, every
+// request would be one.
+const linesPerSecond = 20
+
 func (srv *Server) generation(s *settings.Settings) (*generation, error) {
 	g := &generation{Server: srv, settings: s}
+	g.log = slog.New(telemetry.Bounded(srv.cfg.Log.Handler(), linesPerSecond))
 	cfg := gates.Config{
 		Settings: s, Log: srv.cfg.Log, OnEvent: srv.journal.OnEvent,
 		SiteOfCall: srv.cfg.Store.CallSite, Memory: srv.memory,

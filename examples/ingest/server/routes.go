@@ -26,7 +26,7 @@ import (
 // docs/ordering.md. There are two trust domains: customers' pages may post
 // events, and only the server's own pages may act for who is signed in.
 func (srv *generation) routes() (http.Handler, error) {
-	g, log, db := srv.gates, srv.cfg.Log, srv.cfg.Store
+	g, log, db := srv.gates, srv.log, srv.cfg.Store
 	var err error
 	if srv.intake, err = srv.newIntake(); err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (srv *generation) newIntake() (*intake.Intake, error) {
 			srv.dispatcher.Wake()
 			return nil
 		},
-		Log: srv.cfg.Log,
+		Log: srv.log,
 	}, nil
 }
 
@@ -132,7 +132,7 @@ func (srv *generation) visit(ctx context.Context, site, session string) string {
 	defer cancel()
 	visit, err := srv.gates.Visits.Touch(ctx, site, session)
 	if err != nil {
-		srv.cfg.Log.WarnContext(ctx, "an event without its visit", "site", site, "error", err)
+		srv.log.WarnContext(ctx, "an event without its visit", "site", site, "error", err)
 		return ""
 	}
 	return visit.ID
@@ -156,7 +156,7 @@ func (srv *generation) newAccounts() (*account.Accounts, error) {
 	}
 	return account.New(account.Config{
 		Users: users, Sessions: srv.gates.Sessions, Device: srv.gates.Device, Guard: srv.gates.Logins,
-		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.journal.OnEvent, Log: srv.cfg.Log,
+		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.journal.OnEvent, Log: srv.log,
 	}), nil
 }
 
