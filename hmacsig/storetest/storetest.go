@@ -286,7 +286,7 @@ func keeps(t *testing.T, s hmacsig.ReplayStore) {
 	claim := func(want hmacsig.ClaimState) func(*hmacsig.ReplayEntry) error {
 		return func(e *hmacsig.ReplayEntry) error {
 			if got, err := s.Claim(t.Context(), *e); err != nil || got != want {
-				return fmt.Errorf("Claim: got state %d and error %w, want state %d", got, err, want)
+				return fmt.Errorf("claiming: got state %d and error %w, want state %d", got, err, want)
 			}
 			return nil
 		}
