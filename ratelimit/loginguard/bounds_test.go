@@ -348,3 +348,82 @@ func TestSucceedTellsOfAnOutage(t *testing.T) {
 	s.err = errors.New("down")
 	require.ErrorIs(t, a.Succeed(t.Context()), s.err)
 }
+
+// Whoever waited, and has to wait for a narrower place now, holds none meanwhile.
+func TestWaitingHoldsNoPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{Failures: 2, AddressFailures: 20})
+		var held [2]*loginguard.Attempt
+		for i := range held {
+			var err error
+			held[i], err = g.Begin(t.Context(), by(home, "a"))
+			require.NoError(t, err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			held[0].Fail(context.Background())
+			held[1].Release()
+		}()
+		a, err := g.Begin(t.Context(), by(home, "a"))
+		require.NoError(t, err)
+		a.Release()
+	})
+}
+
+// Failures from many addresses delay strangers, each of whom failed once at most.
+func TestStrangersAreDelayedByOneAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{})
+		for i := range 8 {
+			require.Nil(t, fail(t, g, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), "a"))
+		}
+		a, err := g.Begin(t.Context(), by(home, "a"))
+		require.NoError(t, err)
+		require.Equal(t, time.Second, a.Delay) // 250 ms for the sixth, and doubled twice
+		a.Release()
+	})
+}
+
+// What strangers may try together on an account bounds what they try at once.
+func TestAccountBoundsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, loginguard.Config{AccountFailures: 5, MaxWait: time.Millisecond})
+		from := func(i int) loginguard.Login {
+			return by(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), "a")
+		}
+		for i := range 5 {
+			_, err := g.Begin(t.Context(), from(i))
+			require.NoError(t, err)
+		}
+		_, err := g.Begin(t.Context(), from(5))
+		refused, _ := errors.AsType[*sallyport.Refusal](err)
+		require.Equal(t, loginguard.CodeCrowded, refused.Code)
+		require.Equal(t, "login-account", refused.Detail.(loginguard.Decision).Track)
+		require.Equal(t, time.Second, refused.RetryAfter)
+	})
+}
+
+// noAccounts is a store that cannot tell of accounts.
+type noAccounts struct{ ratelimit.Store }
+
+func (s noAccounts) Take(ctx context.Context, p []ratelimit.Policy, r []ratelimit.Result) error {
+	if p[0].Name == "login-account" {
+		return errors.New("down")
+	}
+	return s.Store.Take(ctx, p, r)
+}
+
+func TestStoreThatFailsHalfWay(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, loginguard.Config{Store: noAccounts{newMemory(t)}, MaxWait: time.Millisecond})
+	for range 30 { // it holds no place either
+		_, err := g.Begin(t.Context(), by(home, "a"))
+		refused, _ := errors.AsType[*sallyport.Refusal](err)
+		require.Equal(t, loginguard.CodeUnavailable, refused.Code)
+		require.Equal(t, 5*time.Second, refused.RetryAfter)
+		require.ErrorContains(t, refused.Err, "down")
+	}
+}
