@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -276,4 +277,92 @@ func problemCodes(err error) (codes []string) {
 		codes = append(codes, problem.Code)
 	}
 	return codes
+}
+
+// Two messages of a sender that may sign several times are two messages, and one
+// is one, whichever key comes first.
+func TestSeveralMessagesUnderSeveralKeys(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []hmacsig.Scheme{hmacsig.Stripe(), paddle(), box()} {
+		a, b := hmacsig.Generate(), hmacsig.Generate()
+		v, err := hmacsig.New(hmacsig.Config{
+			Scheme: scheme, Keys: hmacsig.StaticKeys{"": rotation(t, a, b)},
+		})
+		require.NoError(t, err)
+		now := time.Now()
+		ids := map[[32]byte]bool{}
+		for _, secret := range []hmacsig.Secret{a, b} {
+			for _, content := range []string{"{}", "[]", `{"n":1}`} {
+				proof, err := v.Check(signAt(t, scheme, secret, now, content))
+				if ids[proof.Replay.ID] || err != nil {
+					require.Equal(t, hmacsig.CodeReplayed, reasonOf(t, err), scheme.Name)
+					continue
+				}
+				ids[proof.Replay.ID] = true
+				require.NoError(t, v.Confirm(t.Context(), proof))
+			}
+		}
+		require.Len(t, ids, 3, "three messages, each under two keys")
+	}
+}
+
+// What a Proof says of the time, to the nanosecond.
+func TestTimesOfAProof(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(1500 * time.Millisecond)
+		for _, scheme := range []hmacsig.Scheme{hmacsig.OpsMantik(), hmacsig.GitHub()} {
+			s, store := hmacsig.Generate(), new(recorder)
+			v := custom(t, scheme, s, func(c *hmacsig.Config) { c.Replay = store })
+			proof, err := v.Check(signAt(t, scheme, s, time.Now(), "{}"))
+			require.NoError(t, err)
+			require.Equal(t, scheme.Untimed, proof.Timestamp.IsZero())
+			end := start.Add(time.Second + scheme.MaxAge + time.Second)
+			require.True(t, store.entries[0].Until.Equal(end), scheme.Name)
+			require.True(t, store.entries[0].At.Equal(time.Now()))
+			if !scheme.Untimed {
+				require.True(t, proof.Timestamp.Equal(start.Add(time.Second)))
+			}
+		}
+	})
+}
+
+// A message may last for a day, and says why when it wants more.
+func TestExpiresWithinADay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const day = 24 * 60 * 60
+		for ahead, want := range map[int64]string{day: "", day + 1: hmacsig.CodeSignatureClaims} {
+			scheme := hmacsig.GitHub()
+			scheme.Open = func(m *hmacsig.Message, now time.Time) error {
+				m.Expires = now.Unix() + ahead
+				return nil
+			}
+			s := hmacsig.Generate()
+			_, err := verifier(t, scheme, s).Check(signAt(t, scheme, s, time.Now(), "{}"))
+			require.Equal(t, want, reasonOf(t, err))
+			if want != "" {
+				require.ErrorContains(t, err, "24 hours")
+			}
+		}
+	})
+}
+
+// The longest key id, and one more.
+func TestLongestKeyID(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]string{
+		256: hmacsig.CodeSignatureInvalid, 257: hmacsig.CodeSignatureMalformed,
+	} {
+		scheme := hmacsig.GitHub()
+		read := scheme.Read
+		scheme.KeyID = func(string) bool { return true }
+		scheme.Read = func(r *http.Request, m *hmacsig.Message) error {
+			m.KeyID = strings.Repeat("k", size)
+			return read(r, m)
+		}
+		s := hmacsig.Generate()
+		_, err := verifier(t, scheme, s).Check(signAt(t, hmacsig.GitHub(), s, time.Now(), "{}"))
+		require.Equal(t, want, reasonOf(t, err), size)
+	}
 }
