@@ -2,6 +2,9 @@ package loginguard_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/netip"
 	"testing"
@@ -425,5 +428,38 @@ func TestStoreThatFailsHalfWay(t *testing.T) {
 		require.Equal(t, loginguard.CodeUnavailable, refused.Code)
 		require.Equal(t, 5*time.Second, refused.RetryAfter)
 		require.ErrorContains(t, refused.Err, "down")
+	}
+}
+
+// forge makes a token as the comment on its format says.
+func forge(key []byte, account string) string {
+	signed := append(make([]byte, 16), 0, 0, 0, 0x7f, 0, 0, 0, 0)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("sallyport loginguard device 1\x00"))
+	mac.Write(signed)
+	mac.Write([]byte(account))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(signed))
+}
+
+// Without a secret nobody is known, and certainly not who signs with none. With one,
+// the format is what it was: devices stay known across releases.
+func TestTokenFormat(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		cfg   loginguard.Config
+		token string
+		known bool
+	}{
+		{loginguard.Config{}, forge(nil, "a"), false},
+		{loginguard.Config{DeviceSecret: secret}, forge(nil, "a"), false},
+		{loginguard.Config{DeviceSecret: secret}, forge(secret, "a"), true},
+		{loginguard.Config{DeviceSecret: secret}, forge(secret, "b"), false},
+	} {
+		g := newGuard(t, row.cfg)
+		l := by(home, "a")
+		l.Device = row.token
+		a, err := g.Begin(t.Context(), l)
+		require.NoError(t, err)
+		require.Equal(t, row.known, a.Known())
 	}
 }
