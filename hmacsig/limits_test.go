@@ -115,8 +115,11 @@ func TestLimitsOfAKeyring(t *testing.T) {
 		from, to time.Time
 		ok       bool
 	}{
-		{time.Time{}, now, true}, {now, time.Time{}, true}, {now, now, true},
-		{now, now.Add(time.Hour), true}, {now, now.Add(-1), false},
+		{time.Time{}, now, true},
+		{now, time.Time{}, true},
+		{now, now, true},
+		{now, now.Add(time.Hour), true},
+		{now, now.Add(-1), false},
 	} {
 		k := keys(1)
 		k[0].NotBefore, k[0].NotAfter = row.from, row.to

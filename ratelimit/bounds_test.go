@@ -62,13 +62,18 @@ func TestLimitBounds(t *testing.T) {
 	l := newLimiter(t, ratelimit.Config{})
 	for code, limits := range map[string][]ratelimit.Limit{
 		ratelimit.CodeWithinLimit: {
-			{Count: 1, Window: day, Burst: 90}, {Count: 1, Window: time.Millisecond},
-			{Count: 1, Window: 31 * day}, {Count: int(time.Second), Window: time.Second},
+			{Count: 1, Window: day, Burst: 90},
+			{Count: 1, Window: time.Millisecond},
+			{Count: 1, Window: 31 * day},
+			{Count: int(time.Second), Window: time.Second},
 		},
 		ratelimit.CodePolicyInvalid: {
-			{Count: 1, Window: day, Burst: 91}, {Count: 1, Window: time.Millisecond - 1},
-			{Count: 1, Window: 31*day + 1}, {Count: int(time.Second) + 1, Window: time.Second},
-			{Count: 1, Window: day, Burst: 1 << 62}, {Count: 1, Window: day, Burst: -1},
+			{Count: 1, Window: day, Burst: 91},
+			{Count: 1, Window: time.Millisecond - 1},
+			{Count: 1, Window: 31*day + 1},
+			{Count: int(time.Second) + 1, Window: time.Second},
+			{Count: 1, Window: day, Burst: 1 << 62},
+			{Count: 1, Window: day, Burst: -1},
 		},
 		// Nothing is allowed, whatever the burst says.
 		ratelimit.CodeCostExceedsLimit: {{Window: day, Burst: 1 << 62}, {Window: day}},
@@ -83,13 +88,17 @@ func TestLimitBounds(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(t, ratelimit.Config{})
-	for _, name := range []string{"a", "z", "0", "9", "a_b", "a-b", "a.b",
-		"a2345678901234567890123456789012"} {
+	for _, name := range []string{
+		"a", "z", "0", "9", "a_b", "a-b", "a.b",
+		"a2345678901234567890123456789012",
+	} {
 		d := l.Decide(t.Context(), perHour(name, ratelimit.TextKey("k"), 1))
 		require.Equal(t, ratelimit.CodeWithinLimit, d.Code, name)
 	}
-	for _, name := range []string{"", "A", "a b", "`", "{", "/", ":", "ä",
-		"a2345678901234567890123456789012x"} {
+	for _, name := range []string{
+		"", "A", "a b", "`", "{", "/", ":", "ä",
+		"a2345678901234567890123456789012x",
+	} {
 		d := l.Decide(t.Context(), perHour(name, ratelimit.TextKey("k"), 1))
 		require.Equal(t, ratelimit.CodePolicyInvalid, d.Code, name)
 	}

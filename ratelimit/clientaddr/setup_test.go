@@ -227,8 +227,10 @@ func TestOneTrustedHost(t *testing.T) {
 		Header: "X-Real-IP", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("2001:db8::1/128")},
 	})
 	require.NoError(t, err)
-	for peer, want := range map[string]string{"2001:db8::1": "198.51.100.7",
-		"2001:db8::2": "2001:db8::2"} {
+	for peer, want := range map[string]string{
+		"2001:db8::1": "198.51.100.7",
+		"2001:db8::2": "2001:db8::2",
+	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = "[" + peer + "]:1"
 		r.Header.Set("X-Real-IP", "198.51.100.7")
