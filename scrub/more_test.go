@@ -314,3 +314,12 @@ func TestLineWriterConcurrently(t *testing.T) {
 		require.Regexp(t, `^logger \d line \d+ of \[email\] end$`, line)
 	}
 }
+
+// TestLongKeys: a name of the configuration may be longer than those of the list.
+func TestLongKeys(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("donaudampfschiff", 3)
+	s := newScrubber(t, scrub.Config{Keys: []string{long + " number", long}})
+	out, _ := s.String(`{"` + long + `":"x1","number":"17","` + long + `_number":18}`)
+	require.Equal(t, `{"`+long+`":"[secret]","number":"17","`+long+`_number":"[secret]"}`, out)
+}

@@ -26,8 +26,8 @@ const (
 // head is the last word of a denied name.
 type head struct {
 	word  string
-	after words // one of which must stand before it, or nil
-	not   words // none of which may stand before it, and some word must; or nil
+	after *words // one of which must stand before it, or nil
+	not   *words // none of which may stand before it, and some word must; or nil
 	rule  rule
 	det   int
 	name  string // of the rule, as in "secret.password"
@@ -112,7 +112,7 @@ func ending(word string) byte {
 }
 
 func (e *Engine) lookup(word, before string) *head {
-	var buf [maxWordBytes]byte
+	var buf [maxKeyBytes]byte
 	lower, ok := lowerWord(&buf, word)
 	if !ok {
 		return nil

@@ -96,32 +96,38 @@ func equalFold(word, want string) bool {
 	return len(word) == len(want) && foldAt(word, 0, want)
 }
 
-// words is a set of lower-case words.
-type words map[string]struct{}
+// words is a set of lower-case words, by their length: such sets are small, and
+// most words are told by the length and the first letter.
+type words [maxWordBytes + 1][]string
 
-func wordsOf(list string) words {
-	set := make(words)
+func wordsOf(list string) *words {
+	set := new(words)
 	for w := range strings.FieldsSeq(list) {
-		set[w] = struct{}{}
+		n := min(len(w), maxWordBytes)
+		set[n] = append(set[n], w)
 	}
 	return set
 }
 
-const maxWordBytes = 24
+// maxWordBytes is the length from which on words share a list.
+const maxWordBytes = 16
 
 // has reports whether word is in the set, whatever its case.
-func (set words) has(word string) bool {
-	var buf [maxWordBytes]byte
-	lower, ok := lowerWord(&buf, word)
-	if !ok {
+func (set *words) has(word string) bool {
+	if word == "" {
 		return false
 	}
-	_, ok = set[string(lower)]
-	return ok
+	first := lower(word[0])
+	for _, w := range set[min(len(word), maxWordBytes)] {
+		if w[0] == first && len(w) == len(word) && foldAt(word, 0, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // lowerWord writes word in lower case to buf, if it fits.
-func lowerWord(buf *[maxWordBytes]byte, word string) ([]byte, bool) {
+func lowerWord(buf *[maxKeyBytes]byte, word string) ([]byte, bool) {
 	if len(word) > len(buf) || word == "" {
 		return nil, false
 	}

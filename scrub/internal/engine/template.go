@@ -129,7 +129,7 @@ var idWords = wordsOf("id ids uid uuid guid oid pid tid txid rid cid xid ord seq
 
 // labelled reports whether one of the words of the name right before i is in
 // list: "phone": ", mobile_no=, call .
-func labelled(s string, i int, list words) bool {
+func labelled(s string, i int, list *words) bool {
 	for n := 0; i > 0 && n < 6; n++ {
 		if letter.has(s[i-1]) {
 			break
