@@ -234,10 +234,34 @@ func TestFloodsSayWhichRequest(t *testing.T) {
 	require.Equal(t, []string{"request 6 of 20: 429 rate_limited"}, got(func(p *parts) {
 		p.rate = countingTo(5, address, "1")
 	}))
+	require.Equal(t, []string{"request 6: 429 too_many, not rate_limited or forwarded_malformed " +
+		"or peer_unknown"}, got(func(p *parts) {
+		sent := 0
+		p.rate = unless(func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				refuse(w, http.StatusTooManyRequests, "too_many")
+			})
+		}, func(*http.Request) bool { sent++; return sent <= 5 })
+	}))
 	require.Equal(t, []string{"22 requests pass"}, got(func(p *parts) { p.rate = pass }))
 	require.Equal(t, []string{"429 rate_limited without Retry-After"}, got(func(p *parts) {
 		p.rate = countingTo(20, address, "")
 	}))
+}
+
+// TestFloodsComeLast: what they leave in a store that servers share must not answer
+// for another gate.
+func TestFloodsComeLast(t *testing.T) {
+	t.Parallel()
+	found := gatetest.Check(t, suite(t, func(p *parts) {
+		p.pages, p.rate, p.session, p.access = pass, pass, pass, direct
+	}))
+	first := slices.IndexFunc(found, func(f gatetest.Finding) bool { return f.Gate == "ratelimit" })
+	require.Positive(t, first)
+	for _, f := range found[first:] {
+		require.Equal(t, "ratelimit", f.Gate, f)
+	}
+	require.Len(t, found[first:], 8, "four floods on two routes")
 }
 
 // TestOwnCodesAreTranslated: a server may speak a wire contract of its own, and

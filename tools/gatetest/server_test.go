@@ -179,7 +179,7 @@ func newServer(p *parts, manager *sessions.Manager[struct{}], log io.Writer) htt
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", p.handler)
 	mux.Handle("/events", behind(p.handler, events...))
-	mux.Handle("POST /webhooks/paid", behind(p.handler, p.signature))
+	mux.Handle("POST /webhooks/paid", behind(p.handler, p.address, p.rate, p.signature))
 	mux.Handle("/sites/{site_id}/orders",
 		behind(p.access(manager, p.handler), p.people, p.bounded, p.session))
 	mux.HandleFunc("POST /login", p.login)

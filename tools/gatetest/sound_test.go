@@ -34,7 +34,7 @@ func suite(t testing.TB, change func(*parts)) gatetest.Suite {
 			{Pattern: "GET /events", Public: true, Browser: true},
 			{
 				Pattern: "POST /webhooks/paid", Public: true, Body: `{"n":1}`, Sign: sign(t),
-				MaxBody: maxBody,
+				MaxBody: maxBody, Limit: limit,
 			},
 			{
 				Pattern: "GET /sites/{site_id}/orders", Request: "GET /sites/shop-a/orders",
