@@ -95,7 +95,7 @@
 // judged. A value truncated before it came here may be too short to recognise:
 // scrub first, then truncate.
 //
-// Scrubbing twice changes nothing that logs hold (none of 37,000 lines of strangers);
+// Scrubbing twice changes nothing that logs hold (none of 450,000 lines of strangers);
 // in texts made of fragments, about one in 100,000 changes once more, because what
 // stood beside a value is gone.
 //
