@@ -454,3 +454,48 @@ func TestPlaceholders(t *testing.T) {
 		require.Equal(t, ok, err == nil, size)
 	}
 }
+
+// What is malformed stays so behind a signature that is well formed.
+func TestMalformedBehindASignature(t *testing.T) {
+	t.Parallel()
+	zeros := strings.Repeat("0", 64)
+	mac := "v1," + strings.Repeat("A", 43) + "="
+	for _, row := range []struct {
+		name, header, value string
+		scheme              hmacsig.Scheme
+	}{
+		{"second t", "Stripe-Signature", "t=1795299383,v1=" + zeros + ",t=1795299384", hmacsig.Stripe()},
+		{"bad t", "Stripe-Signature", "v1=" + zeros + ",t=1", hmacsig.Stripe()},
+		{"no value", "Stripe-Signature", "t=1795299383,v1=" + zeros + ",x", hmacsig.Stripe()},
+		{"no t", "Stripe-Signature", "v1=" + zeros, hmacsig.Stripe()},
+		{"bad second", "Stripe-Signature", "t=1795299383,v1=" + zeros + ",v1=0", hmacsig.Stripe()},
+		{"bad second", "Webhook-Signature", mac + " v1,A", hmacsig.StandardWebhooks()},
+		{"two blanks", "Webhook-Signature", mac + "  v1,", hmacsig.StandardWebhooks()},
+		{"bad id", "Webhook-Id", "a.b", hmacsig.StandardWebhooks()},
+		{"bad time", "Webhook-Timestamp", "1", hmacsig.StandardWebhooks()},
+		{"other version", "X-Slack-Signature", "v1=" + zeros, hmacsig.Slack()},
+		{"bad time", "X-Slack-Request-Timestamp", "1", hmacsig.Slack()},
+		{"bad site", "X-Ops-Site-Id", "a b", hmacsig.OpsMantik()},
+		{"other label", "Signature", "sig2=:" + mac[3:] + ":", hmacsig.RFC9421()},
+		{"other hash", "Content-Digest", "sha-512=:" + mac[3:] + ":", hmacsig.RFC9421()},
+		{"short digest", "Content-Digest", "sha-256=:AAAA:", hmacsig.RFC9421()},
+		{"no digest", "Content-Digest", "x", hmacsig.RFC9421()},
+		{"no label", "Signature-Input", "x", hmacsig.RFC9421()},
+	} {
+		s := hmacsig.Generate()
+		r := signAt(t, row.scheme, s, time.Now(), "{}")
+		r.Header[row.header] = []string{row.value}
+		_, err := verifier(t, row.scheme, s).Check(r)
+		require.Equal(t, hmacsig.CodeSignatureMalformed, reasonOf(t, err), "%s %s", row.scheme.Name, row.name)
+	}
+	for _, scheme := range append(all(), hmacsig.Svix()) {
+		s := hmacsig.Generate()
+		for name := range signAt(t, scheme, s, time.Now(), "{}").Header {
+			r := signAt(t, scheme, s, time.Now(), "{}")
+			r.Header.Del(name)
+			_, err := verifier(t, scheme, s).Check(r)
+			require.Equal(t, hmacsig.CodeSignatureMissing, reasonOf(t, err), "%s %s", scheme.Name, name)
+			require.ErrorContains(t, err, name)
+		}
+	}
+}
