@@ -346,6 +346,7 @@ func TestEvents(t *testing.T) {
 		a, err := g.Begin(t.Context(), by(home, "b"))
 		require.NoError(t, err)
 		require.NoError(t, a.Succeed(t.Context()))
+		require.True(t, last.Allowed)
 		require.Equal(t, map[string]int{
 			loginguard.CodeAllowed: 6, loginguard.CodeFailed: 4, loginguard.CodeBanned: 1,
 			loginguard.CodeBlocked: 15, loginguard.CodeSucceeded: 1,

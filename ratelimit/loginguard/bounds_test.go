@@ -441,6 +441,19 @@ func forge(key []byte, account string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(signed))
 }
 
+// The secret that New was given is copied.
+func TestSecretIsCopied(t *testing.T) {
+	t.Parallel()
+	own := append([]byte(nil), secret...)
+	g := newGuard(t, loginguard.Config{DeviceSecret: own})
+	l := by(home, "a")
+	l.Device = g.Remember("a")
+	clear(own)
+	a, err := g.Begin(t.Context(), l)
+	require.NoError(t, err)
+	require.True(t, a.Known())
+}
+
 // Without a secret nobody is known, and certainly not who signs with none. With one,
 // the format is what it was: devices stay known across releases.
 func TestTokenFormat(t *testing.T) {
