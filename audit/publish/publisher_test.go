@@ -335,6 +335,14 @@ func TestHandlerServesNothingElse(t *testing.T) {
 		r.URL.Path = path
 		p.Handler().ServeHTTP(rec, r)
 		require.Equal(t, want, rec.Code, path)
+		kind, cache := rec.Header().Get("Content-Type"), rec.Header().Get("Cache-Control")
+		switch {
+		case path == "/checkpoint":
+			require.Equal(t, "text/plain; charset=utf-8 no-cache", kind+" "+cache)
+		case want == 200:
+			require.Equal(t, "application/octet-stream", kind)
+			require.Contains(t, cache, "immutable")
+		}
 	}
 	rec := httptest.NewRecorder()
 	p.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/checkpoint", nil))
@@ -367,6 +375,9 @@ func TestConfigProblems(t *testing.T) {
 		require.ErrorContains(t, err, "audit: "+field+":")
 	}
 	cfg, _ := config(t)
+	cfg.Verifier = nil
+	_, err = publish.New(cfg)
+	require.ErrorContains(t, err, "audit: Verifier:")
 	_, cfg.Verifier = key(t, origin)
 	cfg.Witnesses = []publish.Witness{{URL: "http://witness.example"}}
 	_, err = publish.New(cfg)

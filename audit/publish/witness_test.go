@@ -280,6 +280,10 @@ func TestMalformedCheckpointsAndProofs(t *testing.T) {
 	require.NoError(t, verify(proof))
 	extra := bytes.Replace(proof, []byte("index"), []byte("extra eA==\nindex"), 1)
 	require.NoError(t, verify(extra), "extra data is ignored")
+	for _, index := range []string{"300", "999", "-1", "07", "x", "9223372036854775808"} {
+		bad := bytes.Replace(proof, []byte("index 7"), []byte("index "+index), 1)
+		require.ErrorIs(t, verify(bad), publish.ErrMalformed, index)
+	}
 	_, err = publish.ParseCheckpoint(checkpoint, "another.example", cfg.Verifier, 0)
 	require.ErrorIs(t, err, publish.ErrMalformed)
 	// The last letter of a signature has bits that stand for nothing.
