@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"sync"
 
 	"github.com/opsmantik/sallyport"
@@ -238,9 +239,7 @@ func (m *MemoryReplay) sweep(now uint32) {
 	}
 	if live := len(m.entries); live < m.peak/4 {
 		smaller := make(map[entryKey]entry, live)
-		for key, e := range m.entries {
-			smaller[key] = e
-		}
+		maps.Copy(smaller, m.entries)
 		m.entries, m.peak = smaller, live
 	}
 	m.sweepAt = max(len(m.entries)/4*5, minSweep)

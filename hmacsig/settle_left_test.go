@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -306,9 +307,7 @@ func TestGRPCStatusSettles(t *testing.T) {
 				w.Header().Set("Trailer", "Grpc-Status")
 				w.WriteHeader(http.StatusOK)
 				_, _ = w.Write([]byte("message"))
-				for name, values := range row.header {
-					w.Header()[name] = values
-				}
+				maps.Copy(w.Header(), row.header)
 			}))
 			request := signed(t, secret(t, siteText), `{}`)
 			require.Equal(t, http.StatusOK, serve(h, request()).Code)

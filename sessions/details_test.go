@@ -142,13 +142,14 @@ func TestNoStoreOverrulesTheHandler(t *testing.T) {
 func TestEightSessionsAtOnce(t *testing.T) {
 	m := newManager(t, nil)
 	var all []*browser
-	header := strings.Repeat(sessions.DefaultCookie+"=bad; ", 5)
+	var header strings.Builder
+	header.WriteString(strings.Repeat(sessions.DefaultCookie+"=bad; ", 5))
 	for range 9 {
 		b := signIn(t, m, "ada")
 		all = append(all, b)
-		header += b.cookie + "; "
+		header.WriteString(b.cookie + "; ")
 	}
-	(&browser{cookie: header}).do(m, func(ctx context.Context) { require.NoError(t, m.Logout(ctx)) })
+	(&browser{cookie: header.String()}).do(m, func(ctx context.Context) { require.NoError(t, m.Logout(ctx)) })
 	for i, b := range all {
 		_, err := check(m, b)
 		require.Equal(t, i == 8, err == nil, i)

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"hash/maphash"
+	"maps"
 	"time"
 
 	"github.com/opsmantik/sallyport/internal/clock"
@@ -123,8 +124,6 @@ func shrunk(now, peak int) bool { return peak >= shrinkFrom && now < peak/4 }
 
 func remade[K comparable](m map[K]*entry) map[K]*entry {
 	small := make(map[K]*entry, len(m))
-	for k, e := range m {
-		small[k] = e
-	}
+	maps.Copy(small, m)
 	return small
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -102,9 +103,7 @@ func newBrowser(t testing.TB, s *site) *browser {
 // copied is a thief's client: all cookies, no key.
 func (b *browser) copied() *browser {
 	thief := newBrowser(b.t, b.site)
-	for name, value := range b.cookies {
-		thief.cookies[name] = value
-	}
+	maps.Copy(thief.cookies, b.cookies)
 	thief.id = b.id
 	return thief
 }

@@ -3,6 +3,7 @@ package devicebound
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -26,9 +27,7 @@ func New[T any](cfg Config[T]) (*Gate[T], error) {
 		return nil, err
 	}
 	policy := make(map[sallyport.Level]Policy, len(cfg.Policy))
-	for level, p := range cfg.Policy {
-		policy[level] = p
-	}
+	maps.Copy(policy, cfg.Policy)
 	cfg.Policy = policy
 	return &Gate[T]{cfg: cfg, refusals: refusal.NewTable(gate, cfg.ProblemBase, kinds...)}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -69,9 +70,7 @@ func TestForgedRegistrations(t *testing.T) {
 	good := jwk(ec)
 	with := func(name string, value any) object {
 		changed := object{}
-		for k, v := range good {
-			changed[k] = v
-		}
+		maps.Copy(changed, good)
 		changed[name] = value
 		return changed
 	}
@@ -261,13 +260,13 @@ func TestDoubledCookies(t *testing.T) {
 	s := newSite(t, nil)
 	b := newBrowser(t, s)
 	b.signIn()
-	header := ""
+	var header strings.Builder
 	for name, value := range b.cookies {
-		header += name + "=" + value + "; "
+		header.WriteString(name + "=" + value + "; ")
 	}
 	b.cookies = nil
-	require.Equal(t, 200, b.do(http.MethodGet, "/page", "Cookie", header))
-	require.Equal(t, 401, b.do(http.MethodGet, "/page", "Cookie", header+devicebound.DefaultCookie+"=x"))
+	require.Equal(t, 200, b.do(http.MethodGet, "/page", "Cookie", header.String()))
+	require.Equal(t, 401, b.do(http.MethodGet, "/page", "Cookie", header.String()+devicebound.DefaultCookie+"=x"))
 	require.Equal(t, devicebound.CodeExpired, b.code())
 }
 

@@ -62,8 +62,8 @@ func TestVisitsAuthenticateNobody(t *testing.T) {
 			require.False(t, proof.ConvertibleTo(ours), "%v to %v", proof, ours)
 			for i := range ours.NumMethod() {
 				method := ours.Method(i).Type
-				for j := range method.NumOut() {
-					require.NotEqual(t, proof, method.Out(j), "%v.%s", ours, ours.Method(i).Name)
+				for out := range method.Outs() {
+					require.NotEqual(t, proof, out, "%v.%s", ours, ours.Method(i).Name)
 				}
 			}
 		}

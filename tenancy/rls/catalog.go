@@ -2,6 +2,7 @@ package rls
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -39,12 +40,7 @@ type relation struct {
 
 // may reports whether the role has a privilege on the relation or on a column of it.
 func (r *relation) may(privilege string) bool {
-	for _, p := range r.privileges {
-		if p == privilege {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.privileges, privilege)
 }
 
 func (r *relation) reachable() bool {

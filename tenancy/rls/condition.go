@@ -2,6 +2,7 @@ package rls
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -26,12 +27,7 @@ func (c condition) binds(text string) bool {
 		return true
 	}
 	if parts := split(text, " AND "); len(parts) > 1 {
-		for _, p := range parts {
-			if c.binds(p) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(parts, c.binds)
 	}
 	return c.identity(text) && c.mentionsRow(text) && !opposite(text)
 }

@@ -369,17 +369,17 @@ func (l *linter) judgePolicy(r *relation, p *policy) {
 
 // plainSettings are the settings that policies, or functions for them, trust unsealed.
 func (l *linter) plainSettings() []string {
-	texts := ""
+	var texts strings.Builder
 	for _, p := range l.policies {
-		texts += p.using + " " + p.check + " "
+		texts.WriteString(p.using + " " + p.check + " ")
 	}
 	for _, f := range l.functions {
 		if !strings.HasPrefix(f.call, "sallyport.") {
-			texts += f.source + " "
+			texts.WriteString(f.source + " ")
 		}
 	}
 	var names []string
-	for _, m := range plainSetting.FindAllStringSubmatch(texts, -1) {
+	for _, m := range plainSetting.FindAllStringSubmatch(texts.String(), -1) {
 		if strings.Contains(m[1], ".") && m[1] != "sallyport.scope" {
 			names = append(names, m[1])
 		}

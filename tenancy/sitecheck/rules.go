@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/ast/inspector"
@@ -188,12 +189,10 @@ func (s *state) equality(call *ast.CallExpr, fn *types.Func) {
 	default:
 		return
 	}
-	for _, a := range call.Args {
-		if s.secret(a) {
-			s.report(call, "secret", "a MAC or secret is compared by "+fn.Name()+"; use hmacsig.Equal, "+
-				"hmac.Equal or subtle.ConstantTimeCompare")
-			return
-		}
+	if slices.ContainsFunc(call.Args, s.secret) {
+		s.report(call, "secret", "a MAC or secret is compared by "+fn.Name()+"; use hmacsig.Equal, "+
+			"hmac.Equal or subtle.ConstantTimeCompare")
+		return
 	}
 }
 

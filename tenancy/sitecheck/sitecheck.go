@@ -83,7 +83,7 @@ func run(pass *analysis.Pass) (any, error) {
 		Pass: pass, tenants: map[string]bool{}, ignored: map[string]map[int]string{},
 		tests: map[string]bool{}, lookups: map[*types.Func]bool{},
 	}
-	for _, name := range strings.Split(names, ",") {
+	for name := range strings.SplitSeq(names, ",") {
 		c.tenants[strings.ToLower(strings.TrimSpace(name))] = true
 	}
 	own := pass.Pkg.Path() == tenancyPath || strings.HasPrefix(pass.Pkg.Path(), tenancyPath+"/") ||

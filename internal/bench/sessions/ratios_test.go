@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,16 +59,17 @@ func compete(t *testing.T, row string, rounds, n int, all ...*contender) {
 			c.round(n)
 		}
 	}
-	line := "| " + row
+	var line strings.Builder
+	line.WriteString("| " + row)
 	for _, c := range all {
 		w := &discard{h: http.Header{}}
 		allocs := testing.AllocsPerRun(50, func() { clear(w.h); c.h.ServeHTTP(w, c.r) })
 		slices.Sort(c.all)
 		median := float64(c.all[len(c.all)/2]) / float64(all[0].all[len(all[0].all)/2])
-		line += fmt.Sprintf(" | %s %.2f, median %.2f (%.0f)", c.name,
-			float64(c.best)/float64(all[0].best), median, allocs)
+		line.WriteString(fmt.Sprintf(" | %s %.2f, median %.2f (%.0f)", c.name,
+			float64(c.best)/float64(all[0].best), median, allocs))
 	}
-	t.Log(line + " |")
+	t.Log(line.String() + " |")
 }
 
 // of signs in and returns a contender whose handler does something with the session.

@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 import "strings"
 
 // A payment card number: 12 to 19 digits of a known issuer with a valid
@@ -98,12 +100,7 @@ func cardNear(text string) bool {
 		}
 	}
 	var words [maxKeyWords]string
-	for _, w := range words[:splitBack(text, &words)] {
-		if cardWords.has(w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words[:splitBack(text, &words)], cardWords.has)
 }
 
 var cardWords = wordsOf("card cards pan cc creditcard cardnumber credit debit visa mastercard amex" +

@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 import "strings"
 
 // The judge of names. Whether a key is denied is decided here and nowhere
@@ -55,10 +57,8 @@ func (e *Engine) judge(key string) *head {
 			before = words[k+1]
 		}
 		if h := e.headOf(words[k], before); h != nil {
-			for _, w := range words[k+1 : n] {
-				if countWords.has(w) {
-					return nil
-				}
+			if slices.ContainsFunc(words[k+1:n], countWords.has) {
+				return nil
 			}
 			if e.except.Keys != nil && e.except.Keys[strings.Join(Words(key), " ")] {
 				return nil

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -375,12 +376,7 @@ func saidToCall(s string, i int) bool {
 		from--
 	}
 	var words [maxKeyWords]string
-	for _, w := range words[:min(splitBack(s[from:start], &words), 4)] {
-		if callWords.has(w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words[:min(splitBack(s[from:start], &words), 4)], callWords.has)
 }
 
 var (
