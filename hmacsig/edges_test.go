@@ -217,6 +217,7 @@ func TestHeadersBeforeOnReject(t *testing.T) {
 		require.Equal(t, row.status, w.Code, row.code)
 		require.Equal(t, row.code, refused.Code)
 		require.Equal(t, "hmacsig", refused.Gate)
+		require.Empty(t, seen.Get("Connection"), "only a body that is not read ends the connection")
 		require.Equal(t, row.retry, seen.Get("Retry-After"), row.code)
 		require.Equal(t, row.clients, seen.Get("WWW-Authenticate"), row.code)
 		require.Contains(t, w.Body.String(), `"code":"`+row.code+`"`)

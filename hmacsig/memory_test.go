@@ -266,5 +266,10 @@ func TestMemoryConfigProblems(t *testing.T) {
 		var problem *sallyport.ConfigError
 		require.ErrorAs(t, err, &problem)
 		require.Equal(t, sallyport.ConfigOutOfRange, problem.Code)
+		if cfg.Entries < 0 || cfg.Entries > 1<<24 {
+			require.Equal(t, "Entries", problem.Field)
+		} else {
+			require.Equal(t, "PerKeyID", problem.Field)
+		}
 	}
 }
