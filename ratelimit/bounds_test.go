@@ -135,7 +135,7 @@ func TestIntervalIsExact(t *testing.T) {
 		require.Equal(t, interval, r.RetryAfter)
 		time.Sleep(interval - 1)
 		require.False(t, takeOne(t, m, p).Fits)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.True(t, takeOne(t, m, p).Fits)
 		time.Sleep(7 * interval)
 		p.Cost = 0

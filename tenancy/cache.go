@@ -128,7 +128,7 @@ type flight struct {
 }
 
 func newCache(ttl time.Duration, size int) *cache {
-	sets := 1 << bits.Len(uint(size/ways-1))
+	sets := 1 << bits.Len(uint(size/ways-1)) // #nosec G115 -- at least 64
 	return &cache{
 		ttl: ttl, seed: maphash.MakeSeed(), flights: map[key2]*flight{},
 		some: make(table, sets), none: make(table, sets/2),
@@ -143,7 +143,7 @@ func (c *cache) fresh(m *member) bool { return time.Since(m.looked) < c.ttl }
 func (c *cache) find(user, site string) *member {
 	hash := maphash.Comparable(c.seed, key2{user, site})
 	for _, t := range [...]table{c.some, c.none} {
-		set := &t[hash&uint64(len(t)-1)]
+		set := &t[hash&uint64(len(t)-1)] // #nosec G115 -- a power of two
 		for i := range set {
 			if m := set[i].Load(); m != nil && m.user == user && m.site == site {
 				return m
@@ -228,7 +228,7 @@ func (c *cache) keep(m *member) {
 	if m.role == "" {
 		t = c.none
 	}
-	set := &t[hash&uint64(len(t)-1)]
+	set := &t[hash&uint64(len(t)-1)] // #nosec G115 -- a power of two
 	victim := &set[0]
 	for i := range set {
 		kept := set[i].Load()
@@ -244,7 +244,7 @@ func (c *cache) keep(m *member) {
 }
 
 func (c *cache) drop(t table, hash uint64, m *member) {
-	set := &t[hash&uint64(len(t)-1)]
+	set := &t[hash&uint64(len(t)-1)] // #nosec G115 -- a power of two
 	for i := range set {
 		set[i].CompareAndSwap(m, nil)
 	}

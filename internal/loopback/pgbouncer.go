@@ -38,7 +38,8 @@ func PgBouncer(t testing.TB, dsn string, users []string, settings ...string) *Se
 	}
 	write := func(name, text string) string {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil { // #nosec G306 -- another user reads it
+		// #nosec G306 -- pgbouncer, which is another user, reads it
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatalf("loopback: %v", err)
 		}
 		return file

@@ -174,4 +174,4 @@ func unmap(p netip.Prefix) netip.Prefix {
 }
 
 // tokens is what a field name is made of (RFC 9110 section 5.6.2).
-const tokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+const tokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // #nosec G101 -- the characters of a header name

@@ -142,7 +142,7 @@ func (t *trial) compileTests(ctx context.Context, overlay string, packages []str
 // pass reports whether the tests pass with a mutant switched on; 0 is none.
 func (t *trial) pass(ctx context.Context, id int) bool {
 	for _, b := range t.binaries {
-		cmd := exec.CommandContext(ctx, b.path, "-test.failfast", "-test.skip="+t.skip,
+		cmd := exec.CommandContext(ctx, b.path /* #nosec G204 -- built above */, "-test.failfast", "-test.skip="+t.skip,
 			"-test.timeout="+t.timeout.String())
 		cmd.Dir = b.dir
 		cmd.Env = append(os.Environ(), "SALLYPORT_MUTANT="+strconv.Itoa(id))
@@ -163,7 +163,7 @@ func (t *trial) drawn() []int {
 		}
 	}
 	if t.sample > 0 && t.sample < len(list) {
-		random := rand.New(rand.NewPCG(t.seed, 0))
+		random := rand.New(rand.NewPCG(t.seed, 0)) // #nosec G404 -- a sample
 		random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		list = list[:t.sample]
 		slices.Sort(list)
