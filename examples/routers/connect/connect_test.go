@@ -68,7 +68,9 @@ func (c *twice) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // TestSettlement: a failed call may be repeated, one that succeeded may not. Over gRPC
-// a failure is status 200 with a trailer, and counts as a failure all the same.
+// a failure is status 200 with a trailer, and counts as a failure all the same. gRPC-Web
+// puts that trailer into the body, where hmacsig does not look: a failed call there is
+// taken for done, as its documentation says.
 func TestSettlement(t *testing.T) {
 	secret := hmacsig.Generate()
 	ring, err := hmacsig.NewRotation(secret, hmacsig.Secret{})
@@ -89,7 +91,7 @@ func TestSettlement(t *testing.T) {
 			server.EnableHTTP2 = true
 			server.StartTLS()
 			defer server.Close()
-			for message, replayed := range map[string]bool{"fail": false, "good": true} {
+			for message, replayed := range map[string]bool{"fail": name == "grpc-web", "good": true} {
 				repeat := &twice{next: server.Client().Transport}
 				transport := hmacsig.NewTransport(repeat, signer)
 				client := connect.NewClient[wrapperspb.StringValue, wrapperspb.StringValue](
