@@ -103,7 +103,9 @@ func (s *naive) Load(
 	}
 	if s.is("uses are written back late") && access == sessions.Use {
 		s.mu.Unlock()
-		runtime.Gosched()
+		for range 200 { // long enough for another to compare, on a busy machine too
+			runtime.Gosched()
+		}
 		s.mu.Lock()
 		if h, _ := s.find(key, now); h == nil {
 			s.list = append(s.list, &held{Record: rec})
