@@ -2,7 +2,6 @@ package storetest_test
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -103,9 +102,7 @@ func (s *naive) Load(
 	}
 	if s.is("uses are written back late") && access == sessions.Use {
 		s.mu.Unlock()
-		for range 200 { // long enough for another to compare, on a busy machine too
-			runtime.Gosched()
-		}
+		pause() // until it has been ended
 		s.mu.Lock()
 		if h, _ := s.find(key, now); h == nil {
 			s.list = append(s.list, &held{Record: rec})
@@ -178,7 +175,7 @@ func (s *naive) Replace(
 	}
 	if s.is("compare apart from replace") {
 		s.mu.Unlock()
-		runtime.Gosched()
+		pause() // until everybody else has compared
 		s.mu.Lock()
 	}
 	was := h.Record

@@ -40,6 +40,9 @@ func TestBrokenStore(t *testing.T) {
 	run(t, fault)
 }
 
+// pause waits, in the bubble's time, until every other goroutine waits too.
+func pause() { time.Sleep(time.Nanosecond) }
+
 func TestTheSuiteFailsBrokenStores(t *testing.T) {
 	t.Parallel()
 	for fault, clause := range map[string]string{
