@@ -114,7 +114,9 @@ func FuzzEngines(f *testing.F) {
 	f.Add("phone", "5321234567")
 	s := newScrubber(f, scrub.Config{})
 	f.Fuzz(func(t *testing.T, key, value string) {
-		if !utf8.ValidString(key+value) || strings.ContainsAny(key+value, "\uFFFD\\") ||
+		// Each by itself: the two halves of a letter are valid only together.
+		if !utf8.ValidString(key) || !utf8.ValidString(value) ||
+			strings.ContainsAny(key+value, "\uFFFD\\") ||
 			strings.HasPrefix(strings.TrimSpace(value), "{") || strings.HasPrefix(strings.TrimSpace(value), "[") ||
 			strings.ContainsFunc(key+value, unicode.IsControl) {
 			t.Skip("means something else in one of the formats")
