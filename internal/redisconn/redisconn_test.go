@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport"
@@ -225,7 +226,9 @@ func TestConnectToClusterAndRing(t *testing.T) {
 	t.Parallel()
 	addrs := loopback.RedisCluster(t)
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: addrs, ContextTimeoutEnabled: true, PoolSize: 3,
+		// go-redis races with itself over these on the first connections of a cluster.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Addrs:                    addrs, ContextTimeoutEnabled: true, PoolSize: 3,
 	})
 	ring := redis.NewRing(&redis.RingOptions{
 		Addrs:      map[string]string{"a": loopback.Redis(t), "b": loopback.Redis(t)},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/internal/loopback"
@@ -25,6 +26,7 @@ var context0 = context.Background()
 func clusterClient(t testing.TB, o *redis.ClusterOptions) *redis.ClusterClient {
 	t.Helper()
 	o.ContextTimeoutEnabled = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	c := redis.NewClusterClient(o)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/internal/loopback"
@@ -101,7 +102,9 @@ func TestFailover(t *testing.T) {
 		return err == nil && len(replicas) == 1
 	}, 30*time.Second, 100*time.Millisecond, "Sentinel finds the replica")
 	client := redis.NewFailoverClient(&redis.FailoverOptions{
-		MasterName: "sessions", SentinelAddrs: []string{sentinel},
+		// go-redis races with itself over these on the first connections of a cluster.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		MasterName:               "sessions", SentinelAddrs: []string{sentinel},
 		MaxRetries: -1, ContextTimeoutEnabled: true,
 	})
 	t.Cleanup(func() { _ = client.Close() })
@@ -141,7 +144,9 @@ func TestResharding(t *testing.T) {
 	t.Parallel()
 	addrs := loopback.RedisCluster(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: addrs, MaxRetries: -1, ContextTimeoutEnabled: true,
+		// go-redis races with itself over these on the first connections of a cluster.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Addrs:                    addrs, MaxRetries: -1, ContextTimeoutEnabled: true,
 	})
 	t.Cleanup(func() { _ = client.Close() })
 	m := newManager(t, newStore(t, redissession.Config{Client: client}), 2*time.Second)
