@@ -102,9 +102,7 @@ func TestFailover(t *testing.T) {
 		return err == nil && len(replicas) == 1
 	}, 30*time.Second, 100*time.Millisecond, "Sentinel finds the replica")
 	client := redis.NewFailoverClient(&redis.FailoverOptions{
-		// go-redis races with itself over these on the first connections of a cluster.
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		MasterName:               "sessions", SentinelAddrs: []string{sentinel},
+		MasterName: "sessions", SentinelAddrs: []string{sentinel},
 		MaxRetries: -1, ContextTimeoutEnabled: true,
 	})
 	t.Cleanup(func() { _ = client.Close() })
