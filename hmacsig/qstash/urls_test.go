@@ -18,7 +18,7 @@ import (
 // One verifier for several workers: a delivery for one is none for another.
 func TestSeveralURLs(t *testing.T) {
 	t.Parallel()
-	const calls, mail = "https://a.test/work/calls?v=1", "https://b.test/work/mail"
+	const calls, mail = "https://a.test/jobs/calls?v=1", "https://b.test/jobs/mail"
 	key := hmacsig.Generate()
 	make := func(urls ...string) *hmacsig.Verifier {
 		v, err := qstash.New(qstash.Config{URLs: urls, Current: key})
@@ -30,13 +30,13 @@ func TestSeveralURLs(t *testing.T) {
 		urls                    []string
 		want                    string
 	}{
-		{"its own", calls, "/work/calls?v=1", []string{calls, mail}, ""},
-		{"the other", mail, "/work/mail", []string{calls, mail}, ""},
-		{"for the other", mail, "/work/calls?v=1", []string{calls, mail}, hmacsig.CodeSignatureClaims},
-		{"no query", calls, "/work/calls", []string{calls, mail}, hmacsig.CodeSignatureClaims},
-		{"another query", calls, "/work/calls?v=2", []string{calls, mail}, hmacsig.CodeSignatureClaims},
+		{"its own", calls, "/jobs/calls?v=1", []string{calls, mail}, ""},
+		{"the other", mail, "/jobs/mail", []string{calls, mail}, ""},
+		{"for the other", mail, "/jobs/calls?v=1", []string{calls, mail}, hmacsig.CodeSignatureClaims},
+		{"no query", calls, "/jobs/calls", []string{calls, mail}, hmacsig.CodeSignatureClaims},
+		{"another query", calls, "/jobs/calls?v=2", []string{calls, mail}, hmacsig.CodeSignatureClaims},
 		{"nowhere", calls, "/elsewhere", []string{calls, mail}, hmacsig.CodeSignatureClaims},
-		{"not listed", "https://c.test/work/mail", "/work/mail", []string{calls, mail}, hmacsig.CodeSignatureClaims},
+		{"not listed", "https://c.test/jobs/mail", "/jobs/mail", []string{calls, mail}, hmacsig.CodeSignatureClaims},
 		{"one URL, rewritten path", calls, "/v1/calls", []string{calls}, ""},
 		{"one URL, another", mail, "/v1/calls", []string{calls}, hmacsig.CodeSignatureClaims},
 	} {

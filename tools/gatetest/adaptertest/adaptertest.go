@@ -33,6 +33,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -58,13 +59,18 @@ type Answer struct {
 
 type contextKey struct{}
 
+// serverKey is for the check that the server's own context holds: it finds handlers
+// that run without what the gate gave them.
+type serverKey struct{}
+
 // visit is one request's way through the gate and the handler.
 type visit struct {
-	mode string
-	ran  int    // times the handler ran
-	body string // what it read
-	site string // the path value as the gate saw it
-	seen int    // the status as the gate saw it, before next returned
+	mode    string
+	ran     int    // times the handler ran
+	strayed int    // times it ran without what the gate gave it
+	body    string // what it read
+	site    string // the path value as the gate saw it
+	seen    int    // the status as the gate saw it, before next returned
 }
 
 const (
@@ -77,6 +83,9 @@ const (
 func Handle(r *http.Request) Answer {
 	answer, ok := r.Context().Value(contextKey{}).(func(*http.Request) Answer)
 	if !ok {
+		if c, ok := r.Context().Value(serverKey{}).(*check); ok {
+			c.visit.strayed++
+		}
 		return Answer{Status: http.StatusInternalServerError, Body: "the gate's context is lost"}
 	}
 	return answer(r)
@@ -114,7 +123,11 @@ func Run(t T, mount func(gate func(http.Handler) http.Handler) http.Handler) {
 // Check is Run for a program: it returns what is wrong.
 func Check(mount func(gate func(http.Handler) http.Handler) http.Handler) []string {
 	c := &check{}
-	server := httptest.NewServer(mount(c.gate))
+	server := httptest.NewUnstartedServer(mount(c.gate))
+	server.Config.BaseContext = func(net.Listener) context.Context {
+		return context.WithValue(context.Background(), serverKey{}, c)
+	}
+	server.Start()
 	defer server.Close()
 	for _, mode := range []string{"success", "error", "refuse"} {
 		c.visit = &visit{mode: mode}
@@ -213,7 +226,7 @@ func (c *check) ask(server *httptest.Server, mode string) {
 }
 
 func (c *check) refused(response *http.Response, body string) {
-	if c.visit.ran != 0 {
+	if c.visit.ran+c.visit.strayed != 0 {
 		c.report("refuse: the handler ran after the gate had refused")
 	}
 	if response.StatusCode != http.StatusTooManyRequests || body != "refused" ||

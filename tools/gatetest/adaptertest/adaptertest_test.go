@@ -78,8 +78,20 @@ func TestBrokenShimsAreFound(t *testing.T) {
 			handle(w, inner)
 		}, []string{
 			"success: the gate saw 200", "success: the cookie", "error: the gate saw 200",
-			"error: the cookie", "refuse: the gate answered 429",
+			"error: the cookie", "refuse: the handler ran", "refuse: the gate answered 429",
 		}},
+		{"runs the handler unseen after a refusal", func(
+			gate middleware, w http.ResponseWriter, r *http.Request,
+		) {
+			passed := false
+			gate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				passed = true
+				handle(w, r)
+			})).ServeHTTP(w, r)
+			if !passed {
+				handle(httptest.NewRecorder(), r)
+			}
+		}, []string{"refuse: the handler ran after the gate had refused"}},
 		{"keeps the old request", func(gate middleware, w http.ResponseWriter, r *http.Request) {
 			gate(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { handle(w, r) })).
 				ServeHTTP(w, r)
