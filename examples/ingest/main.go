@@ -79,7 +79,9 @@ func serve(
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	srv, err := server.New(ctx, server.Config{Settings: s, Listeners: listeners, Store: db, Log: log})
+	srv, err := server.New(ctx, server.Config{
+		Settings: s, Listeners: listeners, Store: db, Queue: db, Log: log,
+	})
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}

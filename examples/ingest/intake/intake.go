@@ -16,9 +16,9 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
-// enqueueLimit is how long a client waits for a busy disk before it is told to
+// keepLimit is how long a client waits for a busy disk before it is told to
 // come back.
-const enqueueLimit = 10 * time.Second
+const keepLimit = 10 * time.Second
 
 // Site is what intake needs to know of a tenant.
 type Site struct {
@@ -38,9 +38,9 @@ type Intake struct {
 	Visit func(ctx context.Context, site, session string) string
 	// Scrub masks what policy forbids to store.
 	Scrub func(*event.Received)
-	// Enqueue returns once the events are durable.
-	Enqueue func(context.Context, []event.Received) error
-	Log     *slog.Logger
+	// Keep returns once the events are durable: all of them or, on an error, none.
+	Keep func(context.Context, []event.Received) error
+	Log  *slog.Logger
 }
 
 // Caller is whose budget a request is counted against.
@@ -102,15 +102,15 @@ func (in *Intake) accept(
 	}
 	// The whole body is here: a client that does not wait for the answer, as
 	// some proxies do not, has still sent its events.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), enqueueLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), keepLimit)
 	defer cancel()
-	err := in.Enqueue(ctx, received)
+	err := in.Keep(ctx, received)
 	if errors.Is(err, store.ErrEventID) {
 		reply.Problem(w, http.StatusConflict, codeEventID, "The event id was used for another call")
 		return
 	}
 	if err != nil {
-		in.Log.ErrorContext(r.Context(), "events not queued", "error", err)
+		in.Log.ErrorContext(r.Context(), "events not kept", "error", err)
 		reply.Unavailable(w, reply.CodeQueueUnavailable, "The events were not stored; send them again")
 		return
 	}

@@ -32,6 +32,7 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 // reason to send events elsewhere: they are told, and the answer is 200.
 type readiness struct {
 	store    store.Store
+	queue    store.Queue // nil: there is none
 	log      *slog.Logger
 	draining *atomic.Bool // this instance is about to stop
 
@@ -42,9 +43,10 @@ type readiness struct {
 
 // state is what a probe found.
 type state struct {
-	err  error
-	lag  time.Duration
-	dead int64
+	err   error // nothing can be kept
+	store error // what is in the queue stays there
+	lag   time.Duration
+	dead  int64
 }
 
 func (rd *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -59,6 +61,10 @@ func (rd *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	warnings := []string{}
+	if found.store != nil {
+		rd.log.ErrorContext(r.Context(), "the store does not answer; events wait in the queue", "error", found.store)
+		warnings = append(warnings, "the store does not answer")
+	}
 	if found.lag > lagging {
 		warnings = append(warnings, "deliveries lag behind")
 	}
@@ -81,14 +87,25 @@ func (rd *readiness) probe(ctx context.Context) state {
 	// The outcome is everybody's who asks meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeLimit)
 	defer cancel()
-	var found state
-	if found.err = rd.store.Ready(ctx); found.err == nil {
-		found.lag, found.err = rd.store.Oldest(ctx)
+	found := rd.ask(ctx)
+	rd.last, rd.at = found, time.Now()
+	return found
+}
+
+// ask: what decides is whether an event that comes now can be kept. Where there is a
+// queue, that is the queue's business, and the store may be away for a while.
+func (rd *readiness) ask(ctx context.Context) (found state) {
+	found.store = rd.store.Ready(ctx)
+	if rd.queue == nil {
+		found.err = found.store
+		return found
+	}
+	if found.err = rd.queue.Ready(ctx); found.err == nil {
+		found.lag, found.err = rd.queue.Oldest(ctx)
 	}
 	if found.err == nil {
-		found.dead, found.err = rd.store.Dead(ctx)
+		found.dead, found.err = rd.queue.Dead(ctx)
 	}
-	rd.last, rd.at = found, time.Now()
 	return found
 }
 

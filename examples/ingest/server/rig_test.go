@@ -113,7 +113,7 @@ func newServer(
 	require.NoError(t, s.Complete(listeners.Bound()))
 	db, err := sqlite.Open(t.Context(), s.DataDir, durability)
 	require.NoError(t, err)
-	srv, err := server.New(t.Context(), server.Config{Settings: s, Listeners: listeners, Store: db, Log: log})
+	srv, err := server.New(t.Context(), server.Config{Settings: s, Listeners: listeners, Store: db, Queue: db, Log: log})
 	require.NoError(t, err)
 	return db, srv
 }

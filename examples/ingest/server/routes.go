@@ -19,6 +19,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -36,7 +37,6 @@ func (srv *generation) routes() (http.Handler, error) {
 		return nil, err
 	}
 	in, admin := srv.intake, &calls.Calls{Store: db, Log: log}
-	dead := &delivery.DeadLetters{Letters: db, Wake: srv.dispatcher.Wake, Log: log}
 
 	events := newTable(g.Origin.Wrap)
 	events.handle("POST /api/sync", http.HandlerFunc(in.Sync),
@@ -70,8 +70,11 @@ func (srv *generation) routes() (http.Handler, error) {
 	granted("POST /api/calls/{id}/seal")(tenancy.Route(g.Access, admin.Seal))
 	granted("POST /api/calls/{id}/junk")(tenancy.Route(g.Access, admin.Junk))
 	granted("POST /api/calls/{id}/undo")(tenancy.Route(g.Access, admin.Undo))
-	granted("GET /api/queue/dead")(tenancy.Route(g.Access, dead.List))
-	granted("POST /api/queue/dead/replay")(tenancy.Route(g.Access, dead.Replay))
+	if queue := srv.cfg.Queue; queue != nil {
+		dead := &delivery.DeadLetters{Letters: queue, Wake: srv.dispatcher.Wake, Log: log}
+		granted("GET /api/queue/dead")(tenancy.Route(g.Access, dead.List))
+		granted("POST /api/queue/dead/replay")(tenancy.Route(g.Access, dead.Replay))
+	}
 
 	// No browser has business here. The queue's deliveries come in bursts from one
 	// address, and are refused by their signature before a byte of the body is read.
@@ -81,7 +84,9 @@ func (srv *generation) routes() (http.Handler, error) {
 		machines.handle("GET /metrics", srv.metrics.Local(notFound))
 	}
 	machines.handle("GET /healthz", http.HandlerFunc(healthz))
-	machines.handle("GET /readyz", &readiness{store: db, log: log, draining: &srv.draining})
+	machines.handle("GET /readyz", &readiness{
+		store: db, queue: srv.cfg.Queue, log: log, draining: &srv.draining,
+	})
 
 	mux := http.NewServeMux()
 	for _, t := range []*table{events, people, machines} {
@@ -110,15 +115,26 @@ func (srv *generation) newIntake() (*intake.Intake, error) {
 		CallLimit:     srv.gates.Limits.Call,
 		Visit:         srv.visit,
 		Scrub:         mask,
-		Enqueue: func(ctx context.Context, received []event.Received) error {
-			if err := srv.cfg.Store.Enqueue(ctx, received); err != nil {
-				return err
-			}
-			srv.dispatcher.Wake()
-			return nil
-		},
-		Log: srv.log,
+		Keep:          srv.keep,
+		Log:           srv.log,
 	}, nil
+}
+
+// keep makes events durable: in the queue, or at once in the store where there is
+// none.
+func (srv *Server) keep(ctx context.Context, received []event.Received) error {
+	if srv.cfg.Queue == nil {
+		stored, err := srv.cfg.Store.Store(ctx, received)
+		if err == nil && stored.Conflicts > 0 {
+			err = store.ErrEventID
+		}
+		return err
+	}
+	if err := srv.cfg.Queue.Enqueue(ctx, received); err != nil {
+		return err
+	}
+	srv.dispatcher.Wake()
+	return nil
 }
 
 // visitLimit is how long an event waits to learn its visit. It is stored without one

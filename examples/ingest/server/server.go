@@ -26,11 +26,13 @@ import (
 // drainLimit is how long requests under way may take at shutdown.
 const drainLimit = 10 * time.Second
 
-// Config is what a server is made from. All fields are required.
+// Config is what a server is made from. All fields but Queue are required. The store
+// and the queue stay the caller's to close, after Run.
 type Config struct {
 	Settings  *settings.Settings // completed
 	Listeners *Listeners         // closed by the server
-	Store     store.Store        // stays the caller's to close, after Run
+	Store     store.Store
+	Queue     store.Queue // nil: events are stored before they are acknowledged
 	Log       *slog.Logger
 }
 
@@ -40,7 +42,7 @@ type Server struct {
 	metrics    *telemetry.Metrics
 	journal    *telemetry.Journal
 	memory     *gates.Memory
-	dispatcher *delivery.Dispatcher
+	dispatcher *delivery.Dispatcher // nil without a queue
 	servers    []bound
 	current    atomic.Pointer[generation]
 	reloading  sync.Mutex
@@ -74,10 +76,12 @@ func (srv *Server) open(ctx context.Context) (err error) {
 	if srv.memory, err = gates.OpenMemory(s, srv.cfg.Log); err != nil {
 		return err
 	}
-	srv.dispatcher = delivery.New(delivery.Dispatcher{
-		Queue: srv.cfg.Store, URL: s.WorkerURL, Signer: srv, Log: srv.cfg.Log,
-	})
-	srv.metrics.WatchQueue(srv.cfg.Store)
+	if queue := srv.cfg.Queue; queue != nil {
+		srv.dispatcher = delivery.New(delivery.Dispatcher{
+			Queue: queue, URL: s.WorkerURL, Signer: srv, Log: srv.cfg.Log,
+		})
+		srv.metrics.WatchQueue(queue)
+	}
 	first, err := srv.generation(s)
 	if err != nil {
 		return err
@@ -174,9 +178,11 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	var dispatcher sync.WaitGroup
-	dispatcher.Go(func() { srv.dispatcher.Run(delivering) })
-	dispatcher.Go(func() { srv.publishHeads(delivering) })
+	var background sync.WaitGroup
+	if srv.dispatcher != nil {
+		background.Go(func() { srv.dispatcher.Run(delivering) })
+	}
+	background.Go(func() { srv.publishHeads(delivering) })
 
 	var err error
 	select {
@@ -186,7 +192,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	stopDelivering()
 	srv.drain()
-	dispatcher.Wait()
+	background.Wait()
 	return errors.Join(err, srv.close())
 }
 

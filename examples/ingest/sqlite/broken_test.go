@@ -20,8 +20,14 @@ import (
 
 // broken is a store with one fault.
 type broken struct {
-	store.Store
+	kept
 	fault string
+}
+
+// kept is what the embedded server keeps everything in.
+type kept interface {
+	store.Store
+	store.Queue
 }
 
 // faults are what the suite has to find.
@@ -29,11 +35,11 @@ var faults = []string{
 	"recognises nothing", "keeps half a batch", "loses what is refused", "does not wait",
 	"replays nothing", "takes codes twice", "believes any clock", "takes recovery codes twice",
 	"accepts after closing", "is always ready", "sees no conflict", "lists without a scope",
-	"forgets failures", "never dies",
+	"forgets failures", "never dies", "counts a conflict as a repeat",
 }
 
 func (b broken) Store2(ctx context.Context, batch []event.Received) (store.Stored, error) {
-	return b.Store.Store(ctx, batch)
+	return b.kept.Store(ctx, batch)
 }
 
 // keeper is the part of broken whose method has the name of its field.
@@ -57,6 +63,9 @@ func (b keeper) Store(ctx context.Context, batch []event.Received) (all store.St
 			}
 		}
 		return all, nil
+	case "counts a conflict as a repeat":
+		all, err = b.Store2(ctx, batch)
+		return store.Stored{New: all.New, Duplicates: all.Duplicates + all.Conflicts}, err
 	}
 	return b.Store2(ctx, batch)
 }
@@ -68,33 +77,33 @@ func (b keeper) Refused(ctx context.Context, items []store.Item) error {
 	case b.fault == "never dies" && items[0].Lone:
 		return nil
 	}
-	return b.broken.Store.Refused(ctx, items)
+	return b.broken.kept.Refused(ctx, items)
 }
 
 func (b keeper) Postpone(ctx context.Context, item store.Item, due time.Time) error {
 	if b.fault == "does not wait" {
 		due = time.Time{}
 	}
-	return b.broken.Store.Postpone(ctx, item, due)
+	return b.broken.kept.Postpone(ctx, item, due)
 }
 
 func (b keeper) Replay(ctx context.Context, scope tenancy.Scope) (int64, error) {
 	if b.fault == "replays nothing" {
 		return 0, scope.Check()
 	}
-	return b.broken.Store.Replay(ctx, scope)
+	return b.broken.kept.Replay(ctx, scope)
 }
 
 func (b keeper) SpendTOTP(ctx context.Context, user string, step, latest int64) (bool, error) {
 	if b.fault == "believes any clock" {
 		latest = math.MaxInt64
 	}
-	spent, err := b.broken.Store.SpendTOTP(ctx, user, step, latest)
+	spent, err := b.broken.kept.SpendTOTP(ctx, user, step, latest)
 	return spent || b.fault == "takes codes twice", err
 }
 
 func (b keeper) SpendRecovery(ctx context.Context, user string, digest []byte) (bool, error) {
-	spent, err := b.broken.Store.SpendRecovery(ctx, user, digest)
+	spent, err := b.broken.kept.SpendRecovery(ctx, user, digest)
 	return spent || b.fault == "takes recovery codes twice", err
 }
 
@@ -102,11 +111,11 @@ func (b keeper) FactorFailed(ctx context.Context, user string, now time.Time) er
 	if b.fault == "forgets failures" {
 		return nil
 	}
-	return b.broken.Store.FactorFailed(ctx, user, now)
+	return b.broken.kept.FactorFailed(ctx, user, now)
 }
 
 func (b keeper) Enqueue(ctx context.Context, received []event.Received) error {
-	err := b.broken.Store.Enqueue(ctx, received)
+	err := b.broken.kept.Enqueue(ctx, received)
 	if b.fault == "accepts after closing" && errors.Is(err, store.ErrClosed) ||
 		b.fault == "sees no conflict" && errors.Is(err, store.ErrEventID) {
 		return nil
@@ -118,14 +127,14 @@ func (b keeper) Ready(ctx context.Context) error {
 	if b.fault == "is always ready" {
 		return nil
 	}
-	return b.broken.Store.Ready(ctx)
+	return b.broken.kept.Ready(ctx)
 }
 
 func (b keeper) Calls(ctx context.Context, scope tenancy.Scope, limit int) ([]store.CallRow, error) {
 	if b.fault == "lists without a scope" && scope.Check() != nil {
 		return nil, nil
 	}
-	return b.broken.Store.Calls(ctx, scope, limit)
+	return b.broken.kept.Calls(ctx, scope, limit)
 }
 
 const faultVariable = "STORETEST_FAULT"
@@ -136,11 +145,13 @@ func TestBrokenStore(t *testing.T) {
 	if fault == "" {
 		t.Skip("for the test below")
 	}
-	storetest.Run(t, func(t testing.TB, dir string) store.Store {
+	open := func(t testing.TB, dir string) keeper {
 		db, err := sqlite.Open(t.Context(), dir, sqlite.DangerouslyOff)
 		require.NoError(t, err)
 		return keeper{broken{db, fault}}
-	})
+	}
+	storetest.Run(t, func(t testing.TB, dir string) store.Store { return open(t, dir) })
+	storetest.RunQueue(t, func(t testing.TB, dir string) store.Queue { return open(t, dir) })
 }
 
 func TestTheSuiteFailsEveryBrokenStore(t *testing.T) {

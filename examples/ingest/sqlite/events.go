@@ -24,12 +24,14 @@ func (db *DB) Store(ctx context.Context, batch []event.Received) (stored store.S
 		stored = store.Stored{}
 		for i := range batch {
 			inserted, err := storeOne(tx, &batch[i])
-			if err != nil {
+			switch {
+			case errors.Is(err, store.ErrEventID):
+				stored.Conflicts++
+			case err != nil:
 				return err
-			}
-			if inserted {
+			case inserted:
 				stored.New++
-			} else {
+			default:
 				stored.Duplicates++
 			}
 		}
@@ -79,6 +81,9 @@ func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 }
 
 func storeCall(tx *sql.Tx, r *event.Received) (bool, error) {
+	if _, err := acceptCall(tx, r); err != nil { // a call that came another way than the queue
+		return false, err
+	}
 	detail, err := json.Marshal(r.Call)
 	if err != nil {
 		return false, fmt.Errorf("sqlite: encode call: %w", err)

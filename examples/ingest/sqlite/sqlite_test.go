@@ -36,12 +36,20 @@ func received(id string) event.Received {
 	}}
 }
 
+func openFull(t testing.TB, dir string) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	return db
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t testing.TB, dir string) store.Store {
-		db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
-		require.NoError(t, err)
-		return db
+		return openFull(t, dir)
+	})
+	storetest.RunQueue(t, func(t testing.TB, dir string) store.Queue {
+		return openFull(t, dir)
 	})
 }
 

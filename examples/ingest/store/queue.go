@@ -23,11 +23,13 @@ var (
 	// ErrQueueFull is returned by Enqueue at MaxQueue rows or MaxQueueBytes.
 	ErrQueueFull = errors.New("store: queue full")
 	// ErrEventID is returned by Enqueue for a call whose event id was accepted
-	// before, with another identity.
+	// before, with another identity. A queue may leave that to the store, which
+	// counts it among Stored.Conflicts.
 	ErrEventID = errors.New("store: event id used for another call")
 )
 
-// Queue holds accepted events until the worker has stored them.
+// Queue holds accepted events until the worker has stored them. All methods are safe
+// for concurrent use.
 //
 // An item is in one of four places: among the batches, where all begin; alone,
 // once a batch that held it was refused; postponed, once the worker could not
@@ -54,6 +56,10 @@ type Queue interface {
 	Waiting() int64
 	// Oldest is how long the oldest item that is due has waited, 0 without one.
 	Oldest(ctx context.Context) (time.Duration, error)
+	// Ready reports whether the queue can keep something, by keeping something.
+	Ready(context.Context) error
+	// Close finishes the work already accepted. Later work gets ErrClosed.
+	Close() error
 	DeadLetters
 }
 

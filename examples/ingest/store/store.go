@@ -1,6 +1,6 @@
 // Package store is the vocabulary of storage: what the handlers ask for, what an
 // action on a call means and leaves on record, and where the queue ends. Handlers
-// take these types; sqlite implements them, and storetest says whether another
+// take these types; sqlite implements all of them, and storetest says whether another
 // implementation does.
 package store
 
@@ -13,7 +13,9 @@ import (
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
-// Store is everything that is kept. All methods are safe for concurrent use.
+// Store is everything that is kept for good. All methods are safe for concurrent use.
+// What waits for delivery is in a [Queue], where there is one: without one, events go
+// into the store before their sender is answered.
 //
 // What reads or changes a site's rows for a person takes the scope of that
 // person's grant, and nothing that a request could name: the proof reaches the
@@ -23,7 +25,6 @@ import (
 // with one exception: where the outcome cannot be known, because a commit
 // failed half way, the error says so and nobody tries again blindly.
 type Store interface {
-	Queue
 	Events
 	Calls
 	Factors
@@ -40,11 +41,11 @@ type Store interface {
 	Close() error
 }
 
-// Events keeps what was delivered.
+// Events keeps what was delivered or, without a queue, received.
 type Events interface {
-	// Store keeps a delivered batch: all of it or, on an error, nothing. Events
-	// already kept are counted as duplicates, so that delivering twice is
-	// harmless. ErrUnstorable means that no try will store the batch.
+	// Store keeps a batch: all of it or, on an error, nothing. Events already kept
+	// are counted as duplicates, so that delivering twice is harmless.
+	// ErrUnstorable means that no try will store the batch.
 	Store(ctx context.Context, batch []event.Received) (Stored, error)
 	// Events lists a site's newest events.
 	Events(ctx context.Context, scope tenancy.Scope, limit int) ([]EventRow, error)
@@ -74,4 +75,7 @@ var (
 type Stored struct {
 	New        int
 	Duplicates int
+	// Conflicts are calls that were not kept, because another call was accepted
+	// under their event id.
+	Conflicts int
 }

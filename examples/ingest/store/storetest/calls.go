@@ -63,8 +63,4 @@ func (s suite) noScope(t *testing.T) {
 	require.ErrorIs(t, err, tenancy.ErrNoGrant)
 	_, err = db.AuditOf(t.Context(), tenancy.Scope{}, 10)
 	require.ErrorIs(t, err, tenancy.ErrNoGrant)
-	_, err = db.DeadOf(t.Context(), tenancy.Scope{}, 10)
-	require.ErrorIs(t, err, tenancy.ErrNoGrant)
-	_, err = db.Replay(t.Context(), tenancy.Scope{})
-	require.ErrorIs(t, err, tenancy.ErrNoGrant)
 }

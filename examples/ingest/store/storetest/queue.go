@@ -8,9 +8,37 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 )
 
-func enqueue(t *testing.T, db store.Store, ids ...string) {
+// RunQueue runs the suite of a queue.
+func RunQueue(t *testing.T, open Open[store.Queue]) {
+	s := queueSuite{open}
+	run(t, map[string]func(*testing.T){
+		"CallsAcceptedOnce":      s.callsAcceptedOnce,
+		"QueueOutlivesProcess":   s.queueOutlivesProcess,
+		"RefusedBatchIsSplit":    s.refusedBatchIsSplit,
+		"BatchOfOneIsNotAlone":   s.batchOfOneIsNotAlone,
+		"DeadLettersAreReplayed": s.deadLettersAreReplayed,
+		"Postponed":              s.postponed,
+		"Oldest":                 s.oldest,
+		"QueueNoScope":           s.noScope,
+		"QueueReady":             s.ready,
+		"QueueClosed":            s.closed,
+	})
+}
+
+type queueSuite struct{ open Open[store.Queue] }
+
+// fresh is an empty queue that ends with the test.
+func (s queueSuite) fresh(t *testing.T) store.Queue {
+	t.Helper()
+	q := s.open(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, q.Close()) })
+	return q
+}
+
+func enqueue(t *testing.T, db store.Queue, ids ...string) {
 	t.Helper()
 	var all []event.Received
 	for _, id := range ids {
@@ -19,21 +47,21 @@ func enqueue(t *testing.T, db store.Store, ids ...string) {
 	require.NoError(t, db.Enqueue(t.Context(), all))
 }
 
-func batch(t *testing.T, db store.Store) []store.Item {
+func batch(t *testing.T, db store.Queue) []store.Item {
 	t.Helper()
 	items, err := db.Next(t.Context(), 10, 1<<20)
 	require.NoError(t, err)
 	return items
 }
 
-func lone(t *testing.T, db store.Store) []store.Item {
+func lone(t *testing.T, db store.Queue) []store.Item {
 	t.Helper()
 	items, err := db.NextLone(t.Context())
 	require.NoError(t, err)
 	return items
 }
 
-func requireDead(t *testing.T, db store.Store, want int) {
+func requireDead(t *testing.T, db store.Queue, want int) {
 	t.Helper()
 	dead, err := db.Dead(t.Context())
 	require.NoError(t, err)
@@ -46,7 +74,7 @@ func requireDead(t *testing.T, db store.Store, want int) {
 	require.Empty(t, other)
 }
 
-func (s suite) queueOutlivesProcess(t *testing.T) {
+func (s queueSuite) queueOutlivesProcess(t *testing.T) {
 	dir := t.TempDir()
 	db := s.open(t, dir)
 	enqueue(t, db, "a", "b", "c")
@@ -66,7 +94,7 @@ func (s suite) queueOutlivesProcess(t *testing.T) {
 	require.Len(t, items, 1, "a batch is cut by its size")
 }
 
-func (s suite) refusedBatchIsSplit(t *testing.T) {
+func (s queueSuite) refusedBatchIsSplit(t *testing.T) {
 	dir := t.TempDir()
 	db := s.open(t, dir)
 	enqueue(t, db, "a", "b")
@@ -90,7 +118,7 @@ func (s suite) refusedBatchIsSplit(t *testing.T) {
 }
 
 // A batch that happens to hold one item has not been refused alone yet.
-func (s suite) batchOfOneIsNotAlone(t *testing.T) {
+func (s queueSuite) batchOfOneIsNotAlone(t *testing.T) {
 	db := s.fresh(t)
 	enqueue(t, db, "a")
 	require.NoError(t, db.Refused(t.Context(), batch(t, db)))
@@ -99,7 +127,7 @@ func (s suite) batchOfOneIsNotAlone(t *testing.T) {
 	requireDead(t, db, 1)
 }
 
-func (s suite) deadLettersAreReplayed(t *testing.T) {
+func (s queueSuite) deadLettersAreReplayed(t *testing.T) {
 	db := s.fresh(t)
 	enqueue(t, db, "a", "b")
 	require.NoError(t, db.Refused(t.Context(), batch(t, db)))
@@ -120,7 +148,7 @@ func (s suite) deadLettersAreReplayed(t *testing.T) {
 	require.Zero(t, db.Waiting())
 }
 
-func (s suite) postponed(t *testing.T) {
+func (s queueSuite) postponed(t *testing.T) {
 	db := s.fresh(t)
 	enqueue(t, db, "a", "b")
 	items := batch(t, db)
@@ -132,7 +160,7 @@ func (s suite) postponed(t *testing.T) {
 	requireDead(t, db, 0)
 }
 
-func (s suite) oldest(t *testing.T) {
+func (s queueSuite) oldest(t *testing.T) {
 	db := s.fresh(t)
 	age, err := db.Oldest(t.Context())
 	require.NoError(t, err)
@@ -145,27 +173,46 @@ func (s suite) oldest(t *testing.T) {
 	require.InDelta(t, time.Hour, age, float64(time.Minute))
 }
 
-// A call that was accepted is not kept again, whether it is stored by now or not,
-// and its event id stands for no other.
-func (s suite) callsAcceptedOnce(t *testing.T) {
+// A call that was accepted is not kept again, whether it waits or not, and its event
+// id stands for no other.
+func (s queueSuite) callsAcceptedOnce(t *testing.T) {
 	db := s.fresh(t)
-	named := func(id, of, phone string) []event.Received {
-		r := call(id, of, "e")
-		r.Call.Phone = phone
-		r.Seal()
-		return []event.Received{r}
+	enqueue := func(id, of, phone string) error {
+		return db.Enqueue(t.Context(), []event.Received{named(id, of, phone)})
 	}
-	require.NoError(t, db.Enqueue(t.Context(), named("a", site, "1")))
-	require.NoError(t, db.Enqueue(t.Context(), named("b", site, "1")))
+	require.NoError(t, enqueue("a", site, "1"))
+	require.NoError(t, enqueue("b", site, "1"))
 	require.EqualValues(t, 1, db.Waiting())
-	require.ErrorIs(t, db.Enqueue(t.Context(), named("c", site, "2")), store.ErrEventID)
-	require.NoError(t, db.Enqueue(t.Context(), named("d", "another", "2")))
+	require.ErrorIs(t, enqueue("c", site, "2"), store.ErrEventID)
+	require.NoError(t, enqueue("d", "another", "2"))
 	require.EqualValues(t, 2, db.Waiting())
 
-	_, err := db.Store(t.Context(), named("a", site, "1"))
-	require.NoError(t, err)
 	require.NoError(t, db.Delivered(t.Context(), batch(t, db)))
-	require.NoError(t, db.Enqueue(t.Context(), named("e", site, "1")))
-	require.ErrorIs(t, db.Enqueue(t.Context(), named("f", site, "2")), store.ErrEventID)
+	require.NoError(t, enqueue("e", site, "1"))
+	require.ErrorIs(t, enqueue("f", site, "2"), store.ErrEventID)
 	require.Zero(t, db.Waiting())
+}
+
+// What lists or moves a site's dead letters refuses a scope that proves nothing.
+func (s queueSuite) noScope(t *testing.T) {
+	db := s.fresh(t)
+	_, err := db.DeadOf(t.Context(), tenancy.Scope{}, 10)
+	require.ErrorIs(t, err, tenancy.ErrNoGrant)
+	_, err = db.Replay(t.Context(), tenancy.Scope{})
+	require.ErrorIs(t, err, tenancy.ErrNoGrant)
+}
+
+func (s queueSuite) ready(t *testing.T) {
+	db := s.open(t, t.TempDir())
+	require.NoError(t, db.Ready(t.Context()))
+	require.NoError(t, db.Close())
+	require.ErrorIs(t, db.Ready(t.Context()), store.ErrClosed)
+}
+
+func (s queueSuite) closed(t *testing.T) {
+	db := s.open(t, t.TempDir())
+	require.NoError(t, db.Close())
+	require.NoError(t, db.Close(), "closing twice is harmless")
+	err := db.Enqueue(t.Context(), []event.Received{received("a", noon, "")})
+	require.ErrorIs(t, err, store.ErrClosed)
 }

@@ -1,5 +1,5 @@
-// Package storetest says whether an implementation of store.Store keeps what the
-// interface promises.
+// Package storetest says whether an implementation of store.Store or store.Queue keeps
+// what the interface promises.
 package storetest
 
 import (
@@ -15,35 +15,33 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
-// Open opens the store that is kept in dir. The suite closes it.
-type Open func(t testing.TB, dir string) store.Store
+// Open opens the store or the queue that is kept in dir. The suite closes it.
+type Open[T any] func(t testing.TB, dir string) T
 
-// Run runs the suite.
-func Run(t *testing.T, open Open) {
+// Run runs the suite of a store.
+func Run(t *testing.T, open Open[store.Store]) {
 	s := suite{open}
-	for name, test := range map[string]func(*testing.T){
-		"SameEvent":              s.sameEvent,
-		"Series":                 s.series,
-		"NobodysEvents":          s.nobodysEvents,
-		"BatchWithinItself":      s.batchWithinItself,
-		"OneCallPerEventID":      s.oneCallPerEventID,
-		"AllOrNothing":           s.allOrNothing,
-		"CallsAcceptedOnce":      s.callsAcceptedOnce,
-		"QueueOutlivesProcess":   s.queueOutlivesProcess,
-		"RefusedBatchIsSplit":    s.refusedBatchIsSplit,
-		"BatchOfOneIsNotAlone":   s.batchOfOneIsNotAlone,
-		"DeadLettersAreReplayed": s.deadLettersAreReplayed,
-		"Postponed":              s.postponed,
-		"Oldest":                 s.oldest,
-		"StateMachine":           s.stateMachine,
-		"NoScope":                s.noScope,
-		"OneTimePasswords":       s.oneTimePasswords,
-		"ClockJump":              s.clockJump,
-		"RecoveryCodes":          s.recoveryCodes,
-		"WrongFactors":           s.wrongFactors,
-		"Ready":                  s.ready,
-		"Closed":                 s.closed,
-	} {
+	run(t, map[string]func(*testing.T){
+		"SameEvent":         s.sameEvent,
+		"Series":            s.series,
+		"NobodysEvents":     s.nobodysEvents,
+		"BatchWithinItself": s.batchWithinItself,
+		"OneCallPerEventID": s.oneCallPerEventID,
+		"ConflictingCall":   s.conflictingCall,
+		"AllOrNothing":      s.allOrNothing,
+		"StateMachine":      s.stateMachine,
+		"NoScope":           s.noScope,
+		"OneTimePasswords":  s.oneTimePasswords,
+		"ClockJump":         s.clockJump,
+		"RecoveryCodes":     s.recoveryCodes,
+		"WrongFactors":      s.wrongFactors,
+		"Ready":             s.ready,
+		"Closed":            s.closed,
+	})
+}
+
+func run(t *testing.T, tests map[string]func(*testing.T)) {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t)
@@ -55,7 +53,7 @@ const site = "0123456789abcdef0123456789abcdef"
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-type suite struct{ open Open }
+type suite struct{ open Open[store.Store] }
 
 // fresh is an empty store that ends with the test.
 func (s suite) fresh(t *testing.T) store.Store {
@@ -80,6 +78,14 @@ func received(id string, at time.Time, meta string) event.Received {
 
 func call(id, of, eventID string) event.Received {
 	return event.Received{ID: id, Site: of, At: noon, Call: &event.Call{EventID: eventID, Site: of}}
+}
+
+// named is a sealed call with the event id "e".
+func named(id, of, phone string) event.Received {
+	r := call(id, of, "e")
+	r.Call.Phone = phone
+	r.Seal()
+	return r
 }
 
 func (s suite) sameEvent(t *testing.T) {
@@ -156,6 +162,29 @@ func (s suite) oneCallPerEventID(t *testing.T) {
 	require.Equal(t, store.Stored{New: 2, Duplicates: 1}, stored)
 }
 
+// Of two calls under one event id, the first is kept, and the second is no repeat of it.
+func (s suite) conflictingCall(t *testing.T) {
+	db := s.fresh(t)
+	for _, row := range []struct {
+		id, of, phone string
+		want          store.Stored
+	}{
+		{"a", site, "1", store.Stored{New: 1}},
+		{"b", site, "1", store.Stored{Duplicates: 1}},
+		{"c", site, "2", store.Stored{Conflicts: 1}},
+		{"d", "another", "2", store.Stored{New: 1}},
+		{"c", site, "2", store.Stored{Conflicts: 1}},
+	} {
+		stored, err := db.Store(t.Context(), []event.Received{named(row.id, row.of, row.phone)})
+		require.NoError(t, err)
+		require.Equal(t, row.want, stored, row.id)
+	}
+	rows, err := db.Calls(t.Context(), Scope(t, "admin", site), 10)
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Equal(t, "1", rows[0].Phone)
+}
+
 func (s suite) allOrNothing(t *testing.T) {
 	db := s.fresh(t)
 	_, err := db.Store(t.Context(), []event.Received{received("a", noon, ""), {ID: "b", Site: site}})
@@ -176,6 +205,6 @@ func (s suite) closed(t *testing.T) {
 	db := s.open(t, t.TempDir())
 	require.NoError(t, db.Close())
 	require.NoError(t, db.Close(), "closing twice is harmless")
-	err := db.Enqueue(t.Context(), []event.Received{received("a", noon, "")})
+	_, err := db.Store(t.Context(), []event.Received{received("a", noon, "")})
 	require.ErrorIs(t, err, store.ErrClosed)
 }
