@@ -36,6 +36,8 @@ var faults = []string{
 	"replays nothing", "takes codes twice", "believes any clock", "takes recovery codes twice",
 	"accepts after closing", "is always ready", "sees no conflict", "lists without a scope",
 	"forgets failures", "never dies", "counts a conflict as a repeat",
+	"lets counters go back", "takes anybody's key",
+	"adds to whatever there is", "removes anybody's key", "lists from the beginning", "lists all events",
 }
 
 func (b broken) Store2(ctx context.Context, batch []event.Received) (store.Stored, error) {
@@ -112,6 +114,51 @@ func (b keeper) FactorFailed(ctx context.Context, user string, now time.Time) er
 		return nil
 	}
 	return b.broken.kept.FactorFailed(ctx, user, now)
+}
+
+func (b keeper) UseKey(
+	ctx context.Context, user, id string, counter uint32, now time.Time,
+) (bool, error) {
+	used, err := b.broken.kept.UseKey(ctx, user, id, counter, now)
+	return used || b.fault == "lets counters go back", err
+}
+
+func (b keeper) AddKey(ctx context.Context, key store.SecurityKey, have int) error {
+	err := b.broken.kept.AddKey(ctx, key, have)
+	if b.fault == "takes anybody's key" && errors.Is(err, store.ErrKeyExists) {
+		return nil
+	}
+	for range 9 { // until the number is right
+		if b.fault != "adds to whatever there is" || !errors.Is(err, store.ErrKeysChanged) {
+			break
+		}
+		list, _ := b.Keys(ctx, key.User)
+		err = b.broken.kept.AddKey(ctx, key, len(list))
+	}
+	return err
+}
+
+func (b keeper) RemoveKey(ctx context.Context, user, id string) (bool, error) {
+	removed, err := b.broken.kept.RemoveKey(ctx, user, id)
+	return removed || b.fault == "removes anybody's key", err
+}
+
+func (b keeper) Visits(
+	ctx context.Context, scope tenancy.Scope, after store.VisitPlace, limit int,
+) ([]store.VisitRow, error) {
+	if b.fault == "lists from the beginning" {
+		after = store.VisitPlace{}
+	}
+	return b.broken.kept.Visits(ctx, scope, after, limit)
+}
+
+func (b keeper) VisitEvents(
+	ctx context.Context, scope tenancy.Scope, visit string, limit int,
+) ([]store.EventRow, error) {
+	if b.fault == "lists all events" {
+		return b.Events(ctx, scope, limit)
+	}
+	return b.broken.kept.VisitEvents(ctx, scope, visit, limit)
 }
 
 func (b keeper) Enqueue(ctx context.Context, received []event.Received) error {

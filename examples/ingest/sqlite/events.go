@@ -70,8 +70,11 @@ func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 	isNew, err := inserted(tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action,
 		e.Label, nullable(e.Value), e.URL, e.Referrer, object(e.Meta), r.Stamp, identity, at, r.Fold,
 		r.Visit))
-	if err != nil || isNew || identity == nil {
-		return isNew, err
+	if isNew && err == nil {
+		return true, countVisit(tx, r)
+	}
+	if err != nil || identity == nil {
+		return false, err
 	}
 	// The window slides: the next repeat is compared with this one.
 	const slide = `UPDATE events SET seen_from = min(seen_from, ?2), seen_to = max(seen_to, ?2)
@@ -133,7 +136,11 @@ func (db *DB) Events(
 	}
 	const query = `SELECT id, session_id, visit, category, action, label, url, received_at
 		FROM events WHERE site_id = ? ORDER BY received_at DESC, id LIMIT ?`
-	rows, err := db.read.QueryContext(ctx, query, scope.Site(), limit)
+	return db.events(ctx, query, scope.Site(), limit)
+}
+
+func (db *DB) events(ctx context.Context, query string, args ...any) ([]store.EventRow, error) {
+	rows, err := db.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

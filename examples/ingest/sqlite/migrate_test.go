@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
 )
 
@@ -56,4 +58,28 @@ func TestAFileOfANewerProgramIsRefused(t *testing.T) {
 	require.NoError(t, raw.Close())
 	_, err = sqlite.Open(t.Context(), dir, sqlite.Full)
 	require.ErrorContains(t, err, "newer")
+}
+
+// Visits from before they had a table are counted when they get one.
+func TestVisitsOfEarlierVersionsAreCounted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Full)
+	require.NoError(t, err)
+	for i, visit := range []string{"v1", "v1", "v2", ""} {
+		r := received(string(rune('a' + i)))
+		r.Visit = visit
+		_, err = db.Store(t.Context(), []event.Received{r})
+		require.NoError(t, err)
+	}
+	before, err := db.Visits(t.Context(), storetest.Scope(t, "admin", site), store.VisitPlace{}, 10)
+	require.NoError(t, err)
+	require.Len(t, before, 2)
+	require.NoError(t, db.Close())
+	exec(t, dir, `DROP TABLE visits; DROP TABLE security_keys; DROP INDEX events_visit;
+		PRAGMA user_version = 8`)
+	after, err := open(t, dir, sqlite.Full).Visits(t.Context(),
+		storetest.Scope(t, "admin", site), store.VisitPlace{}, 10)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
 }

@@ -27,7 +27,9 @@ import (
 type Store interface {
 	Events
 	Calls
+	Visits
 	Factors
+	SecurityKeys
 	// Ready reports whether the store can keep something, by keeping something.
 	Ready(context.Context) error
 	// Record appends to the audit log what happened outside the store.

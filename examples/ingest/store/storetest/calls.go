@@ -61,6 +61,10 @@ func (s suite) noScope(t *testing.T) {
 	require.ErrorIs(t, err, tenancy.ErrNoGrant)
 	_, err = db.Calls(t.Context(), tenancy.Scope{}, 10)
 	require.ErrorIs(t, err, tenancy.ErrNoGrant)
+	_, err = db.Visits(t.Context(), tenancy.Scope{}, store.VisitPlace{}, 10)
+	require.ErrorIs(t, err, tenancy.ErrNoGrant)
+	_, err = db.VisitEvents(t.Context(), tenancy.Scope{}, "v", 10)
+	require.ErrorIs(t, err, tenancy.ErrNoGrant)
 	_, err = db.AuditOf(t.Context(), tenancy.Scope{}, 10)
 	require.ErrorIs(t, err, tenancy.ErrNoGrant)
 }
