@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-webauthn/webauthn/webauthn"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
@@ -37,9 +38,11 @@ type User struct {
 }
 
 // Data is what a session of this server carries beside the user: the key of the
-// browser that it is bound to, if there is one.
+// browser that it is bound to, if there is one, and the challenge to a security key
+// that waits for its answer.
 type Data struct {
 	Device devicebound.Binding `json:"device,omitzero"`
+	Key    Ceremony            `json:"key,omitzero"`
 }
 
 // Device binds sessions to browsers.
@@ -48,13 +51,17 @@ type Device = devicebound.Gate[Data]
 // Sessions keeps people signed in.
 type Sessions = sessions.Manager[Data]
 
-// Config configures Accounts. All fields are required.
+// Config configures Accounts. All fields but Origins are required.
 type Config struct {
 	Users    map[string]User // by lower-case e-mail address
 	Sessions *Sessions
 	Device   *Device
 	Guard    *loginguard.Guard
 	Factors  store.Factors
+	Keys     store.SecurityKeys
+	// Origins are where browsers reach this server. Security keys work at those
+	// that have a name, and not at an address.
+	Origins []string
 	// Record appends to the audit log.
 	Record func(context.Context, audit.Record) error
 	// OnEvent receives sign-ins, and what is none.
@@ -68,11 +75,16 @@ type Accounts struct {
 	byID   map[string]User
 	decoy  *password.Hash
 	checks *password.Checker
+	keys   *webauthn.WebAuthn // nil: no security keys
 }
 
 // New completes a Config.
-func New(cfg Config) *Accounts {
-	a := &Accounts{Config: cfg, byID: map[string]User{}}
+func New(cfg Config) (*Accounts, error) {
+	keys, err := relyingParty(cfg.Origins)
+	if err != nil {
+		return nil, err
+	}
+	a := &Accounts{Config: cfg, byID: map[string]User{}, keys: keys}
 	var hashes []*password.Hash
 	for _, user := range cfg.Users {
 		a.byID[user.ID] = user
@@ -80,7 +92,7 @@ func New(cfg Config) *Accounts {
 	}
 	a.decoy = password.Decoy(hashes...)
 	a.checks = password.NewChecker(hashes...)
-	return a
+	return a, nil
 }
 
 // Login answers POST /auth/login {"email","password"}. Whether the account
@@ -321,7 +333,11 @@ func (a *Accounts) unavailable(w http.ResponseWriter, r *http.Request, err error
 
 // decode reads a small, strict JSON body.
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	return decodeUpTo(maxBody, w, r, into)
+}
+
+func decodeUpTo(limit int64, w http.ResponseWriter, r *http.Request, into any) bool {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		reply.BodyError(w, err)
 		return false

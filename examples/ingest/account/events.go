@@ -15,6 +15,10 @@ const (
 	codePassword = "password_accepted"
 	// codeSecondFactor: a second factor was right.
 	codeSecondFactor = "second_factor_accepted"
+	// codeKeyAdded: a security key was registered.
+	codeKeyAdded = "security_key_added"
+	// codeKeyRemoved: a security key was removed.
+	codeKeyRemoved = "security_key_removed"
 	// codeSignedOut: a session was ended by its user.
 	codeSignedOut = "signed_out"
 )

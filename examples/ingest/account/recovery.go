@@ -31,9 +31,7 @@ func (a *Accounts) Recovery(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if current.Level < sallyport.AAL2 || time.Since(current.AuthTime) > freshness {
-		reply.Problem(w, http.StatusUnauthorized, reply.CodeSecondFactorRequired,
-			"Give the second factor first, or again")
+	if !fresh(w, current.Info, sallyport.AAL2) {
 		return
 	}
 	codes, digests := make([]string, recoveryCodes), make([][]byte, recoveryCodes)

@@ -55,20 +55,20 @@ func (a *Accounts) TOTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !spent {
+		a.report(r, user.ID, reply.CodeCodeInvalid, false)
 		a.factorFailed(r, user, attempt.Fail(context.WithoutCancel(r.Context())))
 		reply.Problem(w, http.StatusUnauthorized, reply.CodeCodeInvalid,
 			"The code is wrong or was used before")
 		return
 	}
 	a.succeed(r, attempt)
-	a.stepUp(w, r, user)
+	a.stepUp(w, r, user, sallyport.AAL2)
 }
 
 // factorFailed notes a wrong second factor for its owner. The one that begins a
 // pause ends the session that was used to guess.
 func (a *Accounts) factorFailed(r *http.Request, user User, pause time.Duration) {
 	ctx := context.WithoutCancel(r.Context())
-	a.report(r, user.ID, reply.CodeCodeInvalid, false)
 	if err := a.Factors.FactorFailed(ctx, user.ID, time.Now()); err != nil {
 		a.Log.ErrorContext(ctx, "wrong second factor not counted", "error", err)
 	}
@@ -83,15 +83,17 @@ func (a *Accounts) factorFailed(r *http.Request, user User, pause time.Duration)
 	}
 }
 
-// stepUp gives the session its second factor, and the device its token. The owner
-// is told how often it was tried in vain.
-func (a *Accounts) stepUp(w http.ResponseWriter, r *http.Request, user User) {
+// stepUp gives the session the level of its second factor, and the device its token.
+// The owner is told how often it was tried in vain.
+func (a *Accounts) stepUp(
+	w http.ResponseWriter, r *http.Request, user User, level sallyport.Level,
+) {
 	ctx := context.WithoutCancel(r.Context())
 	if err := a.record(r, user.ID, "account.second_factor", audit.OutcomeSuccess); err != nil {
 		a.notRecorded(w, r, err)
 		return
 	}
-	if err := a.Sessions.StepUp(r.Context(), sallyport.AAL2); err != nil {
+	if err := a.Sessions.StepUp(r.Context(), level); err != nil {
 		a.unavailable(w, r, err)
 		return
 	}

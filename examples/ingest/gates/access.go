@@ -1,6 +1,7 @@
 package gates
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -32,7 +33,7 @@ func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
 			}
 			return role, nil
 		},
-		Roles:     roles(),
+		Roles:     roles(cfg.Settings),
 		ParseSite: parseSite,
 		OnEvent:   cfg.OnEvent,
 	})
@@ -95,29 +96,39 @@ func newIdentify(
 }
 
 // SecondFactor asks whoever administers for the second factor before anything is
-// looked up: with a password alone, the sites that are one's own are answered as
-// those that are not. The challenge is that of RFC 9470 section 3.
+// looked up, and whoever has the highest role for a security key: with less, the
+// sites that are one's own are answered as those that are not. The challenge is that
+// of RFC 9470 section 3.
 func (g *Gates) SecondFactor(next http.Handler) http.Handler {
-	asked, table := map[string]bool{}, roles()
+	needed, table := map[string]sallyport.Level{}, roles(g.cfg.Settings)
 	for _, user := range g.cfg.Settings.Users {
-		asked[user.ID] = table[tenancy.Role(user.Role)].Level != sallyport.AAL1
+		needed[user.ID] = cmp.Or(table[tenancy.Role(user.Role)].Level, sallyport.AAL2)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, err := g.Sessions.Check(r)
-		if err != nil || !asked[session.User] || session.Level >= sallyport.AAL2 {
+		if err != nil || session.Level >= needed[session.User] {
 			next.ServeHTTP(w, r) // the gate behind says the rest
 			return
 		}
-		refused := &sallyport.Refusal{
-			Gate: "tenancy", Code: tenancy.CodeStepUp, Status: http.StatusUnauthorized,
-			Title:     "Give the second factor first",
-			Challenge: `Bearer error="` + tenancy.CodeStepUp + `", acr_values="aal2"`,
-		}
+		refused := stepUp(needed[session.User])
 		g.cfg.OnEvent(r.Context(), sallyport.Event{
 			Gate: refused.Gate, Code: refused.Code, Actor: session.User, Request: r,
 		})
 		refused.Write(w)
 	})
+}
+
+func stepUp(level sallyport.Level) *sallyport.Refusal {
+	refused := &sallyport.Refusal{
+		Gate: "tenancy", Code: tenancy.CodeStepUp, Status: http.StatusUnauthorized,
+		Title:     "Give the second factor first",
+		Challenge: `Bearer error="` + tenancy.CodeStepUp + `", acr_values="aal2"`,
+	}
+	if level == sallyport.AAL3 {
+		refused.Title = "Use your security key first"
+		refused.Challenge = `Bearer error="` + tenancy.CodeStepUp + `", acr_values="aal3"`
+	}
+	return refused
 }
 
 // siteOfCall looks up whose call a request is about, if it is about one.

@@ -29,6 +29,22 @@ const (
 	CodeQueueUnavailable = "queue_unavailable"
 	// CodeSecondFactorRequired: 401. The session still lacks the second factor.
 	CodeSecondFactorRequired = "second_factor_required"
+	// CodeSecurityKeyExists: 409. The security key is registered already.
+	CodeSecurityKeyExists = "security_key_exists"
+	// CodeSecurityKeyInvalid: 401. What a security key has signed is not accepted.
+	CodeSecurityKeyInvalid = "security_key_invalid"
+	// CodeSecurityKeyNotFound: 404. The caller has no such security key.
+	CodeSecurityKeyNotFound = "security_key_not_found"
+	// CodeSecurityKeyRequired: 401. A security key has to be used first, or again.
+	CodeSecurityKeyRequired = "security_key_required"
+	// CodeSecurityKeySynced: 422. The passkey can be copied to other devices.
+	CodeSecurityKeySynced = "security_key_synced"
+	// CodeSecurityKeysChanged: 409. Keys were added or removed at the same time.
+	CodeSecurityKeysChanged = "security_keys_changed"
+	// CodeSecurityKeysFull: 409. The caller has as many security keys as one may have.
+	CodeSecurityKeysFull = "security_keys_full"
+	// CodeSecurityKeysOff: 404. This server has no name that security keys accept.
+	CodeSecurityKeysOff = "security_keys_off"
 	// CodeSessionNotFound: 404. The caller has no such session.
 	CodeSessionNotFound = "session_not_found"
 	// CodeSignatureInvalid: 401. The signature does not match.

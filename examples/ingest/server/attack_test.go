@@ -109,6 +109,18 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 			Status: []int{http.StatusUnauthorized}, // not the code of now
 		},
 		{Pattern: "POST /auth/recovery"},
+		{Pattern: "GET /auth/keys"},
+		{Pattern: "POST /auth/key/new"},
+		{
+			Pattern: "POST /auth/keys", Body: `{"name":"","credential":{}}`, MaxBody: 16 << 10,
+			Status: []int{http.StatusUnauthorized}, // no challenge is waiting
+		},
+		{Pattern: "DELETE /auth/keys/{id}", Request: "DELETE /auth/keys/x", Status: notFound},
+		{Pattern: "POST /auth/key/options", Status: notFound}, // there is no key
+		{
+			Pattern: "POST /auth/key", Body: `{"credential":{}}`, MaxBody: 16 << 10,
+			Status: []int{http.StatusUnauthorized},
+		},
 		{Pattern: "POST /auth/logout", Accept: gatetest.Accepted{
 			"nobody":                         "who is not signed in is signed out already",
 			"guessed credential":             "likewise",

@@ -51,6 +51,12 @@ func (srv *generation) routes() (http.Handler, error) {
 	people.handle("POST "+gates.DevicePath, g.Device.Register())
 	people.handle("POST "+gates.DeviceRefreshPath, g.Device.Refresh())
 	people.handle("POST /auth/totp", http.HandlerFunc(accounts.TOTP), g.Device.Wrap)
+	people.handle("POST /auth/key/options", http.HandlerFunc(accounts.AssertOptions), g.Device.Wrap)
+	people.handle("POST /auth/key", http.HandlerFunc(accounts.Assert), g.Device.Wrap)
+	people.handle("GET /auth/keys", http.HandlerFunc(accounts.ListKeys), g.Device.Wrap)
+	people.handle("POST /auth/key/new", http.HandlerFunc(accounts.KeyOptions), g.Device.Wrap)
+	people.handle("POST /auth/keys", http.HandlerFunc(accounts.AddKey), g.Device.Wrap)
+	people.handle("DELETE /auth/keys/{id}", http.HandlerFunc(accounts.RemoveKey), g.Device.Wrap)
 	people.handle("POST /auth/recovery", http.HandlerFunc(accounts.Recovery), g.Device.Wrap)
 	people.handle("POST /auth/logout", http.HandlerFunc(accounts.Logout), g.Sessions.Load)
 	people.handle("GET /auth/sessions", http.HandlerFunc(accounts.List), g.Device.Wrap)
@@ -172,8 +178,9 @@ func (srv *generation) newAccounts() (*account.Accounts, error) {
 	}
 	return account.New(account.Config{
 		Users: users, Sessions: srv.gates.Sessions, Device: srv.gates.Device, Guard: srv.gates.Logins,
-		Factors: srv.cfg.Store, Record: srv.cfg.Store.Record, OnEvent: srv.journal.OnEvent, Log: srv.log,
-	}), nil
+		Factors: srv.cfg.Store, Keys: srv.cfg.Store, Origins: srv.settings.PublicOrigins,
+		Record: srv.cfg.Store.Record, OnEvent: srv.journal.OnEvent, Log: srv.log,
+	})
 }
 
 func accountsByEmail(users []settings.User) (map[string]account.User, error) {

@@ -30,6 +30,7 @@ func (s *Settings) production(v *values, loopback bool) {
 	s.publicOrigin(v)
 	s.Sites = loadSites(v, s.AllowedOrigins)
 	s.Users = loadUsers(v, s.Sites)
+	s.securityKeys(v)
 	s.signingKeys(v)
 	s.proxies(v)
 	s.transport(v, loopback)

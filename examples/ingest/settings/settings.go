@@ -34,8 +34,12 @@ type Settings struct {
 	RatePerMinute  int
 	FailMode       FailMode
 	CORSReportOnly bool
-	Drain          time.Duration // how long to serve on when asked to stop
-	MetricsAddr    string        // empty: /metrics for loopback peers on ListenAddr
+
+	// SecurityKeyRoles are the roles that act with a security key alone (AAL3).
+	SecurityKeyRoles []string
+
+	Drain       time.Duration // how long to serve on when asked to stop
+	MetricsAddr string        // empty: /metrics for loopback peers on ListenAddr
 
 	// Demo is set in demo mode, and holds what was generated.
 	Demo *Demo
@@ -95,6 +99,7 @@ var table = []setting{
 	{"TLS_KEY_FILE", "", "private key, PEM", true},
 	{"RATE_PER_MINUTE", "2000", "/api/sync per client address and site", false},
 	{"FAIL_MODE", "closed", "limiter without Redis: closed, local or open", false},
+	{"SECURITY_KEY_ROLES", "superadmin", "comma list of roles that act with a security key alone, or none", false},
 	{"METRICS_ADDR", "", "host:port of a listener for /metrics alone", false},
 	{"DRAIN", "5s", "how long to serve on when asked to stop, so that balancers notice; not in demo mode", false},
 	{"CORS_REPORT_ONLY", "false", "true: report origins that would be refused, refuse none", false},
@@ -131,6 +136,7 @@ func Load(args, environ []string) (*Settings, error) {
 		MetricsAddr: v.get("METRICS_ADDR"),
 	}
 	loopback := s.common(v)
+	s.securityKeyRoles(v)
 	if production := v.presentProduction(); len(production) == 0 && loopback {
 		s.Demo = &Demo{File: filepath.Join(s.DataDir, "demo.json")}
 		s.Drain = 0 // nobody balances

@@ -88,6 +88,19 @@ func TestProductionSettingsLoad(t *testing.T) {
 	require.Equal(t, "u1", s.Users[0].ID)
 }
 
+func TestTheHighestRoleNeedsASecurityKey(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string][]string{
+		"-": {"superadmin"}, "": {"superadmin"}, "none": nil, "superadmin, admin": {"superadmin", "admin"},
+	} {
+		s, err := settings.Load(nil, production(t, map[string]string{
+			"SECURITY_KEY_ROLES": given, "PUBLIC_ORIGIN": "https://ingest.example",
+		}))
+		require.NoError(t, err)
+		require.Equal(t, want, s.SecurityKeyRoles, given)
+	}
+}
+
 func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	badSite := func(old, with string) string { return "[" + strings.Replace(site, old, with, 1) + "]" }
@@ -156,7 +169,15 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"site rate too high":      {map[string]string{"SITES_FILE": badSite("600", "4611686018427387904")}, "SITES_FILE: site 1", "rate_per_minute"},
 		"public origin is a page": {map[string]string{"PUBLIC_ORIGIN": origin}, "PUBLIC_ORIGIN", "ALLOWED_ORIGINS"},
 		"public origin malformed": {map[string]string{"PUBLIC_ORIGIN": "ingest.example"}, "PUBLIC_ORIGIN", "want one origin"},
-		"audit key":               {map[string]string{"AUDIT_KEY_FILE": "x"}, "AUDIT_KEY_FILE", "not in this version"},
+		"security key roles":      {map[string]string{"SECURITY_KEY_ROLES": "root"}, "SECURITY_KEY_ROLES", "or none"},
+		"no name for a key":       {map[string]string{"SECURITY_KEY_ROLES": "manager, admin"}, "PUBLIC_ORIGIN", "security key"},
+		"an address for a key":    {map[string]string{"SECURITY_KEY_ROLES": "admin", "PUBLIC_ORIGIN": "https://192.0.2.7"}, "PUBLIC_ORIGIN", "with a name"},
+		"superadmin without name": {map[string]string{"USERS_FILE": badUser(`"admin"`, `"superadmin"`)}, "PUBLIC_ORIGIN", "superadmin"},
+		"a key without a code": {map[string]string{
+			"USERS_FILE": badUser(`"totp_secret":"JBSWY3DPEHPK3PXP","role":"admin"`, `"role":"manager"`), "SECURITY_KEY_ROLES": "manager",
+			"PUBLIC_ORIGIN": "https://ingest.example",
+		}, "USERS_FILE: user 1", "with a code"},
+		"audit key": {map[string]string{"AUDIT_KEY_FILE": "x"}, "AUDIT_KEY_FILE", "not in this version"},
 		"first of two namesakes in a page": {map[string]string{
 			"SITES_FILE":    "[" + site + "," + strings.NewReplacer("0123456789abcdef0", "1123456789abcdef0", "s3cr3t-s3cr3t-s3cr3t", "0ther-s3cr3t-0ther").Replace(site) + "]",
 			"EXPO_PUBLIC_S": "s3cr3t-s3cr3t-s3cr3t",
