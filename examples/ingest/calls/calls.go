@@ -52,6 +52,7 @@ type Calls struct {
 	Store interface {
 		store.Calls
 		store.Events
+		store.Visits
 		VerifyAudit(context.Context) (audit.Head, error)
 	}
 	Log *slog.Logger

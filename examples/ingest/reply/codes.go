@@ -17,6 +17,8 @@ const (
 	CodeInternalError = "internal_error"
 	// CodeLoginBusy: 503. Too many sign-ins at once.
 	CodeLoginBusy = "login_busy"
+	// CodePageUnknown: 400. The page of a list that is asked for cannot be one.
+	CodePageUnknown = "page_unknown"
 	// CodeQStashKeysMissing: 503. The worker has no keys.
 	CodeQStashKeysMissing = "QSTASH_KEYS_MISSING"
 	// CodeQStashSignatureInvalid: 403. The delivery is signed by somebody else.

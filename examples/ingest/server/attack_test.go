@@ -154,7 +154,11 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 		{Pattern: "GET /healthz", Public: true},
 		{Pattern: "GET /readyz", Public: true},
 	}
-	for _, what := range []string{"calls", "events"} {
+	routes = append(routes, gatetest.Route{
+		Pattern: "GET /api/sites/{site_id}/visits/{visit_id}",
+		Request: "GET /api/sites/" + siteA + "/visits/x", Status: notFound,
+	})
+	for _, what := range []string{"calls", "events", "visits"} {
 		routes = append(routes, gatetest.Route{
 			Pattern: "GET /api/sites/{site_id}/" + what,
 			Request: "GET /api/sites/" + siteA + "/" + what,

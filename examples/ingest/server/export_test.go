@@ -6,6 +6,7 @@ import (
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 // Gated is the whole server as one handler.
@@ -27,3 +28,6 @@ func (srv *Server) Served() []string { return srv.current.Load().served }
 
 // Stop closes a server that never ran.
 func (srv *Server) Stop() error { return errors.Join(srv.close(), srv.cfg.Listeners.Close()) }
+
+// Store is where the server keeps things.
+func (srv *Server) Store() store.Store { return srv.cfg.Store }

@@ -28,7 +28,7 @@ func instances(t *testing.T, n int, url string, change func(*settings.Settings))
 
 // retried asks again while the answer is 503, as clients do: on a busy machine
 // Redis misses the gates' deadlines now and then.
-func retried(t *testing.T, ask func() answer) (got answer) {
+func retried(t testing.TB, ask func() answer) (got answer) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		got = ask()

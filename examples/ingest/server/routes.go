@@ -71,6 +71,8 @@ func (srv *generation) routes() (http.Handler, error) {
 	}
 	granted("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
 	granted("GET /api/sites/{site_id}/events")(tenancy.Route(g.Access, admin.Events))
+	granted("GET /api/sites/{site_id}/visits")(tenancy.Route(g.Access, admin.Visits))
+	granted("GET /api/sites/{site_id}/visits/{visit_id}")(tenancy.Route(g.Access, admin.Visit))
 	granted("GET /api/audit")(tenancy.Route(g.Access, admin.Audit))
 	granted("POST /api/audit/verify")(tenancy.Route(g.Access, admin.Verify))
 	granted("POST /api/calls/{id}/seal")(tenancy.Route(g.Access, admin.Seal))

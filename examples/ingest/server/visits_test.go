@@ -2,14 +2,19 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/servicetest"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 const (
@@ -21,6 +26,82 @@ const (
 func of(visitor, action string) string {
 	return `{"s":"` + siteA + `","u":"https://shop.example/` + action + `","sid":"` + visitor +
 		`","ec":"interaction","ea":"` + action + `","consent_scopes":["analytics"]}`
+}
+
+// requireVisit finds a visit in the list, and its events behind it.
+func (r *rig) requireVisit(cookie, visit, visitor string, events int) {
+	r.t.Helper()
+	get := func(path string, into any) int {
+		got := retried(r.t, func() answer { return r.do(http.MethodGet, path, "", "Cookie", cookie) })
+		require.NoError(r.t, json.Unmarshal([]byte(got.Body), into), got.Body)
+		return got.Status
+	}
+	const list = "/api/sites/" + siteA + "/visits"
+	var page struct {
+		Visits []store.VisitRow
+		Next   string
+		Code   string
+	}
+	require.Equal(r.t, 200, get(list, &page))
+	require.Len(r.t, page.Visits, 2)
+	require.Empty(r.t, page.Next)
+	i := slices.IndexFunc(page.Visits, func(v store.VisitRow) bool { return v.ID == visit })
+	require.GreaterOrEqual(r.t, i, 0)
+	found := page.Visits[i]
+	require.Equal(r.t, visitor, strings.ToLower(found.Session))
+	require.EqualValues(r.t, events, found.Events)
+	require.False(r.t, found.LastAt.Before(found.FirstAt))
+	var behind struct{ Events []store.EventRow }
+	require.Equal(r.t, 200, get(list+"/"+visit, &behind))
+	require.Len(r.t, behind.Events, events)
+
+	require.Equal(r.t, 200, get(list+"?after=1."+visit, &page))
+	require.Empty(r.t, page.Visits)
+	for _, wrong := range []string{"x", ".", "1", "-1.x", "1.", "99999999999999999999.x"} {
+		require.Equal(r.t, 400, get(list+"?after="+wrong, &page), wrong)
+		require.Equal(r.t, "page_unknown", page.Code)
+	}
+}
+
+// The list is read page by page.
+func TestVisitsArePaged(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	var batch []event.Received
+	for i := range 250 {
+		e := event.Received{ID: fmt.Sprint("e", i), Site: siteA, At: time.UnixMilli(int64(1000 + i/9)), Event: &event.Event{
+			Site: siteA, Session: visitorA, URL: "https://shop.example/", Category: "system", Action: fmt.Sprint("a", i),
+		}}
+		e.Visit = fmt.Sprintf("visit-%03d", i)
+		batch = append(batch, e)
+	}
+	_, err := r.srv.Store().Store(t.Context(), batch)
+	require.NoError(t, err)
+	cookie, after, sizes, seen := r.login("admin", true), "", []int{}, map[string]bool{}
+	for {
+		var page struct {
+			Visits []store.VisitRow
+			Next   string
+		}
+		got := r.do(http.MethodGet, "/api/sites/"+siteA+"/visits"+after, "", "Cookie", cookie)
+		require.NoError(t, json.Unmarshal([]byte(got.Body), &page), got.Body)
+		sizes = append(sizes, len(page.Visits))
+		for _, v := range page.Visits {
+			seen[v.ID] = true
+		}
+		if page.Next == "" {
+			break
+		}
+		after = "?after=" + page.Next
+	}
+	require.Equal(t, []int{100, 100, 50}, sizes)
+	require.Len(t, seen, 250)
+	require.Equal(t, 404, r.do(http.MethodGet, "/api/sites/"+siteA+"/visits/visit-250", "", "Cookie", cookie).Status)
+	other := r.login("other", true)
+	for _, path := range []string{"", "/visit-001"} {
+		require.Equal(t, 404, r.do(http.MethodGet, "/api/sites/"+siteA+"/visits"+path, "", "Cookie", other).Status)
+	}
+	require.Equal(t, 404, r.do(http.MethodGet, "/api/sites/"+siteB+"/visits/visit-001", "", "Cookie", other).Status)
 }
 
 // Events of one visitor are one visit in the admin's list, at every instance; a visit
@@ -78,6 +159,7 @@ func TestEventsAreStitchedIntoVisits(t *testing.T) {
 					got := r.do(http.MethodGet, "/auth/sessions", "", "Cookie", "__Host-Http-session="+value)
 					require.Equal(t, 401, got.Status)
 				}
+				r.requireVisit(cookie, visit, visitorA, 3)
 			}
 		})
 	}
