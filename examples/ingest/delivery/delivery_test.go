@@ -253,9 +253,11 @@ func TestRefusalsMakeDeadLetters(t *testing.T) {
 func TestAnItemThatBreaksTheWorkerDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memoryQueue{}
+		queue := &memoryQueue{held: map[string]bool{}, due: map[string]time.Time{}}
 		for i := range 40 {
-			queue.items = append(queue.items, store.Item{Seq: int64(i), Payload: fmt.Appendf(nil, `{"n":%d}`, i)})
+			queue.items = append(queue.items, store.Item{
+				ID: fmt.Sprint(i), Payload: fmt.Appendf(nil, `{"n":%d}`, i), Events: 1,
+			})
 		}
 		worker := func(r *http.Request) *http.Response {
 			body, err := io.ReadAll(r.Body)
@@ -279,7 +281,7 @@ func TestAnItemThatBreaksTheWorkerDelaysNoOther(t *testing.T) {
 		stop()
 		<-done
 		require.Len(t, queue.items, 1)
-		require.EqualValues(t, 7, queue.items[0].Seq)
+		require.Equal(t, "7", queue.items[0].ID)
 		require.Zero(t, queue.refused)
 	})
 }
@@ -291,41 +293,56 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // memoryQueue is a queue without a file, for time that a test moves.
 type memoryQueue struct {
 	store.Queue
+	mu      sync.Mutex
 	items   []store.Item
-	due     map[int64]time.Time
+	held    map[string]bool
+	due     map[string]time.Time
 	refused int
 }
 
 func (q *memoryQueue) pick(lone bool, limit int) (items []store.Item, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, item := range q.items {
-		due, postponed := q.due[item.Seq]
+		due, postponed := q.due[item.ID]
 		item.Lone = postponed
-		if len(items) < limit && postponed == lone && !due.After(time.Now()) {
+		if len(items) < limit && postponed == lone && !q.held[item.ID] && !due.After(time.Now()) {
 			items = append(items, item)
+			q.held[item.ID] = true
 		}
 	}
 	return items, nil
 }
 
-func (q *memoryQueue) Next(_ context.Context, limit, _ int) ([]store.Item, error) {
+func (q *memoryQueue) Take(_ context.Context, limit, _ int) ([]store.Item, error) {
 	return q.pick(false, limit)
 }
 
-func (q *memoryQueue) NextLone(context.Context) ([]store.Item, error) { return q.pick(true, 1) }
+func (q *memoryQueue) TakeLone(context.Context) ([]store.Item, error) { return q.pick(true, 1) }
+
+func (q *memoryQueue) Release(_ context.Context, items []store.Item) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, item := range items {
+		delete(q.held, item.ID)
+	}
+	return nil
+}
 
 func (q *memoryQueue) Delivered(_ context.Context, items []store.Item) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.items = slices.DeleteFunc(q.items, func(i store.Item) bool {
-		return slices.ContainsFunc(items, func(o store.Item) bool { return o.Seq == i.Seq })
+		return slices.ContainsFunc(items, func(o store.Item) bool { return o.ID == i.ID })
 	})
 	return nil
 }
 
 func (q *memoryQueue) Refused(context.Context, []store.Item) error { q.refused++; return nil }
 
-func (q *memoryQueue) Postpone(_ context.Context, item store.Item, due time.Time) error {
-	if q.due == nil {
-		q.due = map[int64]time.Time{}
-	}
-	q.due[item.Seq] = due
-	return nil
+func (q *memoryQueue) Postpone(ctx context.Context, item store.Item, due time.Time) error {
+	q.mu.Lock()
+	q.due[item.ID] = due
+	q.mu.Unlock()
+	return q.Release(ctx, []store.Item{item})
 }

@@ -9,16 +9,15 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 const (
-	batchItems    = 500
+	lanes         = 2
+	batchEvents   = 500
 	batchBytes    = MaxBody / 2
 	firstBackoff  = 500 * time.Millisecond
 	longestPause  = time.Minute
@@ -43,11 +42,12 @@ var (
 //
 // What may pass is tried again for as long as it takes, with growing pauses and
 // jitter: no answer, any 5xx, 408 and 429. If the worker answers and still fails
-// with every try, batches get smaller, down to one item; that one is postponed,
-// so that an item at which the worker fails delays itself and no other.
+// with every try, batches get smaller, down to one item; that one is taken apart,
+// and each of its events that still fails is postponed, so that an event at which
+// the worker fails delays itself and no other.
 //
 // A batch that the worker refuses as wrong, with another 4xx, is taken apart: each
-// of its items then travels alone, one after every batch, and becomes a dead
+// of its events then travels alone, one after every batch, and becomes a dead
 // letter if it is refused even so.
 type Dispatcher struct {
 	Queue  store.Queue
@@ -56,10 +56,7 @@ type Dispatcher struct {
 	Client *http.Client // nil means one for this machine: no proxy, no redirect
 	Log    *slog.Logger
 
-	wake     chan struct{}
-	lone     bool // whose turn it is
-	size     int  // of the next batch, in items
-	failures int  // in a row
+	wake chan struct{}
 }
 
 // New completes a dispatcher.
@@ -72,7 +69,7 @@ func New(d Dispatcher) *Dispatcher {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
-	d.wake, d.size = make(chan struct{}, 1), batchItems
+	d.wake = make(chan struct{}, lanes)
 	return &d
 }
 
@@ -86,15 +83,32 @@ func (d *Dispatcher) Wake() {
 
 // Run delivers until ctx ends. A delivery under way is finished first.
 func (d *Dispatcher) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for range lanes {
+		all.Go(func() { (&lane{Dispatcher: d, size: batchEvents}).run(ctx) })
+	}
+	all.Wait()
+}
+
+// lane is one delivery at a time. While the batch of one is being stored, the
+// batch of another is on its way.
+type lane struct {
+	*Dispatcher
+	lone     bool // whose turn it is
+	size     int  // of the next batch, in events
+	failures int  // in a row
+}
+
+func (l *lane) run(ctx context.Context) {
 	for {
-		sent, err := d.deliver(ctx)
-		d.adapt(err)
-		pause, wake := pollInterval, d.wake
+		sent, err := l.deliver(ctx)
+		l.adapt(err)
+		pause, wake := pollInterval, l.wake
 		switch {
 		case err != nil:
-			pause, wake = backoff(d.failures-1), nil
-			d.Log.WarnContext(ctx, "delivery failed", "error", err, "failures", d.failures, "pause", pause)
-		case sent >= d.size:
+			pause, wake = backoff(l.failures-1), nil
+			l.Log.WarnContext(ctx, "delivery failed", "error", err, "failures", l.failures, "pause", pause)
+		case sent >= l.size:
 			pause = 0
 		case sent > 0:
 			pause, wake = pace, nil
@@ -106,16 +120,16 @@ func (d *Dispatcher) Run(ctx context.Context) {
 }
 
 // adapt counts failures and sizes the next batch.
-func (d *Dispatcher) adapt(err error) {
+func (l *lane) adapt(err error) {
 	if err == nil {
-		d.failures, d.size = 0, min(2*d.size, batchItems)
+		l.failures, l.size = 0, min(2*l.size, batchEvents)
 		return
 	}
-	d.failures++
-	if errors.Is(err, errFailed) && d.failures >= splitAfter {
-		d.size = max(1, d.size/2)
+	l.failures++
+	if errors.Is(err, errFailed) && l.failures >= splitAfter {
+		l.size = max(1, l.size/2)
 		// It answers, so it is not overwhelmed: look on without longer pauses.
-		d.failures = splitAfter
+		l.failures = splitAfter
 	}
 }
 
@@ -142,46 +156,46 @@ func backoff(failures int) time.Duration {
 	return limit/2 + rand.N(limit/2) // #nosec G404 -- jitter, not a secret
 }
 
-// deliver settles one batch and returns how many items it held.
-func (d *Dispatcher) deliver(ctx context.Context) (int, error) {
+// deliver settles one batch and returns how many events it held.
+func (l *lane) deliver(ctx context.Context) (int, error) {
 	// A delivery is not cut off by shutdown: it has a deadline of its own.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliveryLimit)
 	defer cancel()
-	items, err := d.next(ctx)
+	items, err := l.next(ctx)
 	if err != nil || len(items) == 0 {
 		return 0, err
 	}
-	return d.settle(ctx, items, d.post(ctx, items))
+	return l.settle(ctx, items, l.post(ctx, items))
 }
 
 // settle tells the queue what became of a batch.
-func (d *Dispatcher) settle(ctx context.Context, items []store.Item, err error) (int, error) {
-	alone := items[0].Lone || d.size == 1
+func (l *lane) settle(ctx context.Context, items []store.Item, err error) (int, error) {
+	sent, alone := store.CountEvents(items), items[0].Lone || l.size == 1
 	switch {
 	case err == nil:
-		return len(items), d.Queue.Delivered(ctx, items)
+		return sent, l.Queue.Delivered(ctx, items)
 	case errors.Is(err, errRefused):
 		if items[0].Lone {
-			d.Log.ErrorContext(ctx, "dead letter: the worker refuses an event", "queue_seq", items[0].Seq)
+			l.Log.ErrorContext(ctx, "dead letter: the worker refuses an event", "queue_id", items[0].ID)
 		}
-		return len(items), d.Queue.Refused(ctx, items)
+		return sent, l.Queue.Refused(ctx, items)
 	case alone && errors.Is(err, errFailed):
 		due := time.Now().Add(longestPause/2 + rand.N(longestPause/2)) // #nosec G404 -- jitter
-		return 0, errors.Join(err, d.Queue.Postpone(ctx, items[0], due))
+		return 0, errors.Join(err, l.Queue.Postpone(ctx, items[0], due))
 	default:
-		return 0, err
+		return 0, errors.Join(err, l.Queue.Release(ctx, items))
 	}
 }
 
 // next takes turns between batches and items that travel alone, so that neither
 // waits for the end of the other.
-func (d *Dispatcher) next(ctx context.Context) (items []store.Item, err error) {
+func (l *lane) next(ctx context.Context) (items []store.Item, err error) {
 	for range 2 {
-		d.lone = !d.lone
-		if d.lone {
-			items, err = d.Queue.NextLone(ctx)
+		l.lone = !l.lone
+		if l.lone {
+			items, err = l.Queue.TakeLone(ctx)
 		} else {
-			items, err = d.Queue.Next(ctx, d.size, batchBytes)
+			items, err = l.Queue.Take(ctx, l.size, batchBytes)
 		}
 		if err != nil || len(items) > 0 {
 			return items, err
@@ -190,18 +204,21 @@ func (d *Dispatcher) next(ctx context.Context) (items []store.Item, err error) {
 	return nil, nil
 }
 
-func (d *Dispatcher) post(ctx context.Context, items []store.Item) error {
-	payloads := make([]jsontext.Value, len(items))
+// body is what the worker reads. Whatever is in the queue is sent as it is: the
+// worker refuses what is no event.
+func body(items []store.Item) []byte {
+	text := []byte(`{"events":[`)
 	for i, item := range items {
-		payloads[i] = item.Payload
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, item.Payload...)
 	}
-	body, err := json.Marshal(map[string][]jsontext.Value{"events": payloads})
-	if err != nil {
-		// Whatever is in the queue, it is no event. The text of the error may
-		// quote it.
-		return fmt.Errorf("%w: it cannot be encoded", errRefused)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(body))
+	return append(text, "]}"...)
+}
+
+func (d *Dispatcher) post(ctx context.Context, items []store.Item) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(body(items)))
 	if err != nil {
 		return fmt.Errorf("delivery: request: %w", err)
 	}

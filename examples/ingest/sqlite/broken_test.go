@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	osexec "os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,28 +21,22 @@ import (
 
 // broken is a store with one fault.
 type broken struct {
-	kept
-	fault string
-}
-
-// kept is what the embedded server keeps everything in.
-type kept interface {
 	store.Store
-	store.Queue
+	fault string
 }
 
 // faults are what the suite has to find.
 var faults = []string{
-	"recognises nothing", "keeps half a batch", "loses what is refused", "does not wait",
-	"replays nothing", "takes codes twice", "believes any clock", "takes recovery codes twice",
-	"accepts after closing", "is always ready", "sees no conflict", "lists without a scope",
-	"forgets failures", "never dies", "counts a conflict as a repeat",
+	"recognises nothing", "keeps half a batch",
+	"takes codes twice", "believes any clock", "takes recovery codes twice",
+	"accepts after closing", "is always ready", "lists without a scope",
+	"forgets failures", "counts a conflict as a repeat",
 	"lets counters go back", "takes anybody's key",
 	"adds to whatever there is", "removes anybody's key", "lists from the beginning", "lists all events",
 }
 
 func (b broken) Store2(ctx context.Context, batch []event.Received) (store.Stored, error) {
-	return b.kept.Store(ctx, batch)
+	return b.Store.Store(ctx, batch)
 }
 
 // keeper is the part of broken whose method has the name of its field.
@@ -69,43 +64,23 @@ func (b keeper) Store(ctx context.Context, batch []event.Received) (all store.St
 		all, err = b.Store2(ctx, batch)
 		return store.Stored{New: all.New, Duplicates: all.Duplicates + all.Conflicts}, err
 	}
-	return b.Store2(ctx, batch)
-}
-
-func (b keeper) Refused(ctx context.Context, items []store.Item) error {
-	switch {
-	case b.fault == "loses what is refused":
-		return b.Delivered(ctx, items)
-	case b.fault == "never dies" && items[0].Lone:
-		return nil
+	all, err = b.Store2(ctx, batch)
+	if b.fault == "accepts after closing" && errors.Is(err, store.ErrClosed) {
+		err = nil
 	}
-	return b.broken.kept.Refused(ctx, items)
-}
-
-func (b keeper) Postpone(ctx context.Context, item store.Item, due time.Time) error {
-	if b.fault == "does not wait" {
-		due = time.Time{}
-	}
-	return b.broken.kept.Postpone(ctx, item, due)
-}
-
-func (b keeper) Replay(ctx context.Context, scope tenancy.Scope) (int64, error) {
-	if b.fault == "replays nothing" {
-		return 0, scope.Check()
-	}
-	return b.broken.kept.Replay(ctx, scope)
+	return all, err
 }
 
 func (b keeper) SpendTOTP(ctx context.Context, user string, step, latest int64) (bool, error) {
 	if b.fault == "believes any clock" {
 		latest = math.MaxInt64
 	}
-	spent, err := b.broken.kept.SpendTOTP(ctx, user, step, latest)
+	spent, err := b.broken.Store.SpendTOTP(ctx, user, step, latest)
 	return spent || b.fault == "takes codes twice", err
 }
 
 func (b keeper) SpendRecovery(ctx context.Context, user string, digest []byte) (bool, error) {
-	spent, err := b.broken.kept.SpendRecovery(ctx, user, digest)
+	spent, err := b.broken.Store.SpendRecovery(ctx, user, digest)
 	return spent || b.fault == "takes recovery codes twice", err
 }
 
@@ -113,18 +88,18 @@ func (b keeper) FactorFailed(ctx context.Context, user string, now time.Time) er
 	if b.fault == "forgets failures" {
 		return nil
 	}
-	return b.broken.kept.FactorFailed(ctx, user, now)
+	return b.broken.Store.FactorFailed(ctx, user, now)
 }
 
 func (b keeper) UseKey(
 	ctx context.Context, user, id string, counter uint32, now time.Time,
 ) (bool, error) {
-	used, err := b.broken.kept.UseKey(ctx, user, id, counter, now)
+	used, err := b.broken.Store.UseKey(ctx, user, id, counter, now)
 	return used || b.fault == "lets counters go back", err
 }
 
 func (b keeper) AddKey(ctx context.Context, key store.SecurityKey, have int) error {
-	err := b.broken.kept.AddKey(ctx, key, have)
+	err := b.broken.Store.AddKey(ctx, key, have)
 	if b.fault == "takes anybody's key" && errors.Is(err, store.ErrKeyExists) {
 		return nil
 	}
@@ -133,13 +108,13 @@ func (b keeper) AddKey(ctx context.Context, key store.SecurityKey, have int) err
 			break
 		}
 		list, _ := b.Keys(ctx, key.User)
-		err = b.broken.kept.AddKey(ctx, key, len(list))
+		err = b.broken.Store.AddKey(ctx, key, len(list))
 	}
 	return err
 }
 
 func (b keeper) RemoveKey(ctx context.Context, user, id string) (bool, error) {
-	removed, err := b.broken.kept.RemoveKey(ctx, user, id)
+	removed, err := b.broken.Store.RemoveKey(ctx, user, id)
 	return removed || b.fault == "removes anybody's key", err
 }
 
@@ -149,7 +124,7 @@ func (b keeper) Visits(
 	if b.fault == "lists from the beginning" {
 		after = store.VisitPlace{}
 	}
-	return b.broken.kept.Visits(ctx, scope, after, limit)
+	return b.broken.Store.Visits(ctx, scope, after, limit)
 }
 
 func (b keeper) VisitEvents(
@@ -158,59 +133,66 @@ func (b keeper) VisitEvents(
 	if b.fault == "lists all events" {
 		return b.Events(ctx, scope, limit)
 	}
-	return b.broken.kept.VisitEvents(ctx, scope, visit, limit)
-}
-
-func (b keeper) Enqueue(ctx context.Context, received []event.Received) error {
-	err := b.broken.kept.Enqueue(ctx, received)
-	if b.fault == "accepts after closing" && errors.Is(err, store.ErrClosed) ||
-		b.fault == "sees no conflict" && errors.Is(err, store.ErrEventID) {
-		return nil
-	}
-	return err
+	return b.broken.Store.VisitEvents(ctx, scope, visit, limit)
 }
 
 func (b keeper) Ready(ctx context.Context) error {
 	if b.fault == "is always ready" {
 		return nil
 	}
-	return b.broken.kept.Ready(ctx)
+	return b.broken.Store.Ready(ctx)
 }
 
 func (b keeper) Calls(ctx context.Context, scope tenancy.Scope, limit int) ([]store.CallRow, error) {
 	if b.fault == "lists without a scope" && scope.Check() != nil {
 		return nil, nil
 	}
-	return b.broken.kept.Calls(ctx, scope, limit)
+	return b.broken.Store.Calls(ctx, scope, limit)
 }
 
 const faultVariable = "STORETEST_FAULT"
 
-// TestBrokenStore is run by TestTheSuiteFailsEveryBrokenStore alone.
-func TestBrokenStore(t *testing.T) {
-	fault := os.Getenv(faultVariable)
-	if fault == "" {
+// TestBroken is run by TestTheSuitesFindEveryFault alone: a store or a queue, then
+// what is wrong with it.
+func TestBroken(t *testing.T) {
+	kind, fault, ok := strings.Cut(os.Getenv(faultVariable), ":")
+	if !ok {
 		t.Skip("for the test below")
 	}
-	open := func(t testing.TB, dir string) keeper {
+	off := func(t testing.TB, dir string) *sqlite.DB {
 		db, err := sqlite.Open(t.Context(), dir, sqlite.DangerouslyOff)
 		require.NoError(t, err)
-		return keeper{broken{db, fault}}
+		return db
 	}
-	storetest.Run(t, func(t testing.TB, dir string) store.Store { return open(t, dir) })
-	storetest.RunQueue(t, func(t testing.TB, dir string) store.Queue { return open(t, dir) })
+	if kind == "store" {
+		storetest.Run(t, func(t testing.TB, dir string) store.Store {
+			return keeper{broken{off(t, dir), fault}}
+		})
+		return
+	}
+	storetest.RunQueue(t, func(t testing.TB, dir string) store.Queue {
+		return storetest.FaultyQueue{Queue: off(t, dir), Fault: fault}
+	})
 }
 
-func TestTheSuiteFailsEveryBrokenStore(t *testing.T) {
+func TestTheSuitesFindEveryFault(t *testing.T) {
 	t.Parallel()
-	for _, fault := range append([]string{"none"}, faults...) {
+	seeded := []string{"store:none", "queue:none"}
+	for _, fault := range faults {
+		seeded = append(seeded, "store:"+fault)
+	}
+	for _, fault := range storetest.QueueFaults {
+		seeded = append(seeded, "queue:"+fault)
+	}
+	for _, fault := range seeded {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			// #nosec G204 -- this test's own binary
-			cmd := osexec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStore$")
+			cmd := osexec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBroken$",
+				"-test.timeout=2m")
 			cmd.Env = append(os.Environ(), faultVariable+"="+fault)
 			out, err := cmd.CombinedOutput()
-			if fault == "none" {
+			if strings.HasSuffix(fault, ":none") {
 				require.NoError(t, err, "%s", out)
 				return
 			}

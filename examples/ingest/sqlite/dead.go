@@ -33,8 +33,11 @@ func (db *DB) DeadOf(
 	for rows.Next() {
 		var row store.DeadRow
 		var at int64
-		if err := rows.Scan(&row.Seq, &at, (*[]byte)(&row.Event)); err != nil {
+		if err := rows.Scan(&row.ID, &at, (*[]byte)(&row.Event)); err != nil {
 			return nil, err
+		}
+		if !row.Event.IsValid() {
+			row.Event = nil // nothing that this program wrote
 		}
 		row.DeadAt = time.UnixMilli(at).UTC()
 		list = append(list, row)
@@ -59,5 +62,15 @@ func (db *DB) Replay(ctx context.Context, scope tenancy.Scope) (n int64, err err
 		_, err = record(tx, store.ReplayRecord(time.Now(), scope, n))
 		return err
 	})
+	if n > 0 {
+		db.rewind()
+	}
 	return n, err
+}
+
+// rewind lets Take look at every row again: old ones have come back to the batches.
+func (db *DB) rewind() {
+	db.held.Lock()
+	defer db.held.Unlock()
+	db.held.cursor = 0
 }

@@ -22,8 +22,9 @@ import (
 func (db *DB) Store(ctx context.Context, batch []event.Received) (stored store.Stored, err error) {
 	err = db.Write(ctx, func(tx *sql.Tx) error {
 		stored = store.Stored{}
+		counts := visits{}
 		for i := range batch {
-			inserted, err := storeOne(tx, &batch[i])
+			inserted, err := db.storeOne(tx, &batch[i])
 			switch {
 			case errors.Is(err, store.ErrEventID):
 				stored.Conflicts++
@@ -31,19 +32,20 @@ func (db *DB) Store(ctx context.Context, batch []event.Received) (stored store.S
 				return err
 			case inserted:
 				stored.New++
+				counts.add(&batch[i])
 			default:
 				stored.Duplicates++
 			}
 		}
-		return nil
+		return counts.write(db.sql.visit.In(tx))
 	})
 	return stored, err
 }
 
-func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
+func (db *DB) storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 	switch {
 	case r.Event != nil:
-		return storeEvent(tx, r)
+		return db.storeEvent(tx, r)
 	case r.Call != nil:
 		return storeCall(tx, r)
 	default:
@@ -51,35 +53,38 @@ func storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 	}
 }
 
-// storeEvent looks for the same event received within its Fold, in either
-// direction: deliveries may overtake each other. The single writer makes
-// look-then-insert atomic.
-func storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
-	const insert = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
-			value, url, referrer, meta, stamp, identity, received_at, seen_from, seen_to, visit)
-		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14, ?16
-		WHERE NOT EXISTS (SELECT 1 FROM events
-			WHERE identity = ?13 AND seen_to >= ?14 - ?15 AND seen_from <= ?14 + ?15)
-		ON CONFLICT (id) DO NOTHING`
+// A new event is one that was not received within Fold, in either direction:
+// deliveries may overtake each other. The single writer makes look-then-insert
+// atomic.
+const storeText = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
+		value, url, referrer, meta, stamp, identity, received_at, seen_from, seen_to, visit)
+	SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14, ?16
+	WHERE NOT EXISTS (SELECT 1 FROM events
+		WHERE identity = ?13 AND seen_to >= ?14 - ?15 AND seen_from <= ?14 + ?15)`
+
+// The window slides: the next repeat is compared with this one.
+const slideText = `UPDATE events SET seen_from = min(seen_from, ?2), seen_to = max(seen_to, ?2)
+	WHERE identity = ?1 AND seen_to >= ?2 - ?3 AND seen_from <= ?2 + ?3`
+
+// identitySize is how much of an identity is kept: 128 bits tell 2^40 events apart
+// but for one chance in 2^48.
+const identitySize = 16
+
+func (db *DB) storeEvent(tx *sql.Tx, r *event.Received) (bool, error) {
 	r.Complete()
 	e, at := r.Event, r.At.UnixMilli()
-	var identity any // NULL equals nothing
-	if len(r.Identity) > 0 {
-		identity = r.Identity
+	// Without an identity, an event is only ever the same as its own delivery.
+	identity := []byte(r.ID)
+	if len(r.Identity) >= identitySize {
+		identity = r.Identity[:identitySize]
 	}
-	isNew, err := inserted(tx.Exec(insert, r.ID, r.Site, e.Session, e.Month, e.Category, e.Action,
-		e.Label, nullable(e.Value), e.URL, e.Referrer, object(e.Meta), r.Stamp, identity, at, r.Fold,
-		r.Visit))
-	if isNew && err == nil {
-		return true, countVisit(tx, r)
+	isNew, err := inserted(db.sql.store.In(tx).Exec(r.ID, r.Site, e.Session, e.Month, e.Category,
+		e.Action, e.Label, nullable(e.Value), e.URL, e.Referrer, object(e.Meta), r.Stamp, identity, at,
+		r.Fold, r.Visit))
+	if err != nil || isNew {
+		return isNew, err
 	}
-	if err != nil || identity == nil {
-		return false, err
-	}
-	// The window slides: the next repeat is compared with this one.
-	const slide = `UPDATE events SET seen_from = min(seen_from, ?2), seen_to = max(seen_to, ?2)
-		WHERE identity = ?1 AND seen_to >= ?2 - ?3 AND seen_from <= ?2 + ?3`
-	_, err = tx.Exec(slide, identity, at, r.Fold)
+	_, err = db.sql.slide.In(tx).Exec(identity, at, r.Fold)
 	return false, err
 }
 

@@ -28,7 +28,7 @@ func TestDatabasesOfEarlierVersionsAreUpgraded(t *testing.T) {
 
 			db := open(t, dir, sqlite.Full)
 			require.EqualValues(t, 2, db.Waiting())
-			items, err := db.Next(t.Context(), 10, 1<<20)
+			items, err := db.Take(t.Context(), 10, 1<<20)
 			require.NoError(t, err)
 			require.Len(t, items, 2, "dead letters get another chance")
 			rows, err := db.Events(t.Context(), storetest.Scope(t, "admin", site), 10)
@@ -77,6 +77,8 @@ func TestVisitsOfEarlierVersionsAreCounted(t *testing.T) {
 	require.Len(t, before, 2)
 	require.NoError(t, db.Close())
 	exec(t, dir, `DROP TABLE visits; DROP TABLE security_keys; DROP INDEX events_visit;
+		DROP INDEX queue_lone; ALTER TABLE queue DROP COLUMN events;
+		CREATE INDEX queue_live ON queue (lone, seq) WHERE dead = 0;
 		PRAGMA user_version = 8`)
 	after, err := open(t, dir, sqlite.Full).Visits(t.Context(),
 		storetest.Scope(t, "admin", site), store.VisitPlace{}, 10)

@@ -45,7 +45,9 @@ type DB struct {
 	done        chan struct{}
 	closing     sync.Once
 	lock        *sql.DB      // holds the folder for this process
-	rows, bytes atomic.Int64 // of the queue, dead letters included
+	rows, bytes atomic.Int64 // events of the queue, dead letters included
+	held        held
+	sql         statements
 	damaged     atomic.Pointer[error]
 }
 
@@ -55,7 +57,10 @@ func Open(ctx context.Context, dir string, durability Durability) (*DB, error) {
 	if durability != Full && durability != DangerouslyOff {
 		return nil, fmt.Errorf("sqlite: durability %q: want Full or DangerouslyOff", durability)
 	}
-	db := &DB{jobs: make(chan job), quit: make(chan struct{}), done: make(chan struct{})}
+	db := &DB{
+		jobs: make(chan job), quit: make(chan struct{}), done: make(chan struct{}),
+		held: held{seqs: map[int64]bool{}}, sql: newStatements(),
+	}
 	if err := db.open(ctx, dir, durability); err != nil {
 		return nil, errors.Join(err, db.closeFiles())
 	}
@@ -85,6 +90,9 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 	}
 	if err := migrate(ctx, db.write); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := db.sql.prepare(ctx, db.write); err != nil {
+		return fmt.Errorf("sqlite: prepare: %w", err)
 	}
 	db.read, err = sql.Open("sqlite", dsn(path, "mode=ro", busy, "_pragma=query_only(ON)"))
 	if err != nil {
@@ -140,7 +148,7 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) closeFiles() error {
-	var errs []error
+	errs := []error{db.sql.close()}
 	for _, file := range []*sql.DB{db.read, db.write, db.lock} {
 		if file != nil {
 			errs = append(errs, file.Close())

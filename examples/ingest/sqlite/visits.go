@@ -11,18 +11,44 @@ import (
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
-// countVisit adds an event that has just been stored to its visit. Deliveries may
-// overtake each other.
-func countVisit(tx *sql.Tx, r *event.Received) error {
-	if r.Visit == "" {
-		return nil
+// visits are what the events of one batch add to their visits.
+type visits map[visitKey]*visit
+
+type visitKey struct{ site, id string }
+
+type visit struct {
+	session     string
+	first, last int64
+	events      int
+}
+
+// add counts an event that has just been stored. Deliveries may overtake each other.
+func (v visits) add(r *event.Received) {
+	if r.Visit == "" || r.Event == nil {
+		return
 	}
-	const upsert = `INSERT INTO visits (site_id, id, session_id, first_at, last_at, events)
-		VALUES (?1, ?2, ?3, ?4, ?4, 1)
-		ON CONFLICT (site_id, id) DO UPDATE SET events = events + 1,
-			first_at = min(first_at, ?4), last_at = max(last_at, ?4)`
-	_, err := tx.Exec(upsert, r.Site, r.Visit, r.Event.Session, r.At.UnixMilli())
-	return err
+	key, at := visitKey{r.Site, r.Visit}, r.At.UnixMilli()
+	if v[key] == nil {
+		v[key] = &visit{session: r.Event.Session, first: at, last: at}
+	}
+	counted := v[key]
+	counted.first, counted.last = min(counted.first, at), max(counted.last, at)
+	counted.events++
+}
+
+const visitText = `INSERT INTO visits (site_id, id, session_id, first_at, last_at, events)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+	ON CONFLICT (site_id, id) DO UPDATE SET events = events + ?6,
+		first_at = min(first_at, ?4), last_at = max(last_at, ?5)`
+
+func (v visits) write(upsert *sql.Stmt) error {
+	for key, counted := range v {
+		err := exec(upsert, key.site, key.id, counted.session, counted.first, counted.last, counted.events)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Visits lists a site's visits, the one that began last first.

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -20,7 +22,7 @@ const (
 )
 
 var (
-	// ErrQueueFull is returned by Enqueue at MaxQueue rows or MaxQueueBytes.
+	// ErrQueueFull is returned by Enqueue at MaxQueue events or MaxQueueBytes.
 	ErrQueueFull = errors.New("store: queue full")
 	// ErrEventID is returned by Enqueue for a call whose event id was accepted
 	// before, with another identity. A queue may leave that to the store, which
@@ -33,26 +35,33 @@ var (
 //
 // An item is in one of four places: among the batches, where all begin; alone,
 // once a batch that held it was refused; postponed, once the worker could not
-// take it alone; and dead, once it was refused alone.
+// take it alone; and dead, once it was refused alone. Among the batches an item
+// is what one request brought; elsewhere it is one event.
+//
+// Who takes an item holds it until one of the other methods is told what became
+// of it. What a program held when it ended is handed out again.
 type Queue interface {
-	// Enqueue keeps events for delivery: all of them or, on an error, none. A
-	// call that was accepted before is not kept again.
+	// Enqueue keeps events for delivery, as one item: all of them or, on an error,
+	// none. A call that was accepted before is not kept again.
 	Enqueue(ctx context.Context, received []event.Received) error
-	// Next returns the oldest items to deliver as one batch, at most limit of
-	// them and about maxBytes.
-	Next(ctx context.Context, limit, maxBytes int) ([]Item, error)
-	// NextLone returns the oldest item that has to travel alone and is due, if
+	// Take hands out the oldest items that nobody holds, as one batch: about limit
+	// events and maxBytes, and one item at least if there is one.
+	Take(ctx context.Context, limit, maxBytes int) ([]Item, error)
+	// TakeLone hands out the oldest item that has to travel alone and is due, if
 	// there is one.
-	NextLone(ctx context.Context) ([]Item, error)
+	TakeLone(ctx context.Context) ([]Item, error)
+	// Release gives back what could not be delivered now.
+	Release(ctx context.Context, items []Item) error
 	// Delivered removes items that the worker has stored.
 	Delivered(ctx context.Context, items []Item) error
-	// Refused notes that the worker will never take a batch: its items travel
-	// alone from now on. Those that were alone already become dead letters.
+	// Refused notes that the worker will never take a batch: each of its events
+	// travels alone from now on. Those that were alone already become dead letters.
 	Refused(ctx context.Context, items []Item) error
-	// Postpone lets an item travel alone, and not before due: the worker fails
-	// with it again and again, and others must not wait for that to pass.
+	// Postpone lets an event travel alone, and not before due: the worker fails
+	// with it again and again, and others must not wait for that to pass. An item
+	// of several events is taken apart instead.
 	Postpone(ctx context.Context, item Item, due time.Time) error
-	// Waiting is the number of queued rows, dead letters included.
+	// Waiting is the number of queued events, dead letters included.
 	Waiting() int64
 	// Oldest is how long the oldest item that is due has waited, 0 without one.
 	Oldest(ctx context.Context) (time.Duration, error)
@@ -74,39 +83,65 @@ type DeadLetters interface {
 	Replay(ctx context.Context, scope tenancy.Scope) (int64, error)
 }
 
-// Item is one queued event on its way to the worker.
+// Item is what the queue hands out.
 type Item struct {
-	Seq     int64
-	Payload []byte // an event.Received as JSON
+	ID      string // the queue's own name for it
+	Payload []byte // each event.Received as JSON, with commas between them
+	Events  int    // how many there are
 	Lone    bool   // travels alone
+}
+
+// CountEvents is the number of events in items.
+func CountEvents(items []Item) (n int) {
+	for _, item := range items {
+		n += item.Events
+	}
+	return n
 }
 
 // DeadRow is a dead letter as the API lists it.
 type DeadRow struct {
-	Seq    int64          `json:"seq"`
+	ID     string         `json:"id"`
 	DeadAt time.Time      `json:"dead_at"`
 	Event  jsontext.Value `json:"event"`
 }
 
-// Encode returns the payloads of events, and how many bytes they are in all.
-func Encode(received []event.Received) (payloads [][]byte, size int64, err error) {
-	payloads = make([][]byte, len(received))
+// Encode returns the payload of an item that holds these events.
+func Encode(received []event.Received) ([]byte, error) {
+	var payload []byte
 	for i := range received {
-		payloads[i], err = json.Marshal(&received[i])
+		text, err := json.Marshal(&received[i])
 		if err != nil {
 			// The encoder's text may quote the client.
-			return nil, 0, errors.New("store: event cannot be encoded")
+			return nil, errors.New("store: event cannot be encoded")
 		}
-		size += int64(len(payloads[i]))
+		if i > 0 {
+			payload = append(payload, ',')
+		}
+		payload = append(payload, text...)
 	}
-	return payloads, size, nil
+	return payload, nil
 }
 
-// ReceivedAt reads from a payload when its event was received.
+// Split returns the payload of each event of an item.
+func Split(item Item) ([][]byte, error) {
+	var values []jsontext.Value
+	err := json.Unmarshal(slices.Concat([]byte{'['}, item.Payload, []byte{']'}), &values)
+	if err != nil || len(values) != item.Events {
+		return nil, errors.New("store: item cannot be taken apart")
+	}
+	payloads := make([][]byte, len(values))
+	for i, value := range values {
+		payloads[i] = value
+	}
+	return payloads, nil
+}
+
+// ReceivedAt reads from an item's payload when its first event was received.
 func ReceivedAt(payload []byte) (time.Time, error) {
 	var received struct {
 		At time.Time `json:"at"`
 	}
-	err := json.Unmarshal(payload, &received)
+	err := json.UnmarshalDecode(jsontext.NewDecoder(bytes.NewReader(payload)), &received)
 	return received.At, err
 }
