@@ -60,8 +60,14 @@ func shutdown(state string) bool {
 	return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "57")
 }
 
-// Insert adds a record to the caller's own transaction.
-func Insert(ctx context.Context, tx pgx.Tx, r audit.Record) error {
+// Execer is a pgx.Tx, or a transaction of another package that wraps one.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// Insert adds a record to the caller's own transaction. An rls.Tx will do: the action
+// and its record are then within the scope of a grant.
+func Insert(ctx context.Context, tx Execer, r audit.Record) error {
 	entry, err := r.Encode()
 	if err != nil {
 		return refusal(audit.CodeRecordInvalid, err)

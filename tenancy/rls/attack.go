@@ -266,7 +266,7 @@ func (p *prover) update(ctx context.Context, t *trial, s subject, r *relation) e
 		i := slices.Index(r.columns, name)
 		value := "default"
 		if i >= 0 && (strings.HasPrefix(r.types[i], "text") || strings.HasPrefix(r.types[i], "character")) {
-			value = "'x'"
+			value = quote(p.text(r, name))
 		}
 		again := &trial{object: t.object, seen: t.seen}
 		if err := p.blind(ctx, again, s, r, "update "+r.name+" set "+ident(name)+" = "+value); err != nil {
@@ -283,6 +283,20 @@ func (p *prover) update(ctx context.Context, t *trial, s subject, r *relation) e
 	}
 	t.failures = append(t.failures, failures...)
 	return nil
+}
+
+// text is what a column takes: what the plan says, what its checks compare it with, or
+// anything.
+func (p *prover) text(r *relation, column string) string {
+	if value := p.plan.Values[r.name+"."+column]; value != "" {
+		return value
+	}
+	for _, c := range p.rowsOf(r).columns {
+		if c.name == column && len(c.literals) > 0 {
+			return c.literals[0]
+		}
+	}
+	return "x"
 }
 
 func (p *prover) remove(ctx context.Context, t *trial, s subject, r *relation) error {

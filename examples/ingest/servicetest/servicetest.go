@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -30,6 +31,10 @@ func find(t testing.TB, names ...string) string {
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
+		}
+		// A pattern finds what is not on PATH; the newest version is the last one.
+		if found, _ := filepath.Glob(name); len(found) > 0 {
+			return found[len(found)-1]
 		}
 	}
 	if os.Getenv("SALLYPORT_REQUIRE_SERVICES") == "1" {

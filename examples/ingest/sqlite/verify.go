@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
@@ -27,27 +26,19 @@ func (db *DB) VerifyAudit(ctx context.Context) (head audit.Head, err error) {
 	if err != nil {
 		return head, err
 	}
-	recorded := tables{status: map[string]string{}, actions: map[int64]action{}}
-	if err := audit.Verify(recorded.entries(ctx, tx), head.Tree()); err != nil {
+	var said store.Ledger
+	if err := audit.Verify(entries(ctx, tx, &said), head.Tree()); err != nil {
 		return head, err
 	}
-	return head, errors.Join(recorded.checkCalls(ctx, tx), recorded.checkActions(ctx, tx))
+	return head, errors.Join(checkCalls(ctx, tx, &said), checkActions(ctx, tx, &said))
 }
-
-// tables is what the log says that two tables hold.
-type tables struct {
-	status  map[string]string // of every call that somebody acted on
-	actions map[int64]action  // by their place in the log
-}
-
-type action struct{ call, site, name, actor, previous string }
 
 func tampered(format string, args ...any) error {
 	return fmt.Errorf("sqlite: %w: "+format, append([]any{audit.ErrTampered}, args...)...)
 }
 
 // entries reads the log, and notes what it says of the tables on the way.
-func (t *tables) entries(ctx context.Context, tx *sql.Tx) iter.Seq2[[]byte, error] {
+func entries(ctx context.Context, tx *sql.Tx, said *store.Ledger) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		rows, err := tx.QueryContext(ctx, `SELECT seq, entry, site_id FROM audit_log ORDER BY seq`)
 		if err != nil {
@@ -61,7 +52,7 @@ func (t *tables) entries(ctx context.Context, tx *sql.Tx) iter.Seq2[[]byte, erro
 			var site string
 			err := rows.Scan(&seq, &entry, &site)
 			if err == nil {
-				err = t.note(seq, entry, site)
+				err = said.Note(seq, entry, site)
 			}
 			if !yield(entry, err) || err != nil {
 				return
@@ -73,34 +64,7 @@ func (t *tables) entries(ctx context.Context, tx *sql.Tx) iter.Seq2[[]byte, erro
 	}
 }
 
-func (t *tables) note(seq int64, entry []byte, site string) error {
-	said, err := audit.Parse(entry)
-	if err != nil {
-		return fmt.Errorf("sqlite: audit entry %d: %w", seq, err)
-	}
-	if said.Tenant != site {
-		return tampered("audit entry %d is filed under another site", seq)
-	}
-	name, isCall := strings.CutPrefix(said.Action, "calls.")
-	if !isCall {
-		return nil
-	}
-	done := action{call: said.Target.ID, site: site, name: name, actor: said.Actor.ID}
-	for _, field := range said.Fields {
-		switch field.Name {
-		case "from":
-			done.previous = field.Value
-		case "to":
-			t.status[done.call] = field.Value
-		}
-	}
-	t.actions[seq] = done
-	return nil
-}
-
-// checkCalls: a call that nobody acted on is an intent, every other one is where
-// the last action on record left it.
-func (t *tables) checkCalls(ctx context.Context, tx *sql.Tx) error {
+func checkCalls(ctx context.Context, tx *sql.Tx, said *store.Ledger) error {
 	rows, err := tx.QueryContext(ctx, `SELECT id, status FROM calls`)
 	if err != nil {
 		return err
@@ -111,25 +75,14 @@ func (t *tables) checkCalls(ctx context.Context, tx *sql.Tx) error {
 		if err := rows.Scan(&id, &status); err != nil {
 			return err
 		}
-		want, acted := t.status[id]
-		if !acted {
-			want = store.Intent
+		if err := said.CheckCall(id, status); err != nil {
+			return err
 		}
-		if status != want {
-			return tampered("call %s is %s and on record as %s", id, status, want)
-		}
-		delete(t.status, id)
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for id := range t.status {
-		return tampered("call %s is on record and gone", id)
-	}
-	return nil
+	return errors.Join(rows.Err(), said.NoCallLeft())
 }
 
-func (t *tables) checkActions(ctx context.Context, tx *sql.Tx) error {
+func checkActions(ctx context.Context, tx *sql.Tx, said *store.Ledger) error {
 	const query = `SELECT audit_seq, call_id, site_id, action, actor, previous FROM call_actions`
 	rows, err := tx.QueryContext(ctx, query)
 	if err != nil {
@@ -138,21 +91,14 @@ func (t *tables) checkActions(ctx context.Context, tx *sql.Tx) error {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var seq int64
-		var row action
-		err := rows.Scan(&seq, &row.call, &row.site, &row.name, &row.actor, &row.previous)
+		var row store.Action
+		err := rows.Scan(&seq, &row.Call, &row.Site, &row.Name, &row.Actor, &row.Previous)
 		if err != nil {
 			return err
 		}
-		if t.actions[seq] != row {
-			return tampered("row %d of call_actions is not what was recorded", seq)
+		if err := said.CheckAction(seq, row); err != nil {
+			return err
 		}
-		delete(t.actions, seq)
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	if len(t.actions) > 0 {
-		return tampered("%d recorded actions are gone from call_actions", len(t.actions))
-	}
-	return nil
+	return errors.Join(rows.Err(), said.NoActionLeft())
 }

@@ -1,0 +1,146 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/ingest/postgres"
+	"github.com/opsmantik/sallyport/tenancy/rls"
+	"github.com/opsmantik/sallyport/tenancy/rls/rlstest"
+)
+
+func TestManyStartsMigrateOnce(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	cfg := g.config(g.empty(t))
+	var all sync.WaitGroup
+	results := make([]error, 12)
+	for i := range results {
+		all.Go(func() {
+			db, err := postgres.Open(context.Background(), cfg)
+			if err == nil {
+				err = db.Close()
+			}
+			results[i] = err
+		})
+	}
+	all.Wait()
+	for _, err := range results {
+		require.NoError(t, err)
+	}
+	conn := g.super(t, "ingest_1")
+	defer conn.Close(t.Context())
+	var keys, months int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM ingest.seal_secret),
+		(SELECT count(*) FROM pg_inherits WHERE inhparent = 'ingest.events'::regclass)`).Scan(&keys, &months))
+	require.Equal(t, 1, keys)
+	require.Equal(t, 2, months, "this month and the next")
+
+	cfg.MigrateURL = "" // from now on the owner's login is not needed
+	open(t, cfg)
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	for name, row := range map[string]struct {
+		sql    string // as a superuser, beforehand
+		change func(*postgres.Config)
+		want   string
+	}{
+		"a schema that is behind": {
+			`UPDATE ingest.schema_version SET version = 0`,
+			func(c *postgres.Config) { c.MigrateURL = "" }, "set MIGRATE_DATABASE_URL",
+		},
+		"a schema that is ahead": {
+			`UPDATE ingest.schema_version SET version = 999`,
+			func(c *postgres.Config) { c.MigrateURL = "" }, "start the newer one",
+		},
+		"migrating a schema that is ahead": {
+			`UPDATE ingest.schema_version SET version = 999`, nil, "start the newer one",
+		},
+		"one login for both": {
+			"", func(c *postgres.Config) { c.ServiceURL = c.URL }, "three roles",
+		},
+		"the owner as the application": {
+			"", func(c *postgres.Config) { c.URL = c.MigrateURL }, "three roles",
+		},
+		"a login that owns what it queries": {
+			`ALTER TABLE ingest.calls OWNER TO ingest_app`, nil, "owns this",
+		},
+		"a login that may make temporary tables": {
+			`GRANT TEMPORARY ON DATABASE {} TO ingest_app`, nil, "shadow tables",
+		},
+		"a table without row level security": {
+			`ALTER TABLE ingest.calls DISABLE ROW LEVEL SECURITY`, nil, "ingest.calls",
+		},
+		"a policy that lets everything through": {
+			`CREATE POLICY all_rows ON ingest.visits FOR SELECT TO ingest_app USING (true)`, nil, "ingest.visits",
+		},
+		"another seal key": {
+			`UPDATE ingest.seal_secret SET key = sha256('x')`, nil, "does not accept it",
+		},
+		"a password beyond this machine in the clear": {
+			"", func(c *postgres.Config) { c.URL = "postgres://a:secret@db.example/x" }, "sslmode",
+		},
+		"a mode that shows the seal": {
+			"", func(c *postgres.Config) { c.URL += "&default_query_exec_mode=simple_protocol" }, "simple protocol",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			database := g.copied(t)
+			cfg := g.config(database)
+			if row.change != nil {
+				row.change(&cfg)
+			}
+			if row.sql != "" {
+				g.exec(t, database, replace(row.sql, "{}", database))
+			}
+			db, err := postgres.Open(t.Context(), cfg)
+			if err == nil {
+				require.NoError(t, db.Close())
+			}
+			require.ErrorContains(t, err, row.want)
+			require.NotContains(t, err.Error(), "secret@")
+		})
+	}
+}
+
+// Every relation and function that the application reaches is attacked by rls.Prove.
+func TestSchemaIsIsolated(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	database := g.database(t)
+	db := open(t, g.config(database))
+	require.NoError(t, db.Ready(t.Context()))
+	conn := g.super(t, database)
+	defer conn.Close(t.Context())
+	rlstest.RequireIsolated(t, conn, rls.Plan{
+		Role: "ingest_app", Key: g.sealKey(t, conn),
+		Tenant: map[string]string{"audit.log": "tenant"},
+	})
+}
+
+// No table is without row level security, whoever may reach it.
+func TestEveryTableHasRowSecurity(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	database := g.database(t)
+	open(t, g.config(database))
+	conn := g.super(t, database)
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), `SELECT c.oid::regclass::text FROM pg_class c
+		WHERE c.relnamespace IN ('ingest'::regnamespace, 'audit'::regnamespace)
+		AND c.relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
+	require.NoError(t, err)
+	open, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Equal(t, []string{"ingest.schema_version"}, open, "a number, which its owner changes")
+}
