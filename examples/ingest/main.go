@@ -16,9 +16,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/opsmantik/sallyport/examples/ingest/postgres"
 	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 )
 
@@ -75,12 +77,12 @@ func serve(
 	if err := s.Complete(listeners.Bound()); err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	db, err := sqlite.Open(ctx, s.DataDir, sqlite.Full)
+	db, queue, err := open(ctx, s, log)
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
 	srv, err := server.New(ctx, server.Config{
-		Settings: s, Listeners: listeners, Store: db, Queue: db, Log: log,
+		Settings: s, Listeners: listeners, Store: db, Queue: queue, Log: log,
 	})
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -97,6 +99,32 @@ func serve(
 	})
 	defer stop()
 	return errors.Join(srv.Run(ctx), db.Close())
+}
+
+// open opens the store, and the queue where there is one: with Postgres, events are
+// stored before they are acknowledged.
+func open(
+	ctx context.Context, s *settings.Settings, log *slog.Logger,
+) (store.Store, store.Queue, error) {
+	if s.Database.URL == "" {
+		db, err := sqlite.Open(ctx, s.DataDir, sqlite.Full)
+		if err != nil {
+			return nil, nil, err // not db, which would be no nil interface
+		}
+		return db, db, nil
+	}
+	if s.RedisURL == "" {
+		log.WarnContext(ctx, "without REDIS_URL sessions, limits and replays are this instance's alone: "+
+			"run one instance")
+	}
+	db, err := postgres.Open(ctx, postgres.Config{
+		URL: s.Database.URL, ServiceURL: s.Database.ServiceURL, MigrateURL: s.Database.MigrateURL,
+		KeepMonths: s.Database.KeepMonths, Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, nil, nil
 }
 
 // onHangup calls reload at every SIGHUP, one after the other.

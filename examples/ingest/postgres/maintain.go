@@ -27,12 +27,12 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// OldestTransaction is how long the oldest transaction was open when it was last looked
-// at, ten seconds ago at most.
-func (db *DB) OldestTransaction() time.Duration { return time.Duration(db.oldest.Load()) }
-
-// LongTransaction is from when on OldestTransaction is a warning.
-func (*DB) LongTransaction() time.Duration { return longTransaction }
+// OpenTransaction is how long the oldest transaction was open when it was last looked at,
+// ten seconds ago at most, and whether that is too long.
+func (db *DB) OpenTransaction() (oldest time.Duration, tooLong bool) {
+	oldest = time.Duration(db.oldest.Load())
+	return oldest, oldest > longTransaction
+}
 
 // maintain watches and tidies until the database is closed.
 func (db *DB) maintain() {

@@ -16,6 +16,11 @@ import (
 	"github.com/opsmantik/sallyport/tenancy/rls"
 )
 
+// Roles makes the three logins, for a superuser to run once in the server's database.
+//
+//go:embed roles.sql
+var Roles string
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 

@@ -4,6 +4,7 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 
@@ -11,14 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/ingest/postgres"
+	"github.com/opsmantik/sallyport/examples/ingest/postgres/postgrestest"
 	"github.com/opsmantik/sallyport/tenancy/rls"
 	"github.com/opsmantik/sallyport/tenancy/rls/rlstest"
 )
 
 func TestManyStartsMigrateOnce(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
-	cfg := g.config(g.empty(t))
+	g := postgrestest.Start(t)
+	cfg := g.Config(g.Empty(t))
 	var all sync.WaitGroup
 	results := make([]error, 12)
 	for i := range results {
@@ -34,7 +36,7 @@ func TestManyStartsMigrateOnce(t *testing.T) {
 	for _, err := range results {
 		require.NoError(t, err)
 	}
-	conn := g.super(t, "ingest_1")
+	conn := g.Super(t, "ingest_1")
 	defer conn.Close(t.Context())
 	var keys, months int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM ingest.seal_secret),
@@ -48,7 +50,7 @@ func TestManyStartsMigrateOnce(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := postgrestest.Start(t)
 	for name, row := range map[string]struct {
 		sql    string // as a superuser, beforehand
 		change func(*postgres.Config)
@@ -95,13 +97,13 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			database := g.copied(t)
-			cfg := g.config(database)
+			database := g.Copied(t)
+			cfg := g.Config(database)
 			if row.change != nil {
 				row.change(&cfg)
 			}
 			if row.sql != "" {
-				g.exec(t, database, replace(row.sql, "{}", database))
+				g.Exec(t, database, strings.ReplaceAll(row.sql, "{}", database))
 			}
 			db, err := postgres.Open(t.Context(), cfg)
 			if err == nil {
@@ -116,14 +118,14 @@ func TestOpenRefuses(t *testing.T) {
 // Every relation and function that the application reaches is attacked by rls.Prove.
 func TestSchemaIsIsolated(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
-	database := g.database(t)
-	db := open(t, g.config(database))
+	g := postgrestest.Start(t)
+	database := g.Database(t)
+	db := open(t, g.Config(database))
 	require.NoError(t, db.Ready(t.Context()))
-	conn := g.super(t, database)
+	conn := g.Super(t, database)
 	defer conn.Close(t.Context())
 	rlstest.RequireIsolated(t, conn, rls.Plan{
-		Role: "ingest_app", Key: g.sealKey(t, conn),
+		Role: "ingest_app", Key: g.SealKey(t, conn),
 		Tenant: map[string]string{"audit.log": "tenant"},
 	})
 }
@@ -131,10 +133,10 @@ func TestSchemaIsIsolated(t *testing.T) {
 // No table is without row level security, whoever may reach it.
 func TestEveryTableHasRowSecurity(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
-	database := g.database(t)
-	open(t, g.config(database))
-	conn := g.super(t, database)
+	g := postgrestest.Start(t)
+	database := g.Database(t)
+	open(t, g.Config(database))
+	conn := g.Super(t, database)
 	defer conn.Close(t.Context())
 	rows, err := conn.Query(t.Context(), `SELECT c.oid::regclass::text FROM pg_class c
 		WHERE c.relnamespace IN ('ingest'::regnamespace, 'audit'::regnamespace)

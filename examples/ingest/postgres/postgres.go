@@ -80,7 +80,10 @@ type DB struct {
 	background sync.WaitGroup
 }
 
-var _ store.Store = (*DB)(nil)
+var (
+	_ store.Store   = (*DB)(nil)
+	_ store.Watched = (*DB)(nil)
+)
 
 // Open connects, migrates where it may, and refuses a database in which row level
 // security does not hold: see rls.Open for what that asks.

@@ -71,10 +71,18 @@ func (rd *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if found.dead > 0 {
 		warnings = append(warnings, "there are dead letters")
 	}
-	reply.JSON(w, http.StatusOK, map[string]any{
-		"ok": true, "queue_lag_seconds": int64(found.lag / time.Second),
-		"dead_letters": found.dead, "warnings": warnings,
-	})
+	detail := map[string]any{
+		"ok": true, "queue_lag_seconds": int64(found.lag / time.Second), "dead_letters": found.dead,
+	}
+	if watched, ok := rd.store.(store.Watched); ok {
+		oldest, tooLong := watched.OpenTransaction()
+		detail["oldest_transaction_seconds"] = int64(oldest / time.Second)
+		if tooLong {
+			warnings = append(warnings, "a transaction stays open in the database")
+		}
+	}
+	detail["warnings"] = warnings
+	reply.JSON(w, http.StatusOK, detail)
 }
 
 // probe asks the store, at most once a second.

@@ -25,6 +25,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 )
 
@@ -87,11 +88,19 @@ func run(t testing.TB, s *settings.Settings) *rig {
 
 func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *rig {
 	t.Helper()
+	db, err := sqlite.Open(t.Context(), s.DataDir, durability)
+	require.NoError(t, err)
+	return runOn(t, s, db, db)
+}
+
+// runOn serves from db, and closes it in the end.
+func runOn(t testing.TB, s *settings.Settings, db store.Store, queue store.Queue) *rig {
+	t.Helper()
 	logs := &lockedBuffer{}
 	log, _, err := telemetry.NewLogger(logs, "")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
-	db, srv := newServer(t, s, log, durability)
+	srv := newServerOn(t, s, log, db, queue)
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx) }()
 	t.Cleanup(func() {
@@ -108,14 +117,23 @@ func newServer(
 	t testing.TB, s *settings.Settings, log *slog.Logger, durability sqlite.Durability,
 ) (*sqlite.DB, *server.Server) {
 	t.Helper()
+	db, err := sqlite.Open(t.Context(), s.DataDir, durability)
+	require.NoError(t, err)
+	return db, newServerOn(t, s, log, db, db)
+}
+
+func newServerOn(
+	t testing.TB, s *settings.Settings, log *slog.Logger, db store.Store, queue store.Queue,
+) *server.Server {
+	t.Helper()
 	listeners, err := server.Listen(t.Context(), s)
 	require.NoError(t, err)
 	require.NoError(t, s.Complete(listeners.Bound()))
-	db, err := sqlite.Open(t.Context(), s.DataDir, durability)
+	srv, err := server.New(t.Context(), server.Config{
+		Settings: s, Listeners: listeners, Store: db, Queue: queue, Log: log,
+	})
 	require.NoError(t, err)
-	srv, err := server.New(t.Context(), server.Config{Settings: s, Listeners: listeners, Store: db, Queue: db, Log: log})
-	require.NoError(t, err)
-	return db, srv
+	return srv
 }
 
 // answer is a response, read.

@@ -82,6 +82,9 @@ func (srv *Server) open(ctx context.Context) (err error) {
 		})
 		srv.metrics.WatchQueue(queue)
 	}
+	if watched, ok := srv.cfg.Store.(store.Watched); ok {
+		srv.metrics.WatchTransactions(watched)
+	}
 	first, err := srv.generation(s)
 	if err != nil {
 		return err
@@ -99,7 +102,7 @@ func (srv *Server) open(ctx context.Context) (err error) {
 func (srv *Server) checkAudit(ctx context.Context) error {
 	head, err := srv.cfg.Store.VerifyAudit(ctx)
 	if err != nil {
-		return fmt.Errorf("audit log in %s: %w", srv.cfg.Settings.DataDir, err)
+		return fmt.Errorf("audit log: %w", err)
 	}
 	srv.publish(ctx, "audit log verified", head)
 	return nil

@@ -18,14 +18,10 @@ import (
 
 // production checks the settings of a server that real traffic reaches.
 func (s *Settings) production(v *values, loopback bool) {
-	for name, what := range map[string]string{
-		"DATABASE_URL": "Postgres", "SERVICE_DATABASE_URL": "Postgres",
-		"AUDIT_KEY_FILE": "signing checkpoints",
-	} {
-		if v.present[name] {
-			v.problem(name, "%s is not in this version; unset it", what)
-		}
+	if v.present["AUDIT_KEY_FILE"] {
+		v.problem("AUDIT_KEY_FILE", "signing checkpoints is not in this version; unset it")
 	}
+	s.database(v)
 	s.origins(v)
 	s.publicOrigin(v)
 	s.Sites = loadSites(v, s.AllowedOrigins)

@@ -56,9 +56,14 @@ func (s *Settings) secrets() (all []secret) {
 	}
 	add("QSTASH_CURRENT_SIGNING_KEY", s.CurrentKey)
 	add("QSTASH_NEXT_SIGNING_KEY", s.NextKey)
-	if u, err := url.Parse(s.RedisURL); err == nil {
-		redisPassword, _ := u.User.Password()
-		add("REDIS_URL", redisPassword)
+	for setting, text := range map[string]string{
+		"REDIS_URL": s.RedisURL, "DATABASE_URL": s.Database.URL,
+		"SERVICE_DATABASE_URL": s.Database.ServiceURL, "MIGRATE_DATABASE_URL": s.Database.MigrateURL,
+	} {
+		if u, err := url.Parse(text); err == nil {
+			password, _ := u.User.Password()
+			add(setting, password)
+		}
 	}
 	for i, site := range s.Sites {
 		name := fmt.Sprintf("SITES_FILE: site %d", i+1)

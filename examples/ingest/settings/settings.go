@@ -22,6 +22,7 @@ type Settings struct {
 	AllowedOrigins []string
 	Sites          []Site
 	Users          []User
+	Database       Database
 	RedisURL       string
 	CurrentKey     string   // QSTASH_CURRENT_SIGNING_KEY
 	NextKey        string   // QSTASH_NEXT_SIGNING_KEY, may be empty
@@ -85,8 +86,10 @@ var table = []setting{
 	{"ALLOWED_ORIGINS", "", "comma list of browser origins", true},
 	{"SITES_FILE", "", "JSON array of sites", true},
 	{"USERS_FILE", "", "JSON array of users", true},
-	{"DATABASE_URL", "", "Postgres; not in this version, see docs/controls.md", true},
-	{"SERVICE_DATABASE_URL", "", "Postgres, the service role's login; not in this version", true},
+	{"DATABASE_URL", "", "Postgres, as the application's login; unset means SQLite in DATA_DIR", true},
+	{"SERVICE_DATABASE_URL", "", "Postgres, as the service's login; needed with DATABASE_URL", true},
+	{"MIGRATE_DATABASE_URL", "", "Postgres, as the owner, not through a pooler; migrates at start", true},
+	{"EVENTS_KEEP_MONTHS", "14", "full months for which Postgres keeps events; 0 means for ever", false},
 	{"REDIS_URL", "", "Redis for limits and replay", true},
 	{"QSTASH_CURRENT_SIGNING_KEY", "", "signs deliveries to the worker", true},
 	{"QSTASH_NEXT_SIGNING_KEY", "", "accepted too, during rotation", true},
@@ -213,6 +216,7 @@ func (s *Settings) common(v *values) (loopback bool) {
 	if err != nil || s.Drain < 0 || s.Drain > 10*time.Minute {
 		v.problem("DRAIN", "want a duration of at most 10m, such as 5s or 0s")
 	}
+	s.keepMonths(v)
 	switch s.FailMode {
 	case FailClosed, FailLocal, FailOpen:
 	default:

@@ -7,6 +7,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
@@ -64,6 +65,14 @@ type Calls interface {
 	Act(ctx context.Context, scope tenancy.Scope, act Act) (status string, err error)
 	// AuditOf lists a site's newest records.
 	AuditOf(ctx context.Context, scope tenancy.Scope, limit int) ([]AuditRow, error)
+}
+
+// Watched is a store that notices transactions that stay open. They keep it from
+// tidying up after everybody else.
+type Watched interface {
+	// OpenTransaction is how long the oldest one has been open, and whether that is too
+	// long.
+	OpenTransaction() (oldest time.Duration, tooLong bool)
 }
 
 var (

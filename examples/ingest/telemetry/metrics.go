@@ -125,6 +125,20 @@ func (m *Metrics) WatchQueue(queue Queue) {
 	)
 }
 
+// WatchTransactions exports how long the oldest open transaction of the database is.
+func (m *Metrics) WatchTransactions(database interface {
+	OpenTransaction() (time.Duration, bool)
+},
+) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sallyport_database_oldest_transaction_seconds",
+		Help: "Age of the oldest open transaction, whoever's it is. Above 60 it holds back VACUUM.",
+	}, func() float64 {
+		oldest, _ := database.OpenTransaction()
+		return oldest.Seconds()
+	}))
+}
+
 // seconds is NaN for what could not be read.
 func seconds(d time.Duration, err error) float64 {
 	if err != nil {
