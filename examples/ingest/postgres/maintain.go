@@ -31,7 +31,7 @@ func (db *DB) Ready(ctx context.Context) error {
 // ten seconds ago at most, and whether that is too long.
 func (db *DB) OpenTransaction() (oldest time.Duration, tooLong bool) {
 	oldest = time.Duration(db.oldest.Load())
-	return oldest, oldest > longTransaction
+	return oldest, oldest > db.long
 }
 
 // maintain watches and tidies until the database is closed.
@@ -73,7 +73,7 @@ func (db *DB) look(ctx context.Context) {
 	}
 	oldest := time.Duration(seconds * float64(time.Second))
 	db.oldest.Store(int64(oldest))
-	if oldest > longTransaction {
+	if oldest > db.long {
 		db.cfg.Log.Warn("a transaction stays open: find it in pg_stat_activity by xact_start, or in "+
 			"pg_prepared_xacts", "seconds", int64(seconds))
 	}

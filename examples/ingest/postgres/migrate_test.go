@@ -17,10 +17,9 @@ import (
 	"github.com/opsmantik/sallyport/tenancy/rls/rlstest"
 )
 
-func TestManyStartsMigrateOnce(t *testing.T) {
-	t.Parallel()
-	g := postgrestest.Start(t)
-	cfg := g.Config(g.Empty(t))
+func manyStarts(t *testing.T, g *postgrestest.Cluster) {
+	database := g.Empty(t)
+	cfg := g.Config(database)
 	var all sync.WaitGroup
 	results := make([]error, 12)
 	for i := range results {
@@ -36,7 +35,7 @@ func TestManyStartsMigrateOnce(t *testing.T) {
 	for _, err := range results {
 		require.NoError(t, err)
 	}
-	conn := g.Super(t, "ingest_1")
+	conn := g.Super(t, database)
 	defer conn.Close(t.Context())
 	var keys, months int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM ingest.seal_secret),
@@ -48,9 +47,7 @@ func TestManyStartsMigrateOnce(t *testing.T) {
 	open(t, cfg)
 }
 
-func TestOpenRefuses(t *testing.T) {
-	t.Parallel()
-	g := postgrestest.Start(t)
+func openRefuses(t *testing.T, g *postgrestest.Cluster) {
 	for name, row := range map[string]struct {
 		sql    string // as a superuser, beforehand
 		change func(*postgres.Config)
@@ -116,9 +113,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // Every relation and function that the application reaches is attacked by rls.Prove.
-func TestSchemaIsIsolated(t *testing.T) {
-	t.Parallel()
-	g := postgrestest.Start(t)
+func isolated(t *testing.T, g *postgrestest.Cluster) {
 	database := g.Database(t)
 	db := open(t, g.Config(database))
 	require.NoError(t, db.Ready(t.Context()))
@@ -131,9 +126,7 @@ func TestSchemaIsIsolated(t *testing.T) {
 }
 
 // No table is without row level security, whoever may reach it.
-func TestEveryTableHasRowSecurity(t *testing.T) {
-	t.Parallel()
-	g := postgrestest.Start(t)
+func rowSecurity(t *testing.T, g *postgrestest.Cluster) {
 	database := g.Database(t)
 	open(t, g.Config(database))
 	conn := g.Super(t, database)

@@ -72,8 +72,9 @@ type DB struct {
 	waiting  atomic.Int64 // events that no writer has taken yet
 	months   sync.Map     // "2026-11" of the months that have a table
 	sequence chan struct{}
-	ordering sync.Mutex   // held by whoever orders the audit log, in this instance
-	oldest   atomic.Int64 // nanoseconds; of open transactions
+	ordering sync.Mutex    // held by whoever orders the audit log, in this instance
+	oldest   atomic.Int64  // nanoseconds; of open transactions
+	long     time.Duration // from when on one is worth a warning
 
 	quit       chan struct{}
 	closing    sync.Once
@@ -100,6 +101,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{
 		cfg: cfg, jobs: make(chan *job), sequence: make(chan struct{}, 1), quit: make(chan struct{}),
+		long: longTransaction,
 	}
 	if err := db.open(ctx); err != nil {
 		db.closePools()

@@ -39,18 +39,39 @@ func kept(g *postgrestest.Cluster) storetest.Open[store.Store] {
 	}
 }
 
-func TestStore(t *testing.T) {
+func TestPostgres(t *testing.T) {
 	t.Parallel()
 	g := postgrestest.Start(t)
-	storetest.Run(t, kept(g))
-	t.Run("APIKeys", func(t *testing.T) {
-		t.Parallel()
-		keytest.Run(t, func(t *testing.T) apikey.Store { return open(t, g.Config(g.Database(t))).APIKeys() })
-	})
+	for name, test := range map[string]func(*testing.T, *postgrestest.Cluster){
+		"many starts migrate once":       manyStarts,
+		"what is refused at start":       openRefuses,
+		"schema is isolated":             isolated,
+		"every table has row security":   rowSecurity,
+		"lost connections":               lostConnections,
+		"out of connections":             outOfConnections,
+		"a long lock":                    longLock,
+		"connections are bounded":        boundedConnections,
+		"rivals store an event once":     rivals,
+		"open transactions are noticed":  openTransactions,
+		"months come and go":             months,
+		"tampering is found":             tampering,
+		"an action needs its record":     actionNeedsRecord,
+		"one of many rivals seals":       oneRivalSeals,
+		"a person reaches no other site": crossTenant,
+		"the store's suite":              func(t *testing.T, g *postgrestest.Cluster) { storetest.Run(t, kept(g)) },
+		"API keys": func(t *testing.T, g *postgrestest.Cluster) {
+			keytest.Run(t, func(t *testing.T) apikey.Store { return open(t, g.Config(g.Database(t))).APIKeys() })
+		},
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, g) })
+	}
 }
 
 // The set-up behind Debian's pgbouncer, in transaction mode.
 func TestStoreBehindPgBouncer(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("the suite runs without a pooler")
+	}
 	storetest.Run(t, kept(postgrestest.StartPooled(t)))
 }
