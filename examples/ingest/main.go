@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/postgres"
 	"github.com/opsmantik/sallyport/examples/ingest/server"
@@ -64,6 +65,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return 0
 }
 
+// backlog is how much may wait: what the next start could store in so long.
+const backlog = 5 * time.Second
+
 // serve runs the server until ctx ends. Addresses are bound first: what is
 // generated or opened after them is not wasted on a port that is taken.
 func serve(
@@ -82,7 +86,7 @@ func serve(
 		return errors.Join(err, listeners.Close())
 	}
 	srv, err := server.New(ctx, server.Config{
-		Settings: s, Listeners: listeners, Store: db, Queue: queue, Log: log,
+		Settings: s, Listeners: listeners, Store: db, Queue: queue, Backlog: backlog, Log: log,
 	})
 	if err != nil {
 		return errors.Join(err, db.Close())

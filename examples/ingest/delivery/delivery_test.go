@@ -346,3 +346,5 @@ func (q *memoryQueue) Postpone(ctx context.Context, item store.Item, due time.Ti
 	q.mu.Unlock()
 	return q.Release(ctx, []store.Item{item})
 }
+
+func (q *memoryQueue) Dead(context.Context) (int64, error) { return 0, nil }

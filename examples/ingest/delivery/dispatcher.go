@@ -55,8 +55,12 @@ type Dispatcher struct {
 	Signer interface{ Sign(*http.Request) error }
 	Client *http.Client // nil means one for this machine: no proxy, no redirect
 	Log    *slog.Logger
+	// Backlog is the time in which all that waits can be settled: beyond it, Admit
+	// turns senders away. 0 leaves it to the queue how much it takes.
+	Backlog time.Duration
 
 	wake chan struct{}
+	flow *flow
 }
 
 // New completes a dispatcher.
@@ -70,6 +74,7 @@ func New(d Dispatcher) *Dispatcher {
 		}
 	}
 	d.wake = make(chan struct{}, lanes)
+	d.flow = &flow{queue: d.Queue, limit: d.Backlog, rate: firstRate}
 	return &d
 }
 
@@ -80,6 +85,13 @@ func (d *Dispatcher) Wake() {
 	default:
 	}
 }
+
+// Admit says whether events may be queued now, and may take a moment for it. A
+// *[store.Overload] says that they may not.
+func (d *Dispatcher) Admit(ctx context.Context) error { return d.flow.admit(ctx) }
+
+// Full reports whether Admit turns senders away.
+func (d *Dispatcher) Full() bool { return d.flow.over() }
 
 // Run delivers until ctx ends. A delivery under way is finished first.
 func (d *Dispatcher) Run(ctx context.Context) {
@@ -161,11 +173,17 @@ func (l *lane) deliver(ctx context.Context) (int, error) {
 	// A delivery is not cut off by shutdown: it has a deadline of its own.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliveryLimit)
 	defer cancel()
+	began := time.Now()
 	items, err := l.next(ctx)
 	if err != nil || len(items) == 0 {
 		return 0, err
 	}
-	return l.settle(ctx, items, l.post(ctx, items))
+	sent, err := l.settle(ctx, items, l.post(ctx, items))
+	if err == nil {
+		l.flow.note(sent, time.Since(began))
+	}
+	l.flow.count(ctx)
+	return sent, err
 }
 
 // settle tells the queue what became of a batch.

@@ -109,6 +109,10 @@ func (in *Intake) accept(
 		reply.Problem(w, http.StatusConflict, codeEventID, "The event id was used for another call")
 		return
 	}
+	if overload, ok := errors.AsType[*store.Overload](err); ok {
+		reply.Overloaded(w, overload.RetryAfter)
+		return
+	}
 	if err != nil {
 		in.Log.ErrorContext(r.Context(), "events not kept", "error", err)
 		reply.Unavailable(w, reply.CodeQueueUnavailable, "The events were not stored; send them again")

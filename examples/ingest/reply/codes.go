@@ -27,6 +27,8 @@ const (
 	CodeQStashSignatureMissing = "QSTASH_SIGNATURE_MISSING"
 	// CodeQStashVerifierUnavailable: 503. Deliveries cannot be verified now.
 	CodeQStashVerifierUnavailable = "QSTASH_VERIFIER_UNAVAILABLE"
+	// CodeQueueBacklog: 503. More events wait than can be stored soon.
+	CodeQueueBacklog = "queue_backlog"
 	// CodeQueueUnavailable: 503. The events were not stored.
 	CodeQueueUnavailable = "queue_unavailable"
 	// CodeSecondFactorRequired: 401. The session still lacks the second factor.

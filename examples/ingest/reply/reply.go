@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 )
@@ -32,6 +33,13 @@ func Problem(w http.ResponseWriter, status int, code, title string) {
 func Unavailable(w http.ResponseWriter, code, title string) {
 	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	Problem(w, http.StatusServiceUnavailable, code, title)
+}
+
+// Overloaded writes 503 with the Retry-After that a backlog needs.
+func Overloaded(w http.ResponseWriter, after time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
+	Problem(w, http.StatusServiceUnavailable, CodeQueueBacklog,
+		"Too many events wait to be stored; send them again")
 }
 
 // BodyError answers a body that could not be read: too large, or cut short.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
@@ -28,13 +29,14 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // readiness answers GET /readyz: 503 while nothing can be stored, as with a full
-// disk or a damaged file. Events that wait for the worker, and dead ones, are no
+// disk or a damaged file, and while events are turned away because too many wait. Events that wait for the worker, and dead ones, are no
 // reason to send events elsewhere: they are told, and the answer is 200.
 type readiness struct {
-	store    store.Store
-	queue    store.Queue // nil: there is none
-	log      *slog.Logger
-	draining *atomic.Bool // this instance is about to stop
+	store      store.Store
+	queue      store.Queue          // nil: there is none
+	dispatcher *delivery.Dispatcher // of the queue
+	log        *slog.Logger
+	draining   *atomic.Bool // this instance is about to stop
 
 	mu   sync.Mutex
 	at   time.Time
@@ -52,6 +54,10 @@ type state struct {
 func (rd *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rd.draining.Load() {
 		reply.Unavailable(w, codeDraining, "This instance is stopping")
+		return
+	}
+	if rd.dispatcher != nil && rd.dispatcher.Full() {
+		reply.Unavailable(w, reply.CodeQueueBacklog, "Too many events wait to be stored")
 		return
 	}
 	found := rd.probe(r.Context())

@@ -81,26 +81,30 @@ type rig struct {
 }
 
 // run serves s until the test ends, and requires a clean stop.
-func run(t testing.TB, s *settings.Settings) *rig {
+func run(t testing.TB, s *settings.Settings, change ...func(*server.Config)) *rig {
 	t.Helper()
-	return runWith(t, s, sqlite.Full)
+	return runWith(t, s, sqlite.Full, change...)
 }
 
-func runWith(t testing.TB, s *settings.Settings, durability sqlite.Durability) *rig {
+func runWith(
+	t testing.TB, s *settings.Settings, durability sqlite.Durability, change ...func(*server.Config),
+) *rig {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), s.DataDir, durability)
 	require.NoError(t, err)
-	return runOn(t, s, db, db)
+	return runOn(t, s, db, db, change...)
 }
 
 // runOn serves from db, and closes it in the end.
-func runOn(t testing.TB, s *settings.Settings, db store.Store, queue store.Queue) *rig {
+func runOn(
+	t testing.TB, s *settings.Settings, db store.Store, queue store.Queue, change ...func(*server.Config),
+) *rig {
 	t.Helper()
 	logs := &lockedBuffer{}
 	log, _, err := telemetry.NewLogger(logs, "")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
-	srv := newServerOn(t, s, log, db, queue)
+	srv := newServerOn(t, s, log, db, queue, change...)
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx) }()
 	t.Cleanup(func() {
@@ -124,14 +128,17 @@ func newServer(
 
 func newServerOn(
 	t testing.TB, s *settings.Settings, log *slog.Logger, db store.Store, queue store.Queue,
+	change ...func(*server.Config),
 ) *server.Server {
 	t.Helper()
 	listeners, err := server.Listen(t.Context(), s)
 	require.NoError(t, err)
 	require.NoError(t, s.Complete(listeners.Bound()))
-	srv, err := server.New(t.Context(), server.Config{
-		Settings: s, Listeners: listeners, Store: db, Queue: queue, Log: log,
-	})
+	cfg := server.Config{Settings: s, Listeners: listeners, Store: db, Queue: queue, Log: log}
+	for _, change := range change {
+		change(&cfg)
+	}
+	srv, err := server.New(t.Context(), cfg)
 	require.NoError(t, err)
 	return srv
 }

@@ -93,7 +93,7 @@ func (srv *generation) routes() (http.Handler, error) {
 	}
 	machines.handle("GET /healthz", http.HandlerFunc(healthz))
 	machines.handle("GET /readyz", &readiness{
-		store: db, queue: srv.cfg.Queue, log: log, draining: &srv.draining,
+		store: db, queue: srv.cfg.Queue, dispatcher: srv.dispatcher, log: log, draining: &srv.draining,
 	})
 
 	mux := http.NewServeMux()
@@ -136,6 +136,9 @@ func (srv *Server) keep(ctx context.Context, received []event.Received) error {
 		if err == nil && stored.Conflicts > 0 {
 			err = store.ErrEventID
 		}
+		return err
+	}
+	if err := srv.dispatcher.Admit(ctx); err != nil {
 		return err
 	}
 	if err := srv.cfg.Queue.Enqueue(ctx, received); err != nil {

@@ -33,7 +33,10 @@ type Config struct {
 	Listeners *Listeners         // closed by the server
 	Store     store.Store
 	Queue     store.Queue // nil: events are stored before they are acknowledged
-	Log       *slog.Logger
+	// Backlog is how long what waits may take to be settled, before senders are
+	// turned away. 0 means as much as the queue takes.
+	Backlog time.Duration
+	Log     *slog.Logger
 }
 
 // Server is one running instance.
@@ -79,6 +82,7 @@ func (srv *Server) open(ctx context.Context) (err error) {
 	if queue := srv.cfg.Queue; queue != nil {
 		srv.dispatcher = delivery.New(delivery.Dispatcher{
 			Queue: queue, URL: s.WorkerURL, Signer: srv, Log: srv.cfg.Log,
+			Backlog: srv.cfg.Backlog,
 		})
 		srv.metrics.WatchQueue(queue)
 	}

@@ -35,6 +35,12 @@ const (
 const (
 	readers = 4
 	busy    = "_pragma=busy_timeout(5000)"
+	// cacheKiB holds the index of identities of some hundred thousand events, which
+	// are looked up in no order.
+	cacheKiB = "49152"
+	// walPages is how many pages of 4 KiB the log has before it is written back:
+	// a page that changes often is written back once.
+	walPages = "8000"
 )
 
 // DB is an open database file. It is safe for concurrent use.
@@ -80,7 +86,8 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 		return err
 	}
 	db.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", busy, "_pragma=journal_mode(WAL)",
-		"_pragma=synchronous("+string(durability)+")", "_pragma=foreign_keys(ON)"))
+		"_pragma=synchronous("+string(durability)+")", "_pragma=foreign_keys(ON)",
+		"_pragma=cache_size(-"+cacheKiB+")", "_pragma=wal_autocheckpoint("+walPages+")"))
 	if err != nil {
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
 	}

@@ -30,6 +30,13 @@ var (
 	ErrEventID = errors.New("store: event id used for another call")
 )
 
+// Overload says that events are not taken now, because too many wait already.
+type Overload struct {
+	RetryAfter time.Duration // until there is room again, as far as can be told
+}
+
+func (o *Overload) Error() string { return "store: too many events wait" }
+
 // Queue holds accepted events until the worker has stored them. All methods are safe
 // for concurrent use.
 //

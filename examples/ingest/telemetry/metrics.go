@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/opsmantik/sallyport"
@@ -51,7 +52,8 @@ func NewMetrics() *Metrics {
 		Name: "sallyport_replay_share_full_total",
 		Help: "Call events refused because their site has too many that are remembered.",
 	}, []string{"site"})
-	m.registry.MustRegister(m.decisions, m.full)
+	m.registry.MustRegister(m.decisions, m.full,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.series.Store(&map[labels]prometheus.Counter{})
 	m.Sites(nil)
 	return m
