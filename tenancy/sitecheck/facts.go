@@ -2,7 +2,10 @@ package sitecheck
 
 import (
 	"go/ast"
+	"go/constant"
 	"go/types"
+	"slices"
+	"strings"
 )
 
 // learn finds this package's helpers that return a part of a request, through any number
@@ -34,7 +37,7 @@ func (c *check) returnsPart(fn *ast.FuncDecl) *reads {
 	if !c.takes(fn.Type) {
 		return nil
 	}
-	s := &state{check: c, values: map[types.Object]taint{}, handler: true}
+	s := &state{check: c, values: map[types.Object]origin{}, handler: true}
 	sources := map[types.Object]*reads{}
 	part := func(e ast.Expr) *reads {
 		var found *reads
@@ -87,7 +90,7 @@ func (s *state) part(call *ast.CallExpr, signature *ast.FuncType) *reads {
 		return nil
 	}
 	for _, a := range call.Args {
-		if name, ok := s.text(a); ok && s.judge(name) != clean {
+		if name, ok := s.text(a); ok && s.judge(name, nil).taint != clean {
 			return &reads{name, -1}
 		}
 		if id, ok := ast.Unparen(a).(*ast.Ident); ok {
@@ -112,4 +115,59 @@ func parameter(info *types.Info, signature *ast.FuncType, obj types.Object) int 
 		}
 	}
 	return -1
+}
+
+// learnHeaders finds the headers that this package and those it imports write into a
+// request: a middleware's word on who is asking, and no longer the client's.
+func (c *check) learnHeaders() {
+	for _, fact := range c.AllPackageFacts() {
+		if f, ok := fact.Fact.(*sets); ok {
+			for _, name := range f.Headers {
+				c.set[name] = true
+			}
+		}
+	}
+	own := new(sets)
+	for _, file := range c.Files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if name, ok := c.headerSet(call); ok && !slices.Contains(own.Headers, name) {
+					own.Headers = append(own.Headers, name)
+					c.set[name] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(own.Headers) > 0 {
+		c.ExportPackageFact(own)
+	}
+}
+
+// headerSet is for r.Header.Set("X-User-ID", value), outside of tests.
+func (c *check) headerSet(call *ast.CallExpr) (string, bool) {
+	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != "Set" || len(call.Args) != 2 ||
+		c.tests[c.Fset.Position(call.Pos()).Filename] {
+		return "", false
+	}
+	header, ok := ast.Unparen(sel.X).(*ast.SelectorExpr)
+	if !ok || !isRequest(c.TypesInfo.TypeOf(header.X)) || !c.given(header.X) {
+		return "", false
+	}
+	v := c.TypesInfo.Types[call.Args[0]].Value
+	if v == nil || v.Kind() != constant.String {
+		return "", false
+	}
+	return strings.ToLower(constant.StringVal(v)), true
+}
+
+// given reports whether a request is a parameter, so one that came in.
+func (c *check) given(e ast.Expr) bool {
+	id, ok := ast.Unparen(e).(*ast.Ident)
+	if !ok {
+		return false
+	}
+	v, ok := c.TypesInfo.Uses[id].(*types.Var)
+	return ok && v.Kind() == types.ParamVar
 }

@@ -19,17 +19,36 @@ const (
 	mac          // a message authentication code, or a secret
 )
 
+// origin is a value's taint, the name by which the request had it, and the function or
+// field that it was read by.
+type origin struct {
+	taint
+	name string
+	by   types.Object
+}
+
+// worse returns the one of two that weighs more, the first of equals.
+func worse(a, b origin) origin {
+	if b.taint > a.taint {
+		return b
+	}
+	return a
+}
+
 // state is what is known inside one function.
 type state struct {
 	*check
-	values  map[types.Object]taint
-	handler bool // the function, or one written inside it, is given a request
+	values    map[types.Object]origin
+	handler   bool            // the function, or one written inside it, is given a request
+	told      map[origin]bool // what has been reported: one finding for each id of a request
+	proved    []proof
+	tenantIDs map[origin]bool // ids that something takes for a tenant's, whatever their name
 }
 
 // flow follows values through one function, its literals included, to a fixed point, and
 // reports where they end up.
 func (c *check) flow(signature *ast.FuncType, body *ast.BlockStmt) {
-	s := &state{check: c, values: map[types.Object]taint{}}
+	s := &state{check: c, values: map[types.Object]origin{}, told: map[origin]bool{}, tenantIDs: map[origin]bool{}}
 	s.handler = c.takes(signature) || c.encloses(body)
 	for changed := true; changed; {
 		changed = false
@@ -47,6 +66,8 @@ func (c *check) flow(signature *ast.FuncType, body *ast.BlockStmt) {
 			return true
 		})
 	}
+	s.findTenants(body)
+	s.prove(body)
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
@@ -61,7 +82,7 @@ func (c *check) flow(signature *ast.FuncType, body *ast.BlockStmt) {
 		case *ast.BinaryExpr:
 			s.comparison(n)
 		case *ast.SwitchStmt:
-			if n.Tag != nil && s.of(n.Tag) == mac {
+			if n.Tag != nil && s.of(n.Tag).taint == mac {
 				c.report(n, "secret", "a MAC or secret is compared by switch; use hmacsig.Equal")
 			}
 		}
@@ -97,10 +118,36 @@ func (c *check) encloses(body *ast.BlockStmt) bool {
 	return found
 }
 
-// isRequest is for *http.Request and what frameworks put in its place.
+// isRequest is for *http.Request, what frameworks put in its place, and a service's own
+// context around that.
 func isRequest(t types.Type) bool {
+	if isContextOfFramework(t) {
+		return true
+	}
+	if t == nil {
+		return false
+	}
+	if _, ok := types.Unalias(deref(t)).(*types.Named); !ok {
+		return false
+	}
+	st, ok := deref(t).Underlying().(*types.Struct)
+	if !ok {
+		return false
+	}
+	for f := range st.Fields() {
+		if f.Embedded() && isContextOfFramework(f.Type()) {
+			return true
+		}
+	}
+	return false
+}
+
+func isContextOfFramework(t types.Type) bool {
 	if named(t, "net/http", "Request") {
 		return true
+	}
+	if t == nil {
+		return false
 	}
 	n, ok := types.Unalias(deref(t)).(*types.Named)
 	if !ok || n.Obj().Pkg() == nil {
@@ -132,13 +179,13 @@ func (c *check) isGateConfiguration(call *ast.CallExpr) bool {
 // assign carries taints from right to left and reports whether something was new.
 func (s *state) assign(left, right []ast.Expr) bool {
 	changed := false
-	set := func(e ast.Expr, t taint) {
+	set := func(e ast.Expr, o origin) {
 		id, ok := ast.Unparen(e).(*ast.Ident)
-		if !ok || t == clean {
+		if !ok || o.taint == clean {
 			return
 		}
-		if obj := s.object(id); obj != nil && s.values[obj] < t {
-			s.values[obj] = t
+		if obj := s.object(id); obj != nil && s.values[obj].taint < o.taint {
+			s.values[obj] = o
 			changed = true
 		}
 	}
@@ -160,16 +207,16 @@ func (s *state) object(id *ast.Ident) types.Object {
 	return s.TypesInfo.Uses[id]
 }
 
-// of returns the taint of an expression.
-func (s *state) of(e ast.Expr) taint {
+// of returns where an expression comes from.
+func (s *state) of(e ast.Expr) origin {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident:
 		return s.values[s.object(e)]
 	case *ast.SelectorExpr:
 		return s.field(e)
 	case *ast.IndexExpr:
-		if t := s.element(e); t != clean {
-			return t
+		if o := s.element(e); o.taint != clean {
+			return o
 		}
 		return s.of(e.X)
 	case *ast.SliceExpr:
@@ -180,35 +227,34 @@ func (s *state) of(e ast.Expr) taint {
 		return s.of(e.X)
 	case *ast.BinaryExpr:
 		if e.Op == token.ADD {
-			return max(s.of(e.X), s.of(e.Y))
+			return worse(s.of(e.X), s.of(e.Y))
 		}
 	case *ast.CompositeLit:
 		return s.composite(e)
 	case *ast.CallExpr:
 		return s.result(e)
 	}
-	return clean
+	return origin{}
 }
 
 // field is for a struct's field that a decoder fills from the request: its tag names a
 // tenant.
-func (s *state) field(e *ast.SelectorExpr) taint {
+func (s *state) field(e *ast.SelectorExpr) origin {
 	selection := s.TypesInfo.Selections[e]
 	if selection == nil || selection.Kind() != types.FieldVal {
-		return clean
+		return origin{}
 	}
 	if secretType(selection.Type()) {
-		return mac
+		return origin{taint: mac}
 	}
 	tag := tagOf(selection)
-	for _, key := range []string{"json", "query", "form", "uri", "path", "param", "header", "schema", "url"} {
+	for _, key := range []string{"param", "uri", "path", "query", "header", "form", "json", "schema", "url"} {
 		name, _, _ := strings.Cut(tag.Get(key), ",")
-		switch {
-		case name == "" || name == "-" || !s.decodes(selection.Recv()):
-		case s.tenants[strings.ToLower(name)]:
-			return tenant
-		case idLike(name):
-			return child
+		if name == "" || name == "-" || !s.decodes(selection.Recv(), key) {
+			continue
+		}
+		if o := s.judge(name, selection.Obj()); o.taint != clean {
+			return o
 		}
 	}
 	return s.of(e.X)
@@ -232,19 +278,24 @@ func tagOf(selection *types.Selection) reflect.StructTag {
 }
 
 // decodes reports whether a struct is one that requests are decoded into: one of this
-// package, or a local one, in a function that has a request.
-func (s *state) decodes(t types.Type) bool {
+// package, or a local one, in a function that has a request; one of another package if its
+// tag can mean nothing else.
+func (s *state) decodes(t types.Type, key string) bool {
+	switch key {
+	case "param", "uri", "path", "query", "header":
+		return s.handler
+	}
 	n, ok := types.Unalias(deref(t)).(*types.Named)
 	return s.handler && (!ok || n.Obj().Pkg() == s.Pkg)
 }
 
 // element is for mux.Vars(r)["site_id"].
-func (s *state) element(e *ast.IndexExpr) taint {
+func (s *state) element(e *ast.IndexExpr) origin {
 	name, ok := s.text(e.Index)
 	if !ok || !isStringMap(s.TypesInfo.TypeOf(e.X)) || !s.fromRequest(e.X) {
-		return clean
+		return origin{}
 	}
-	return s.judge(name)
+	return s.judge(name, nil)
 }
 
 func isStringMap(t types.Type) bool {
@@ -286,15 +337,18 @@ func (s *state) text(e ast.Expr) (string, bool) {
 }
 
 // judge says what a name in a request names.
-func (s *state) judge(name string) taint {
+func (c *check) judge(name string, by types.Object) origin {
 	switch {
-	case s.tenants[strings.ToLower(name)]:
-		return tenant
-	case idLike(name):
-		return child
+	case c.tenants[strings.ToLower(name)]:
+		return origin{tenant, name, by}
+	case idLike(name) && !c.set[strings.ToLower(name)] && !traces[strings.ToLower(name)]:
+		return origin{child, name, by}
 	}
-	return clean
+	return origin{}
 }
+
+// traces name requests, and no rows.
+var traces = map[string]bool{"x-request-id": true, "x-correlation-id": true, "x-trace-id": true}
 
 func idLike(name string) bool {
 	lower := strings.ToLower(name)
@@ -303,46 +357,46 @@ func idLike(name string) bool {
 }
 
 // composite is as tainted as its parts: a struct of parameters for a query.
-func (s *state) composite(e *ast.CompositeLit) taint {
-	worst := clean
+func (s *state) composite(e *ast.CompositeLit) origin {
+	var worst origin
 	for _, part := range e.Elts {
 		if pair, ok := part.(*ast.KeyValueExpr); ok {
 			part = pair.Value
 		}
-		worst = max(worst, s.of(part))
+		worst = worse(worst, s.of(part))
 	}
 	return worst
 }
 
 // result is the taint of what a call returns.
-func (s *state) result(call *ast.CallExpr) taint {
+func (s *state) result(call *ast.CallExpr) origin {
 	if t := s.TypesInfo.Types[call.Fun]; t.IsType() && len(call.Args) == 1 { // a conversion
 		return s.of(call.Args[0])
 	}
 	if s.makesMAC(call) || s.isNewMAC(call) {
-		return mac
+		return origin{taint: mac}
 	}
-	if t, ok := s.readsRequest(call); ok {
-		return t
+	if o, ok := s.readsRequest(call); ok {
+		return o
 	}
 	if s.isGateConfiguration(call) {
-		return clean
+		return origin{}
 	}
 	// A function of strings or ids that is not ours to look into: parse, trim, convert. It
 	// keeps what it was given, unless it gives back something else altogether.
 	fn := s.callee(call)
 	if fn == nil || !carries(s.TypesInfo.TypeOf(call)) {
-		return clean
+		return origin{}
 	}
-	worst := clean
+	var worst origin
 	for _, a := range call.Args {
-		worst = max(worst, s.of(a))
+		worst = worse(worst, s.of(a))
 	}
 	if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && standard(path(fn)) {
-		worst = max(worst, s.of(sel.X))
+		worst = worse(worst, s.of(sel.X))
 	}
-	if worst != clean && s.takesContext(fn) {
-		return clean // it went somewhere: the call itself is judged
+	if worst.taint != clean && s.takesContext(fn) {
+		return origin{} // it went somewhere: the call itself is judged
 	}
 	return worst
 }
@@ -366,28 +420,28 @@ func carries(t types.Type) bool {
 }
 
 // readsRequest judges calls that read a part of a request, by a constant name.
-func (s *state) readsRequest(call *ast.CallExpr) (taint, bool) {
+func (s *state) readsRequest(call *ast.CallExpr) (origin, bool) {
 	fn := s.callee(call)
 	if fn == nil {
-		return clean, false
+		return origin{}, false
 	}
 	var fact reads
 	if s.ImportObjectFact(fn, &fact) {
 		if fact.NameParam >= 0 && fact.NameParam < len(call.Args) {
 			if name, ok := s.text(call.Args[fact.NameParam]); ok {
-				return s.judge(name), true
+				return s.judge(name, fn), true
 			}
-			return clean, false
+			return origin{}, false
 		}
-		return s.judge(fact.Name), true
+		return s.judge(fact.Name, fn), true
 	}
 	if !s.fromRequest(call) {
-		return clean, false
+		return origin{}, false
 	}
 	for _, a := range call.Args {
 		if name, ok := s.text(a); ok {
-			return s.judge(name), true
+			return s.judge(name, fn), true
 		}
 	}
-	return clean, false
+	return origin{}, false
 }

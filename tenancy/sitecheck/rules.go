@@ -19,21 +19,29 @@ func (s *state) call(call *ast.CallExpr) {
 	if !s.sink(call, fn) {
 		return
 	}
-	worst, scoped := clean, false
+	worst, scoped := s.handed(call)
+	switch {
+	case !s.handler || s.told[worst]:
+	case worst.taint == tenant:
+		s.told[worst] = s.report(call, "around", "a tenant's id, "+worst.name+" of the request, is used "+
+			"without the gate: take it from the grant (tenancy.Route), or hand on its Scope")
+	case worst.taint == child && !scoped && !s.proven(worst, call):
+		s.told[worst] = s.report(call, "child", "a row is named by "+worst.name+" of the request alone: "+
+			"hand on the grant's scope as well, so that another tenant's id finds nothing")
+	}
+}
+
+// handed is the worst of a call's arguments, and whether one of them proves a tenant.
+func (s *state) handed(call *ast.CallExpr) (origin, bool) {
+	var worst origin
+	scoped := false
 	for _, a := range call.Args {
-		if t := s.of(a); t != mac {
-			worst = max(worst, t)
+		if o := s.id(a); o.taint != mac {
+			worst = worse(worst, o)
 		}
 		scoped = scoped || s.proves(a)
 	}
-	switch {
-	case worst == tenant && s.handler:
-		s.report(call, "around", "a tenant id from the request is used without the gate: take it from "+
-			"the grant (tenancy.Route), or give the function a tenancy.Scope")
-	case worst == child && s.handler && !scoped:
-		s.report(call, "child", "a row is named by an id from the request alone: hand on the grant's "+
-			"scope as well, so that another tenant's id finds nothing")
-	}
+	return worst, scoped
 }
 
 // sink reports whether a call hands ids to where rows are: a function with a context or a
@@ -104,7 +112,7 @@ func (s *state) proves(e ast.Expr) bool {
 	ast.Inspect(e, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.Ident:
-			found = found || s.values[s.object(n)] == clean && s.tenantish(n.Name) &&
+			found = found || s.values[s.object(n)].taint == clean && s.tenantish(n.Name) &&
 				!isContext(s.TypesInfo.TypeOf(n))
 		case *ast.KeyValueExpr:
 			if id, ok := n.Key.(*ast.Ident); ok && s.tenantish(id.Name) {
@@ -121,14 +129,24 @@ func (s *state) proves(e ast.Expr) bool {
 // tenantish is for the names of variables and fields that hold the tenant beside the id:
 // workspaceID, OrgID. It only ever silences.
 func (s *state) tenantish(name string) bool {
+	if s.isTenant(name) {
+		return true
+	}
 	lower := strings.ToLower(strings.ReplaceAll(name, "_", ""))
 	for _, who := range []string{"user", "owner", "principal"} { // the caller's own rows
 		if strings.HasPrefix(lower, who) {
 			return true
 		}
 	}
-	for known := range s.tenants {
-		if k := strings.ReplaceAll(strings.ReplaceAll(known, "_", ""), "-", ""); len(k) > 3 && strings.Contains(lower, k) {
+	return false
+}
+
+// isTenant is for names that hold a tenant's id itself.
+func (c *check) isTenant(name string) bool {
+	lower := strings.ToLower(strings.ReplaceAll(name, "_", ""))
+	for known := range c.tenants {
+		k := strings.ReplaceAll(strings.ReplaceAll(known, "_", ""), "-", "")
+		if len(k) > 3 && strings.Contains(lower, k) {
 			return true
 		}
 	}
@@ -146,7 +164,7 @@ func (s *state) makesMAC(call *ast.CallExpr) bool {
 		return false
 	}
 	id, ok := ast.Unparen(sel.X).(*ast.Ident)
-	return ok && s.values[s.object(id)] == mac || s.isNewMAC(sel.X)
+	return ok && s.values[s.object(id)].taint == mac || s.isNewMAC(sel.X)
 }
 
 func (s *state) isNewMAC(e ast.Expr) bool {
@@ -179,7 +197,7 @@ func (s *state) comparison(n *ast.BinaryExpr) {
 }
 
 func (s *state) secret(e ast.Expr) bool {
-	return s.of(e) == mac || secretType(s.TypesInfo.TypeOf(e))
+	return s.of(e).taint == mac || secretType(s.TypesInfo.TypeOf(e))
 }
 
 // equality reports the functions that stop at the first difference.

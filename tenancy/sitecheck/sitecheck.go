@@ -19,7 +19,17 @@
 //
 // The check follows values through variables, struct fields with tags, and helper
 // functions in this and other packages. It judges by types and flow, never by the name
-// of a variable alone; what counts as a tenant's name in a request is the flag -names.
+// of a variable alone; what counts as a tenant's name in a request is the flag -names
+// (-sitecheck.names under go vet). An id is reported once in a function, where it is used
+// first.
+//
+// An id counts as the tenant's own after a row was asked for by it and the tenant
+// together, if whoever finds none leaves. A header counts as the server's word, and no
+// longer the client's, if the package or one that it imports writes it into the requests
+// that it is given; that every request passes there is for the reader to see.
+//
+// What it finds in other people's services, and how much of that is false, is in
+// docs/sitecheck.md.
 package sitecheck
 
 import (
@@ -40,7 +50,7 @@ var Analyzer = &analysis.Analyzer{
 	URL:       "https://github.com/opsmantik/sallyport/tree/main/tenancy/sitecheck",
 	Run:       run,
 	Requires:  []*analysis.Analyzer{inspect.Analyzer},
-	FactTypes: []analysis.Fact{new(reads)},
+	FactTypes: []analysis.Fact{new(reads), new(sets)},
 }
 
 // names are how requests name a tenant.
@@ -69,19 +79,29 @@ func (*reads) AFact() {}
 
 func (r *reads) String() string { return "reads " + r.Name }
 
+// sets is the fact that a package writes headers into the requests that it is given.
+type sets struct {
+	Headers []string
+}
+
+func (*sets) AFact() {}
+
+func (f *sets) String() string { return "sets " + strings.Join(f.Headers, ", ") }
+
 // check is one run over a package.
 type check struct {
 	*analysis.Pass
 	tenants map[string]bool
 	ignored map[string]map[int]string // file, line to the kinds silenced
 	tests   map[string]bool           // files of tests, and of suites that tests import
+	set     map[string]bool           // headers that the server itself writes into requests
 	lookups map[*types.Func]bool      // functions that the gate's own configuration calls
 }
 
 func run(pass *analysis.Pass) (any, error) {
 	c := &check{
 		Pass: pass, tenants: map[string]bool{}, ignored: map[string]map[int]string{},
-		tests: map[string]bool{}, lookups: map[*types.Func]bool{},
+		tests: map[string]bool{}, set: map[string]bool{}, lookups: map[*types.Func]bool{},
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		c.tenants[strings.ToLower(strings.TrimSpace(name))] = true
@@ -94,6 +114,7 @@ func run(pass *analysis.Pass) (any, error) {
 	for _, file := range pass.Files {
 		c.readIgnores(file)
 	}
+	c.learnHeaders()
 	c.learn()
 	in := pass.ResultOf[inspect.Analyzer].(*inspector.Inspector)
 	c.findLookups(in)
@@ -169,13 +190,15 @@ func (c *check) readIgnores(file *ast.File) {
 	}
 }
 
-// report says what is wrong, unless it is a test's doing or has been silenced.
-func (c *check) report(n ast.Node, kind, text string) {
+// report says what is wrong, unless it is a test's doing or has been silenced. It returns
+// whether it did.
+func (c *check) report(n ast.Node, kind, text string) bool {
 	at := c.Fset.Position(n.Pos())
 	if c.tests[at.Filename] || c.ignored[at.Filename][at.Line] == kind {
-		return
+		return false
 	}
 	c.Reportf(n.Pos(), "%s: %s", kind, text)
+	return true
 }
 
 // named reports whether a type is, or points to, one of those of a package.

@@ -1,10 +1,11 @@
-package clean
+package clean // want package:"sets x-caller-id"
 
 import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -75,4 +76,64 @@ func macs(key, body []byte, text string) bool {
 	token := sha256.Sum256(body)
 	return text != "" && sum != "" && hmacsig.Equal(sum, text) ||
 		hex.EncodeToString(token[:]) == text || hmac.Equal([]byte(sum), []byte(text))
+}
+
+// found asks for the row in its tenant first, so that the id is known to be the tenant's.
+func found(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	id, err := parse(r.PathValue("id"))
+	if err != nil {
+		return
+	}
+	if _, err := calls.CallIn(r.Context(), grant.Site(), id); err != nil {
+		return
+	}
+	_ = calls.Delete(id)
+	call, err := calls.Find(r.Context(), store.Params{SiteID: grant.Site(), ID: r.FormValue("other_id")})
+	if err != nil || call.ID == "" {
+		http.Error(w, "no", http.StatusNotFound)
+		return
+	}
+	_ = calls.Delete(r.FormValue("other_id"))
+}
+
+func parse(text string) (string, error) { return text, nil }
+
+// fromMiddleware reads who asks from where the server itself wrote it.
+func fromMiddleware(w http.ResponseWriter, r *http.Request) {
+	_, _ = calls.Call(r.Context(), r.Header.Get("X-Caller-ID"))
+	slog.Info("asked", "id", r.Header.Get("X-Request-ID"))
+}
+
+func middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("X-Caller-ID", "who")
+		next.ServeHTTP(w, r)
+	})
+}
+
+type create struct {
+	Leader string  `json:"leader_id"`
+	Next   *string `json:"next_id"`
+}
+
+func number(w http.ResponseWriter, text, name string) ([16]byte, bool) {
+	return [16]byte{}, text != name
+}
+
+// leader is found by a helper that answers for itself.
+func leader(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	var req create
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return
+	}
+	id, ok := number(w, req.Leader, "leader_id")
+	if !ok {
+		return
+	}
+	call, err := calls.Find(r.Context(), store.Params{ID: string(id[:]), SiteID: grant.Site()})
+	if err != nil {
+		return
+	}
+	_, _ = calls.Find(r.Context(), store.Params{ID: string(id[:])})
+	_ = call
 }

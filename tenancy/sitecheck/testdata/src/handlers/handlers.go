@@ -420,3 +420,84 @@ func statements(ctx context.Context, tx rls.Tx, name string) {
 	text += name
 	b.Query(nil, text) // want `sql: `
 }
+
+// unproved asks for the row in its tenant, and goes on without it.
+func unproved(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	id := r.PathValue("id")
+	call, err := calls.CallIn(r.Context(), grant.Site(), id)
+	_, _ = call, err
+	_ = calls.Delete(id) // want `child: `
+}
+
+// late asks after the deed.
+func late(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	_ = calls.Delete(r.PathValue("id")) // want `child: `
+	if _, err := calls.CallIn(r.Context(), grant.Site(), r.PathValue("id")); err != nil {
+		return
+	}
+}
+
+// branch asks in one branch alone.
+func branch(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	id := r.PathValue("id")
+	if r.Method == http.MethodDelete {
+		if _, err := calls.CallIn(r.Context(), grant.Site(), id); err != nil {
+			return
+		}
+	}
+	_ = calls.Delete(id) // want `child: `
+}
+
+// wrongWay leaves when the row is found.
+func wrongWay(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	if _, err := calls.CallIn(r.Context(), grant.Site(), r.PathValue("id")); err == nil {
+		return
+	}
+	_ = calls.Delete(r.PathValue("id")) // want `child: `
+}
+
+// both leaves only when something else is wrong as well.
+func both(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	_, err := calls.CallIn(r.Context(), grant.Site(), r.PathValue("id"))
+	if err != nil && r.Method == http.MethodGet {
+		return
+	}
+	_ = calls.Delete(r.PathValue("id")) // want `child: `
+}
+
+// unscoped asks for the row, but in no tenant.
+func unscoped(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	if _, err := calls.Call(r.Context(), r.PathValue("id")); err != nil { // want `child: `
+		return
+	}
+}
+
+// other proves one id and uses another.
+func other(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	if _, err := calls.CallIn(r.Context(), grant.Site(), r.PathValue("id")); err != nil {
+		return
+	}
+	_ = calls.Delete(r.PathValue("other_id")) // want `child: `
+}
+
+// byPlace has the tenant under a name that does not tell.
+func byPlace(w http.ResponseWriter, r *http.Request) {
+	_, _ = calls.CallIn(r.Context(), r.PathValue("id"), r.PathValue("call_id")) // want `around: `
+}
+
+func elsewhere(w http.ResponseWriter, r *http.Request) {
+	var b params.Body
+	_ = decode(r, &b)
+	_, _ = calls.Calls(r.Context(), b.Site) // want `around: `
+}
+
+// own is a service's context around that of its framework.
+type own struct{ *gin.Context }
+
+func ownContext(c own) {
+	_, _ = calls.Call(c.Ctx(), c.Param("id")) // want `child: `
+}
+
+func ownPointer(c *own) {
+	_, _ = calls.Calls(c.Ctx(), c.Param("site_id")) // want `around: `
+}
