@@ -86,7 +86,7 @@ func (s *state) part(call *ast.CallExpr, signature *ast.FuncType) *reads {
 	if fn != nil && s.ImportObjectFact(fn, &known) && known.NameParam < 0 {
 		return &known
 	}
-	if !s.fromRequest(call) {
+	if !s.fromRequest(call) || fn != nil && ofSession(fn) {
 		return nil
 	}
 	for _, a := range call.Args {

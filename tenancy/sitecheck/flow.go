@@ -347,6 +347,19 @@ func (c *check) judge(name string, by types.Object) origin {
 	return origin{}
 }
 
+// ofSession is for functions that look a value up in a session: the server keeps it, or
+// has signed it.
+func ofSession(fn *types.Func) bool {
+	if recv := fn.Signature().Recv(); recv != nil {
+		if n, ok := types.Unalias(deref(recv.Type())).(*types.Named); ok &&
+			strings.Contains(strings.ToLower(n.Obj().Name()), "session") {
+			return true
+		}
+	}
+	p := path(fn)
+	return strings.Contains(strings.ToLower(p[strings.LastIndex(p, "/")+1:]), "session")
+}
+
 // traces name requests, and no rows.
 var traces = map[string]bool{"x-request-id": true, "x-correlation-id": true, "x-trace-id": true}
 
@@ -435,7 +448,7 @@ func (s *state) readsRequest(call *ast.CallExpr) (origin, bool) {
 		}
 		return s.judge(fact.Name, fn), true
 	}
-	if !s.fromRequest(call) {
+	if !s.fromRequest(call) || ofSession(fn) {
 		return origin{}, false
 	}
 	for _, a := range call.Args {

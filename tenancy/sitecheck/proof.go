@@ -151,7 +151,7 @@ func (s *state) scopedIDs(call *ast.CallExpr) []origin {
 // is named after one. In /workspaces/{id} the name alone does not tell.
 func (s *state) findTenants(body *ast.BlockStmt) {
 	note := func(name string, e ast.Expr) {
-		if o := s.of(e); o.taint == child && s.isTenant(name) {
+		if o := s.of(e); o.taint == child && s.isTenantID(name) {
 			s.tenantIDs[o] = true
 		}
 	}

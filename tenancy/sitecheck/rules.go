@@ -153,6 +153,19 @@ func (c *check) isTenant(name string) bool {
 	return false
 }
 
+// isTenantID is for the names of parameters and fields that take a tenant's id: org,
+// orgID, currentWorkspaceId.
+func (c *check) isTenantID(name string) bool {
+	lower := strings.ToLower(strings.ReplaceAll(name, "_", ""))
+	for known := range c.tenants {
+		k := strings.ReplaceAll(strings.ReplaceAll(known, "_", ""), "-", "")
+		if k = strings.TrimSuffix(k, "id"); lower == k || len(k) > 2 && strings.HasSuffix(lower, k+"id") {
+			return true
+		}
+	}
+	return false
+}
+
 // makesMAC is for hmac's Sum, and for the encodings of one.
 func (s *state) makesMAC(call *ast.CallExpr) bool {
 	fn := s.callee(call)
@@ -400,6 +413,9 @@ func (c *check) constantText(e ast.Expr, depth int) bool {
 	v, ok := c.TypesInfo.Uses[id].(*types.Var)
 	if !ok || v.Pkg() != c.Pkg {
 		return false
+	}
+	if v.Kind() == types.ParamVar {
+		return c.constantParam(v, depth-1)
 	}
 	constant, assigned := true, false
 	for _, file := range c.Files {

@@ -501,3 +501,32 @@ func ownContext(c own) {
 func ownPointer(c *own) {
 	_, _ = calls.Calls(c.Ctx(), c.Param("site_id")) // want `around: `
 }
+
+func run(b *rls.Batch, text string) { b.Query(nil, text) } // want `sql: `
+
+func runs(name string) {
+	b := &rls.Batch{}
+	run(b, "select 1")
+	run(b, "select "+name)
+}
+
+func changed(b *rls.Batch, text string) {
+	text += ";"
+	b.Query(nil, text) // want `sql: `
+}
+
+func passed(b *rls.Batch, text string) { b.Query(nil, text) } // want `sql: `
+
+func passes() {
+	passed(&rls.Batch{}, "select 1")
+	use := passed
+	use(&rls.Batch{}, fmt.Sprint("select 1"))
+}
+
+// Exported is called by who knows whom.
+func Exported(b *rls.Batch, text string) { b.Query(nil, text) } // want `sql: `
+
+func exported() {
+	Exported(&rls.Batch{}, "select 1")
+	changed(&rls.Batch{}, "select 1")
+}
