@@ -11,7 +11,7 @@
 // # Guarantees
 //
 //   - Only audio that package sdp accepts, and only what it wrote anew, reaches
-//     pion/webrtc. The answer passes the same gate before it leaves.
+//     pion/webrtc. The answer passes the same gate, and is written anew, too.
 //   - DTLS 1.2 with two ECDHE-ECDSA suites of AES-GCM and the extended master secret;
 //     SRTP with AES-GCM. Nothing else is offered or taken.
 //   - After the handshake the peer's certificate is held against the token's again,

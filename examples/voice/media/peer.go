@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,7 +95,9 @@ func (*peer) drain(sender *webrtc.RTPSender) {
 	}
 }
 
-// answer hands pion a description of ours, and returns what passes the gate of its own.
+var errOtherSections = errors.New("media: the answer has other sections than the offer")
+
+// answer hands pion a description of ours, and returns what we write of its own.
 func (p *peer) answer(offer *sdp.Description) (string, error) {
 	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{
 		Type: webrtc.SDPTypeOffer, SDP: offer.String(),
@@ -111,11 +114,17 @@ func (p *peer) answer(offer *sdp.Description) (string, error) {
 		return "", err
 	}
 	<-gathered
-	text := p.pc.LocalDescription().SDP
-	if _, err := sdp.Read(sdp.OwnAnswer, text, p.server.fingerprint); err != nil {
+	own, err := sdp.Read(sdp.OwnAnswer, p.pc.LocalDescription().SDP, p.server.fingerprint)
+	if err != nil {
 		return "", err
 	}
-	return text, nil
+	if len(own.Sections) != len(offer.Sections) {
+		return "", errOtherSections
+	}
+	for i := range own.Sections {
+		own.Sections[i].Mid = offer.Sections[i].Mid
+	}
+	return own.String(), nil
 }
 
 // await gives the peer until the deadline for the handshake.

@@ -6,12 +6,17 @@ import (
 )
 
 // assemble checks the parts together.
-func (d *Description) assemble(session *part, media []*part) *Violation {
+func (d *Description) assemble(kind Kind, session *part, media []*part) *Violation {
 	mids := map[string]bool{}
 	why := &Violation{Rule: RuleNoAudio, Why: "no audio section"}
 	for i, p := range media {
 		mid, ok := p.once["mid"]
-		if !ok {
+		switch {
+		case ok:
+		case kind == OwnAnswer && !p.live(): // pion leaves it out
+			d.Sections = append(d.Sections, Section{Media: p.media})
+			continue
+		default:
 			return p.head.violates(RuleMid, "every section has a mid")
 		}
 		if mids[mid.value] {
@@ -35,6 +40,9 @@ func (d *Description) assemble(session *part, media []*part) *Violation {
 	}
 	if d.Audio < 0 {
 		return why
+	}
+	if kind == OwnAnswer {
+		d.Lite, d.Candidates = session.lite, media[d.Audio].candidates
 	}
 	d.Bundle = slices.Contains(session.groups, d.Sections[d.Audio].Mid)
 	return nil

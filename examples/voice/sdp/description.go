@@ -37,12 +37,17 @@ type Description struct {
 	Bundle      bool
 	Sections    []Section
 	Audio       int // index of the one section that is used
+
+	// Where this server is reached; of an OwnAnswer alone. A peer's candidates are
+	// not here: the server sends nothing to them.
+	Lite       bool
+	Candidates []string
 }
 
 // Section is one m= line and what belongs to it.
 type Section struct {
 	Media string // "audio"; video, application, text, message are never used
-	Mid   string
+	Mid   string // empty for what pion has closed in an OwnAnswer
 
 	// The rest is set for the audio section that is used.
 	Direction  Direction
@@ -61,6 +66,9 @@ func (d *Description) String() string {
 	line("o=- %d %d IN IP4 0.0.0.0", d.ID, d.Version)
 	line("s=-")
 	line("t=0 0")
+	if d.Lite {
+		line("a=ice-lite")
+	}
 	if d.Bundle {
 		line("a=group:BUNDLE %s", d.Sections[d.Audio].Mid)
 	}
@@ -68,6 +76,9 @@ func (d *Description) String() string {
 	for i, s := range d.Sections {
 		if i == d.Audio {
 			s.write(line)
+			for _, c := range d.Candidates {
+				line("a=candidate:%s", c)
+			}
 			continue
 		}
 		if s.Media == "application" {

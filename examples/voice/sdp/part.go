@@ -20,7 +20,9 @@ type part struct {
 	groups      []string // mids of BUNDLE groups
 	fingerprint bool
 	mux, only   bool // rtcp-mux, bundle-only
+	lite        bool
 	ssrc        uint32
+	candidates  []string
 }
 
 // live reports whether the section is meant to carry something (RFC 8843 section 6).
@@ -87,6 +89,9 @@ func (p *part) readAttribute(kind Kind, l line, want string) *Violation {
 		if kind != OwnAnswer {
 			return l.violates(RuleICELite, "the server is the lite agent")
 		}
+		p.lite = true
+	case "candidate":
+		p.candidates = append(p.candidates, l.value) // used of our own answer alone
 	case "setup":
 		return p.readSetup(kind, l)
 	case "ice-ufrag":

@@ -40,7 +40,7 @@ func Read(kind Kind, text string, cert [sha256.Size]byte) (*Description, error) 
 			return nil, bad
 		}
 	}
-	if bad := d.assemble(parts[0], parts[1:]); bad != nil {
+	if bad := d.assemble(kind, parts[0], parts[1:]); bad != nil {
 		return nil, bad
 	}
 	return d, nil

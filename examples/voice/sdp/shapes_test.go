@@ -134,7 +134,9 @@ var accepted = []struct {
 	)},
 	{"an answer", sdp.Answer, answer},
 	{"an answer of the passive side", sdp.Answer, edit(answer, "setup:active", "setup:passive")},
-	{"our own answer", sdp.OwnAnswer, edit(answer, "setup:active", "setup:passive\r\na=ice-lite")},
+	{"our own answer", sdp.OwnAnswer, edit(
+		answer, "setup:active", "setup:passive", "s=-\r\nt=0 0", "s=-\r\nt=0 0\r\na=ice-lite",
+	)},
 	{"video and data beside it", sdp.Offer, video},
 	{"line feeds alone", sdp.Offer, strings.ReplaceAll(chromium, "\r", "")},
 	{"no line feed at the end", sdp.Offer, strings.TrimSuffix(chromium, "\r\n")},

@@ -1,0 +1,74 @@
+// Command voice is a demo: two browser tabs talk through a media server that accepts
+// nothing but encrypted audio, from whom a token lets in.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/audit"
+	"github.com/opsmantik/sallyport/examples/voice/server"
+	"github.com/opsmantik/sallyport/tenancy"
+)
+
+func main() {
+	dir := flag.String("data", "voice-data", "folder of the audit log")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *dir); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves on loopback alone: it signs in whoever names a user.
+func run(ctx context.Context, dir string) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	trail, err := audit.New(audit.Config{Dir: filepath.Join(dir, "audit")})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trail.Close()) }()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443})
+	if err != nil {
+		return err
+	}
+	voice, err := server.New(server.Config{
+		Conn: conn, Audit: trail, OnEvent: logEvent,
+		Members: map[string]map[string]tenancy.Role{
+			"ada": {"shop": server.RoleAgent}, "bob": {"shop": server.RoleAgent},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, voice.Close()) }()
+	web := &http.Server{
+		Addr: "127.0.0.1:8092", Handler: voice.Handler(),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+	}
+	fmt.Println("http://127.0.0.1:8092/ in two tabs")
+	context.AfterFunc(ctx, func() { _ = web.Close() })
+	if err := web.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func logEvent(ctx context.Context, e sallyport.Event) {
+	slog.InfoContext(ctx, e.Code, "gate", e.Gate, "allowed", e.Allowed, "policy", e.Policy,
+		"tenant", e.Tenant, "err", e.Err)
+}

@@ -1,0 +1,124 @@
+package server_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opsmantik/sallyport/examples/voice/media"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/internal/loopback"
+)
+
+// newBrowser starts a Chromium with a microphone that beeps.
+func newBrowser(t *testing.T) context.Context {
+	t.Helper()
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(loopback.Chromium(t)), chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox,
+	}
+	for _, flag := range []string{
+		"use-fake-ui-for-media-stream", "use-fake-device-for-media-stream",
+		"allow-loopback-in-peer-connection", // there may be no other network
+		"disable-gpu", "disable-quic", "disable-background-networking",
+		"disable-component-update", "disable-sync", "disable-dev-shm-usage",
+	} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	options = append(options, chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	limit, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(stop)
+	allocator, stopBrowser := chromedp.NewExecAllocator(limit, options...)
+	t.Cleanup(stopBrowser)
+	return allocator
+}
+
+// tab is one tab of a browser, on the page.
+type tab struct{ ctx context.Context }
+
+func (b tab) eval(t *testing.T, script string) string {
+	t.Helper()
+	got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	return got
+}
+
+// waits polls until a script says true.
+func (b tab) waits(t *testing.T, what, script string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return b.eval(t, "String("+script+")") == "true"
+	}, 40*time.Second, 200*time.Millisecond, "%s; the page says: %s", what,
+		"see #status and #why")
+}
+
+func (b tab) click(t *testing.T, id string) {
+	t.Helper()
+	b.eval(t, "(document.getElementById('"+id+"').click(), '')")
+}
+
+const status = "document.getElementById('status').textContent"
+
+// TestTwoTabsTalkInChromium, a third one with a token that was used is refused and says
+// why, and who signs out is cut off.
+func TestTwoTabsTalkInChromium(t *testing.T) {
+	browser := newBrowser(t)
+	s := newSite(t, 0)
+	web := httptest.NewServer(s.Handler())
+	t.Cleanup(web.Close)
+
+	first, stop := chromedp.NewContext(browser)
+	t.Cleanup(stop)
+	tabs := []tab{{first}}
+	require.NoError(t, chromedp.Do(first, chromedp.Navigate(web.URL+"/")))
+	for range 2 {
+		another, stop := chromedp.NewContext(first)
+		t.Cleanup(stop)
+		require.NoError(t, chromedp.Do(another, chromedp.Navigate(web.URL+"/")))
+		tabs = append(tabs, tab{another})
+	}
+	tabs[0].eval(t, "(document.querySelector('#login button').click(), '')")
+	tabs[0].waits(t, "signed in", status+".startsWith('signed in')")
+	for _, b := range tabs[:2] {
+		b.eval(t, "(document.querySelector('#join button').click(), '')")
+		b.waits(t, "connected", status+" === 'connected'")
+	}
+	require.Equal(t, 2, s.Rooms().Len())
+	for _, b := range tabs[:2] {
+		b.waits(t, "hears the other",
+			"[...document.querySelectorAll('dt')].some(d => d.textContent === 'Packets heard' && "+
+				"Number(d.nextSibling.textContent) > 50)")
+		facts := b.eval(t, "document.getElementById('facts').textContent")
+		t.Log(facts)
+		require.Contains(t, facts, "FEFD", "DTLS 1.2")
+		require.Contains(t, facts, "TLS_ECDHE_ECDSA_WITH_AES_")
+		require.Contains(t, facts, "GCM")
+		require.Contains(t, facts, "AEAD_AES_256_GCM")
+	}
+
+	used := tabs[0].eval(t, "document.getElementById('used').textContent")
+	require.NotEmpty(t, used)
+	tabs[2].eval(t, "(document.getElementById('token').value = '"+used+"', "+
+		"document.querySelector('#join button').click(), '')")
+	tabs[2].waits(t, "refused", status+" === 'refused'")
+	why := tabs[2].eval(t, "document.getElementById('why').textContent")
+	require.Contains(t, why, hmacsig.CodeReplayed)
+	require.Contains(t, why, "used already")
+
+	tabs[2].click(t, "logout")
+	for _, b := range tabs[:2] {
+		b.waits(t, "cut off", "['closed', 'failed', 'disconnected', 'left'].includes("+status+")")
+	}
+	require.Zero(t, s.Rooms().Len())
+	codes := map[string]int{}
+	for len(s.events) > 0 {
+		codes[(<-s.events).Code]++
+	}
+	require.Equal(t, 2, codes[media.CodeConnected], codes)
+	require.Equal(t, 2, codes[media.CodeRevoked], codes)
+	require.Equal(t, 1, codes[hmacsig.CodeReplayed], codes)
+}
