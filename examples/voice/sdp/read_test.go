@@ -71,7 +71,8 @@ func TestDescription(t *testing.T) {
 				Media: "audio", Mid: "0", Direction: sdp.SendRecv, Setup: "actpass", Ufrag: "Xk2F",
 				Pwd: "9uQn3cVrD1m5GfYxW0ZtB7ea", Opus: 111, SSRC: 3735928559,
 			},
-			{Media: "video", Mid: "1"}, {Media: "application", Mid: "2"},
+			{Media: "video", Mid: "1"},
+			{Media: "application", Mid: "2"},
 		},
 	}, d)
 	require.Equal(t, shape(`

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -244,9 +245,7 @@ func TestTokensRefused(t *testing.T) {
 			"iat": now, "nbf": now, "exp": now + 60, "jti": fmt.Sprintf("%032x", len(edit)+int(now)),
 			"cnf": map[string]string{"x5t#S256": base64.RawURLEncoding.EncodeToString(c.certificate[:])},
 		}
-		for name, value := range edit {
-			all[name] = value
-		}
+		maps.Copy(all, edit)
 		return all
 	}
 	old := time.Now().Unix() - 120
