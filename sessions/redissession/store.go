@@ -127,7 +127,8 @@ func (s *Store) Load(
 	}
 	text, _ := got.(string)
 	rec := sessions.Record{Key: key}
-	return rec, decode(text, &rec)
+	err = decode(text, &rec) // before rec is read: within one return, the order is not defined
+	return rec, err
 }
 
 // Create implements [sessions.Store].

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -133,20 +134,21 @@ func (t *trial) compileTests(ctx context.Context, overlay string, packages []str
 	if len(t.binaries) == 0 {
 		return errors.New("no tests")
 	}
-	if !t.pass(ctx, 0) {
-		return errors.New("the instrumented tests fail without any mutant")
+	var output bytes.Buffer
+	if !t.pass(ctx, 0, &output) {
+		return fmt.Errorf("the instrumented tests fail without any mutant:\n%s", &output)
 	}
 	return nil
 }
 
 // pass reports whether the tests pass with a mutant switched on; 0 is none.
-func (t *trial) pass(ctx context.Context, id int) bool {
+func (t *trial) pass(ctx context.Context, id int, output io.Writer) bool {
 	for _, b := range t.binaries {
 		cmd := exec.CommandContext(ctx, b.path /* #nosec G204 -- built above */, "-test.failfast", "-test.skip="+t.skip,
 			"-test.timeout="+t.timeout.String())
 		cmd.Dir = b.dir
 		cmd.Env = append(os.Environ(), "SALLYPORT_MUTANT="+strconv.Itoa(id))
-		cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
+		cmd.Stdout, cmd.Stderr = output, output
 		if cmd.Run() != nil {
 			return false
 		}
@@ -182,7 +184,7 @@ func (t *trial) runAll(ctx context.Context) error {
 		wg.Go(func() {
 			for i := range work {
 				v := killed
-				if t.pass(ctx, i+1) {
+				if t.pass(ctx, i+1, io.Discard) {
 					v = survived
 				}
 				mu.Lock()
