@@ -30,10 +30,14 @@ func banner(w io.Writer, s *settings.Settings, at server.Addresses) {
 	if s.Demo == nil {
 		_, _ = fmt.Fprintln(w, "sallyport ingest")
 		row(w, "api", at.API)
+		if at.Pages != "" {
+			row(w, "pages", at.Pages)
+		}
 		return
 	}
 	site, user := s.Demo.Site, s.Demo.User
 	_, _ = fmt.Fprintln(w, "sallyport ingest, demo mode: this machine only, made-up secrets")
+	row(w, "open this", at.Pages)
 	row(w, "api", at.API)
 	row(w, "demo page", at.Demo+"/demo")
 	printCredentials(w, s.Demo)

@@ -35,6 +35,9 @@ type User struct {
 	Email      string
 	Hash       *password.Hash
 	TOTPSecret string // base32; empty: password only
+	Role       string
+	Needs      sallyport.Level // to act by the role
+	Sites      []Site
 }
 
 // Data is what a session of this server carries beside the user: the key of the

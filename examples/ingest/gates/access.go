@@ -1,7 +1,6 @@
 package gates
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -100,9 +99,9 @@ func newIdentify(
 // sites that are one's own are answered as those that are not. The challenge is that
 // of RFC 9470 section 3.
 func (g *Gates) SecondFactor(next http.Handler) http.Handler {
-	needed, table := map[string]sallyport.Level{}, roles(g.cfg.Settings)
+	needed := map[string]sallyport.Level{}
 	for _, user := range g.cfg.Settings.Users {
-		needed[user.ID] = cmp.Or(table[tenancy.Role(user.Role)].Level, sallyport.AAL2)
+		needed[user.ID] = g.Needed(user.Role)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, err := g.Sessions.Check(r)

@@ -57,6 +57,9 @@ func attacked(t *testing.T) gatetest.Suite {
 			if strings.Contains(string(body), `"status":"noop"`) {
 				return "noop"
 			}
+			if page := inPage.FindSubmatch(body); page != nil {
+				return string(page[1])
+			}
 			return (answer{Body: string(body)}).Code()
 		},
 		// The wire contract has words of its own, and two for several reasons.
@@ -109,6 +112,8 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 			Status: []int{http.StatusUnauthorized}, // not the code of now
 		},
 		{Pattern: "POST /auth/recovery"},
+		{Pattern: "GET /auth/me"},
+		{Pattern: "DELETE /auth/sessions"},
 		{Pattern: "GET /auth/keys"},
 		{Pattern: "POST /auth/key/new"},
 		{
@@ -165,6 +170,7 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 			Other:   "/api/sites/" + siteB + "/" + what,
 		})
 	}
+	routes = append(routes, attackedPages()...)
 	for _, what := range []string{"seal", "junk", "undo"} {
 		routes = append(routes, gatetest.Route{
 			Pattern: "POST /api/calls/{id}/" + what, Request: "POST " + unknown + "/" + what,

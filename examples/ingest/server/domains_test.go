@@ -87,7 +87,7 @@ func TestWrongMethodIsAnswered405(t *testing.T) {
 	r := run(t, configured(t))
 	for path, allow := range map[string]string{
 		"/api/sync": "OPTIONS, POST", "/api/call-event/v2": "OPTIONS, POST", "/api/sync/worker": "POST",
-		"/auth/login": "POST", "/auth/sessions": "GET, HEAD", "/healthz": "GET, HEAD",
+		"/auth/login": "POST", "/auth/sessions": "DELETE, GET, HEAD", "/healthz": "GET, HEAD",
 		"/api/calls/x/seal": "POST", "/api/sites/" + siteA + "/calls": "GET, HEAD",
 	} {
 		got := r.do(http.MethodPut, path, "")

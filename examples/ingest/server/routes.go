@@ -16,6 +16,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/gates"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
+	"github.com/opsmantik/sallyport/examples/ingest/pages"
 	"github.com/opsmantik/sallyport/examples/ingest/password"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
@@ -60,6 +61,8 @@ func (srv *generation) routes() (http.Handler, error) {
 	people.handle("POST /auth/recovery", http.HandlerFunc(accounts.Recovery), g.Device.Wrap)
 	people.handle("POST /auth/logout", http.HandlerFunc(accounts.Logout), g.Sessions.Load)
 	people.handle("GET /auth/sessions", http.HandlerFunc(accounts.List), g.Device.Wrap)
+	people.handle("DELETE /auth/sessions", http.HandlerFunc(accounts.EndOthers), g.Device.Wrap)
+	people.handle("GET /auth/me", http.HandlerFunc(accounts.Me), g.Device.Wrap)
 	people.handle("DELETE /auth/sessions/{id}", http.HandlerFunc(accounts.End), g.Device.Wrap)
 
 	var broken []error
@@ -97,7 +100,11 @@ func (srv *generation) routes() (http.Handler, error) {
 	})
 
 	mux := http.NewServeMux()
-	for _, t := range []*table{events, people, machines} {
+	web, err := srv.pages(mux)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range []*table{events, people, machines, web} {
 		t.mount(mux)
 		srv.served = slices.AppendSeq(srv.served, maps.Keys(t.handlers))
 	}
@@ -177,7 +184,7 @@ func proxyHosts(origins []string) map[string]bool {
 }
 
 func (srv *generation) newAccounts() (*account.Accounts, error) {
-	users, err := accountsByEmail(srv.settings.Users)
+	users, err := srv.accountsByEmail()
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +195,9 @@ func (srv *generation) newAccounts() (*account.Accounts, error) {
 	})
 }
 
-func accountsByEmail(users []settings.User) (map[string]account.User, error) {
-	byEmail := make(map[string]account.User, len(users))
-	for _, user := range users {
+func (srv *generation) accountsByEmail() (map[string]account.User, error) {
+	byEmail := make(map[string]account.User, len(srv.settings.Users))
+	for _, user := range srv.settings.Users {
 		hash, err := password.Parse(user.PasswordHash)
 		if err != nil {
 			return nil, err
@@ -198,9 +205,41 @@ func accountsByEmail(users []settings.User) (map[string]account.User, error) {
 		email := strings.ToLower(user.Email)
 		byEmail[email] = account.User{
 			ID: user.ID, Email: email, Hash: hash, TOTPSecret: user.TOTPSecret,
+			Role: user.Role, Needs: srv.gates.Needed(user.Role), Sites: srv.sitesOf(user),
 		}
 	}
 	return byEmail, nil
+}
+
+// sitesOf are the sites of a user, in the order of SITES_FILE.
+func (srv *generation) sitesOf(user settings.User) []account.Site {
+	list := []account.Site{}
+	for _, site := range srv.settings.Sites {
+		if site.Owner == user.ID || slices.Contains(user.Sites, site.ID) {
+			list = append(list, account.Site{ID: site.ID, Name: site.Name})
+		}
+	}
+	return list
+}
+
+// pages are the server in a browser. They ask api what a browser could.
+func (srv *generation) pages(api http.Handler) (*table, error) {
+	cfg := pages.Config{API: api}
+	if d := srv.settings.Demo; d != nil {
+		cfg.Demo = &pages.Demo{
+			Email: d.User.Email, Password: d.Password, Secret: d.User.TOTPSecret,
+			Origins: srv.settings.PublicOrigins,
+		}
+	}
+	all, err := pages.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	web := newTable(srv.gates.Pages)
+	for pattern, h := range all.Routes() {
+		web.handle(pattern, h)
+	}
+	return web, nil
 }
 
 // options answers an OPTIONS request that is no preflight; those end at the

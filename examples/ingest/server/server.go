@@ -250,7 +250,7 @@ func (srv *Server) close() error {
 }
 
 // Addresses are the URLs that the server answers at.
-type Addresses struct{ API, Demo, Metrics string }
+type Addresses struct{ API, Pages, Demo, Metrics string }
 
 // Addresses tells where the server listens.
 func (srv *Server) Addresses() Addresses {
@@ -259,6 +259,9 @@ func (srv *Server) Addresses() Addresses {
 		scheme = "https://"
 	}
 	at := Addresses{API: scheme + l.API.Addr().String()}
+	if origins := srv.cfg.Settings.PublicOrigins; len(origins) > 0 {
+		at.Pages = origins[len(origins)-1] // by name, where there are two: security keys need one
+	}
 	if l.Page != nil {
 		at.Demo = "http://" + l.Page.Addr().String()
 	}
