@@ -1,5 +1,5 @@
 // Package loopback starts real servers for tests: redis-server, a Redis
-// Cluster, Postgres, and finds Chromium.
+// Cluster, Postgres, pgbouncer, nginx, Caddy, and finds Chromium.
 //
 // Every server is a fresh process on a free port of 127.0.0.1 with its data in
 // a temporary folder, and is stopped by process id when the test ends. On Linux

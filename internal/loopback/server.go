@@ -211,9 +211,11 @@ func listenable(port int) bool {
 	return l.Close() == nil
 }
 
-// isReady looks for what Redis and Postgres, and what pgbouncer says once it listens.
+// isReady looks for what each server says once it listens.
 func isReady(said []byte) bool {
 	return bytes.Contains(said, []byte("eady to accept connections")) ||
 		bytes.Contains(said, []byte("Sentinel ID is")) ||
-		bytes.Contains(said, []byte("process up: PgBouncer"))
+		bytes.Contains(said, []byte("process up: PgBouncer")) ||
+		bytes.Contains(said, []byte("start worker process ")) || // nginx
+		bytes.Contains(said, []byte("serving initial configuration")) // Caddy
 }
