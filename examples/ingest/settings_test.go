@@ -50,6 +50,21 @@ func TestSettingsProblemsEndWithCode2(t *testing.T) {
 	}
 }
 
+// Nothing of a connection URL is repeated: it holds a password.
+func TestDatabaseSettingsAreNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	code, text := exit(t, "DATA_DIR="+t.TempDir(), "DATABASE_URL=postgres://app:hunter2hunter2@db.example/x",
+		"MIGRATE_DATABASE_URL=hunter2://")
+	require.Equal(t, 2, code)
+	for _, part := range []string{
+		"\nDATABASE_URL: beyond this machine", "SERVICE_DATABASE_URL: is missing",
+		"MIGRATE_DATABASE_URL: want a URL", "SITES_FILE: ",
+	} {
+		require.Contains(t, text, part)
+	}
+	require.NotContains(t, text, "hunter2")
+}
+
 func TestProductionProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -3,14 +3,8 @@
 package server_test
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,64 +141,4 @@ func TestReadinessOnPostgres(t *testing.T) {
 	require.NotEmpty(t, got.Header.Get("Retry-After"))
 	g.Server.Restart()
 	require.Equal(t, 202, b.do(http.MethodPost, "/api/sync", unique(), "Origin", originA).Status)
-}
-
-// BenchmarkSyncPostgres sends batches of 20 events of about 600 bytes from 64 clients to
-// one instance, with the loader and Postgres beside it. What is acknowledged is stored.
-func BenchmarkSyncPostgres(b *testing.B) {
-	g := postgrestest.Start(b, "fsync=on", "shared_buffers=512MB", "max_wal_size=4GB")
-	s := configured(b)
-	s.RatePerMinute, s.Sites[0].RatePerMinute = 1_000_000, 500_000_000
-	database := g.Database(b)
-	db, err := postgres.Open(b.Context(), g.Config(database))
-	require.NoError(b, err)
-	r := runOn(b, s, db, nil)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	defer client.CloseIdleConnections()
-	one := func() string {
-		return view(`"el":""`, fmt.Sprintf(`"el":"event-%d"`, labels.Add(1)),
-			`"meta":{}`, `"meta":{"duration_sec":4,"fp":"`+strings.Repeat("f", 250)+`"}`)
-	}
-	var left atomic.Int64
-	left.Store(int64(b.N))
-	var all sync.WaitGroup
-	times := make([][]time.Duration, 64)
-	b.ResetTimer()
-	began := time.Now()
-	for i := range times {
-		all.Go(func() {
-			for left.Add(-1) >= 0 {
-				events := make([]string, 20)
-				for j := range events {
-					events[j] = one()
-				}
-				sent := time.Now()
-				req, _ := http.NewRequest(http.MethodPost, r.URL+"/api/sync",
-					strings.NewReader(`{"events":[`+strings.Join(events, ",")+`]}`))
-				req.Header.Set("Origin", originA)
-				res, err := client.Do(req)
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				_, _ = io.Copy(io.Discard, res.Body)
-				_ = res.Body.Close()
-				times[i] = append(times[i], time.Since(sent))
-				if res.StatusCode != http.StatusAccepted {
-					b.Errorf("got %s", res.Status)
-				}
-			}
-		})
-	}
-	all.Wait()
-	took := time.Since(began)
-	b.StopTimer()
-	latencies := slices.Sorted(slices.Values(slices.Concat(times...)))
-	b.ReportMetric(float64(20*b.N)/took.Seconds(), "settled/s")
-	b.ReportMetric(float64(latencies[len(latencies)*99/100].Milliseconds()), "p99-ms")
-	conn := g.Super(b, database)
-	defer func() { _ = conn.Close(context.Background()) }()
-	var n int
-	require.NoError(b, conn.QueryRow(b.Context(), `SELECT count(*) FROM ingest.events`).Scan(&n))
-	require.Equal(b, 20*b.N, n)
 }

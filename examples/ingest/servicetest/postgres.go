@@ -5,6 +5,7 @@ package servicetest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -137,43 +138,50 @@ func (p *Postgres) start() {
 				running = false
 			case <-time.After(20 * time.Millisecond):
 				// Its own words: a connection might reach a stranger on this port.
-				if p.output.has("ready to accept connections", "process up: PgBouncer") {
+				if p.output.isReady() {
 					return
 				}
 				running = time.Now().Before(deadline)
 			}
 		}
-		// A dying backend may hold the port or the memory for a moment.
-		if !p.output.has("in use") || time.Now().After(deadline) {
+		if !p.output.taken() || time.Now().After(deadline) {
 			p.t.Fatalf("%s does not start:\n%s", p.cmd.Path, p.output.text.String())
 		}
 	}
 }
 
-// output keeps the beginning of what a server says.
+// output keeps the beginning of what a server says, and notices when it says that it is
+// ready, however much it says before.
 type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu    sync.Mutex
+	text  bytes.Buffer
+	ready bool
 }
 
 func (o *output) Write(text []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.ready = o.ready || bytes.Contains(text, []byte("ready to accept connections")) ||
+		bytes.Contains(text, []byte("process up: PgBouncer"))
 	if o.text.Len() < 64<<10 {
 		o.text.Write(text)
 	}
 	return len(text), nil
 }
 
-func (o *output) has(any ...string) bool {
+func (o *output) isReady() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, words := range any {
-		if bytes.Contains(o.text.Bytes(), []byte(words)) {
-			return true
-		}
-	}
-	return false
+	return o.ready
+}
+
+// taken reports whether another process has what the server needs: a dying one may hold
+// the port, the folder or the memory for a moment.
+func (o *output) taken() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Contains(o.text.Bytes(), []byte("in use")) ||
+		bytes.Contains(o.text.Bytes(), []byte("lock file"))
 }
 
 // ownDir makes a folder for a server that refuses to run as root, and says as whom it
@@ -205,13 +213,18 @@ func ownDir(t testing.TB) (dir string, attr func() *syscall.SysProcAttr) {
 	return "", nil
 }
 
-// freeAddr is an address that is free now, unless somebody is faster.
+// freeAddr is an address that is free now, unless somebody is faster. Its port lies below
+// those of outgoing connections, of which one could take it while the server restarts.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) // #nosec G404 -- tests only
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err == nil {
+			_ = listener.Close()
+			return addr
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	t.Fatal("no free port on 127.0.0.1")
+	return ""
 }

@@ -57,13 +57,7 @@ type Redis struct {
 // StartRedis starts one that ends with the test.
 func StartRedis(t testing.TB) *Redis {
 	t.Helper()
-	r := &Redis{t: t, path: find(t, "redis-server"), dir: t.TempDir()}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Addr = listener.Addr().String()
-	_ = listener.Close() // free for the server, unless somebody is faster
+	r := &Redis{Addr: freeAddr(t), t: t, path: find(t, "redis-server"), dir: t.TempDir()}
 	r.start()
 	t.Cleanup(r.Kill)
 	return r
@@ -114,3 +108,9 @@ func (r *Redis) Restart() {
 	r.Kill()
 	r.start()
 }
+
+// Pause freezes the server: connections are taken and nobody answers.
+func (r *Redis) Pause() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume continues a paused server.
+func (r *Redis) Resume() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
