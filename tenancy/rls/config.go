@@ -34,6 +34,11 @@ type Config struct {
 	// SearchPath are the schemas in which unqualified names are looked up, such as
 	// "app". Required. It is set with every scope, and pg_temp comes last, so that a
 	// temporary view cannot stand in for a table.
+	//
+	// In every query mode but exec, pgx prepares the queries of a Read before it sets
+	// the scope. For those the role needs the same path, or names have to be qualified:
+	//
+	//	alter role app_login set search_path = app
 	SearchPath []string
 
 	// SealTTL bounds how long a sealed scope is good in the database, should it be

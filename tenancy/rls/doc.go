@@ -57,6 +57,7 @@
 //
 // # Example
 //
+//	// alter role app_login set search_path = app
 //	db, err := rls.Open(ctx, rls.Config{Pool: pool, Key: key, SearchPath: []string{"app"}})
 //	...
 //	func (s *Store) Calls(ctx context.Context, scope tenancy.Scope) (calls []Call, err error) {
