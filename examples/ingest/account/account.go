@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -38,6 +39,9 @@ type User struct {
 	Role       string
 	Needs      sallyport.Level // to act by the role
 	Sites      []Site
+	// KeysAfter is when the operator was told that the user has lost their security
+	// keys: those that were registered before no longer count.
+	KeysAfter time.Time
 }
 
 // Data is what a session of this server carries beside the user: the key of the

@@ -35,12 +35,12 @@ func (a *Accounts) holder(w http.ResponseWriter, r *http.Request) (owner, bool) 
 	if !a.haveKeys(w) {
 		return owner{}, false
 	}
-	list, err := a.Keys.Keys(r.Context(), user.ID)
+	mine, err := a.ownerOf(r.Context(), user)
 	if err != nil {
 		a.notRecorded(w, r, err)
 		return owner{}, false
 	}
-	return owner{user, list}, true
+	return mine, true
 }
 
 // AssertOptions answers POST /auth/key/options: what navigator.credentials.get

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -135,6 +136,21 @@ func algorithms() []protocol.CredentialParameter {
 type owner struct {
 	User
 	keys []store.SecurityKey
+	lost []store.SecurityKey // no longer theirs, see User.KeysAfter
+}
+
+// ownerOf returns a user with their keys.
+func (a *Accounts) ownerOf(ctx context.Context, user User) (owner, error) {
+	list, err := a.Keys.Keys(ctx, user.ID)
+	o := owner{User: user}
+	for _, key := range list {
+		if key.Created.Before(user.KeysAfter) {
+			o.lost = append(o.lost, key)
+		} else {
+			o.keys = append(o.keys, key)
+		}
+	}
+	return o, err
 }
 
 // WebAuthnID is what a key may remember of its user: no name, and no address.

@@ -39,13 +39,13 @@ func (a *Accounts) ListKeys(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	list, err := a.Keys.Keys(r.Context(), current.User)
+	mine, err := a.ownerOf(r.Context(), a.byID[current.User])
 	if err != nil {
 		a.notRecorded(w, r, err)
 		return
 	}
-	rows := make([]map[string]any, len(list))
-	for i, key := range list {
+	rows := make([]map[string]any, len(mine.keys))
+	for i, key := range mine.keys {
 		rows[i] = row(key)
 	}
 	reply.JSON(w, http.StatusOK, map[string]any{"keys": rows})
@@ -113,7 +113,10 @@ func (a *Accounts) AddKey(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key.Name = keyName(given.Name)
-	err = a.recordKey(r, key, "account.security_key_added", audit.OutcomeSuccess)
+	err = a.forget(r, mine.lost)
+	if err == nil {
+		err = a.recordKey(r, key, "account.security_key_added", audit.OutcomeSuccess)
+	}
 	if err == nil {
 		err = a.Keys.AddKey(context.WithoutCancel(r.Context()), key, len(mine.keys))
 	}
@@ -194,12 +197,22 @@ func (a *Accounts) RemoveKey(w http.ResponseWriter, r *http.Request) {
 	reply.Problem(w, http.StatusNotFound, reply.CodeSecurityKeyNotFound, "You have no such key")
 }
 
-func (a *Accounts) removeKey(w http.ResponseWriter, r *http.Request, key store.SecurityKey) {
-	err := a.recordKey(r, key, "account.security_key_removed", audit.OutcomeSuccess)
-	if err == nil {
-		_, err = a.Keys.RemoveKey(context.WithoutCancel(r.Context()), key.User, key.ID)
+// forget removes keys.
+func (a *Accounts) forget(r *http.Request, keys []store.SecurityKey) error {
+	for _, key := range keys {
+		err := a.recordKey(r, key, "account.security_key_removed", audit.OutcomeSuccess)
+		if err == nil {
+			_, err = a.Keys.RemoveKey(context.WithoutCancel(r.Context()), key.User, key.ID)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	return nil
+}
+
+func (a *Accounts) removeKey(w http.ResponseWriter, r *http.Request, key store.SecurityKey) {
+	if err := a.forget(r, []store.SecurityKey{key}); err != nil {
 		a.notRecorded(w, r, err)
 		return
 	}
@@ -216,16 +229,16 @@ func (a *Accounts) mayChangeKeys(w http.ResponseWriter, r *http.Request) (owner,
 	if !ok || !a.haveKeys(w) {
 		return owner{}, false
 	}
-	list, err := a.Keys.Keys(r.Context(), current.User)
+	mine, err := a.ownerOf(r.Context(), a.byID[current.User])
 	if err != nil {
 		a.notRecorded(w, r, err)
 		return owner{}, false
 	}
 	need := sallyport.AAL2
-	if len(list) > 0 {
+	if len(mine.keys) > 0 {
 		need = sallyport.AAL3
 	}
-	return owner{a.byID[current.User], list}, fresh(w, current.Info, need)
+	return mine, fresh(w, current.Info, need)
 }
 
 // haveKeys reports whether security keys work here, or answers.

@@ -13,6 +13,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/account"
 	"github.com/opsmantik/sallyport/examples/ingest/account/keytest"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
 func TestASecurityKeyStepsUpToTheHighestLevel(t *testing.T) {
@@ -346,4 +347,31 @@ func TestNamesOfKeysCanBeShown(t *testing.T) {
 	} {
 		require.Equal(t, want, account.KeyName(given))
 	}
+}
+
+// Whoever has lost all keys gets in again through the operator: keys from before the
+// loss no longer count, and the next one is a first one.
+func TestLostKeysNoLongerCount(t *testing.T) {
+	run(t, func(t *testing.T, r *rig) {
+		old := keytest.New(t, origin)
+		raw := store.SecurityKey{
+			ID: account.KeyID(old.ID), User: "u", Name: "lost", Credential: old.ID, PublicKey: []byte{1},
+			Created: keysAfter.Add(-time.Microsecond),
+		}
+		require.NoError(t, r.keys.AddKey(t.Context(), raw, 0))
+		cookie := r.start("u", 2)
+		require.NotContains(t, r.do(http.MethodGet, "/auth/keys", "", cookie).Body, "lost")
+		got := r.do(http.MethodPost, "/auth/key/options", "", cookie)
+		require.Equal(t, reply.CodeSecurityKeyNotFound, got.code(t))
+
+		key := keytest.New(t, origin)
+		require.Equal(t, http.StatusCreated, r.add(key, cookie).Status)
+		list, err := r.keys.Keys(t.Context(), "u")
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, key.ID, list[0].Credential)
+		require.Equal(t, []string{
+			"account.security_key_removed success", "account.security_key_added success",
+		}, r.records)
+	})
 }

@@ -29,14 +29,14 @@ func (a *Accounts) Me(w http.ResponseWriter, r *http.Request) {
 		a.unavailable(w, r, sessions.ErrNoSession)
 		return
 	}
-	keys, err := a.Keys.Keys(r.Context(), user.ID)
+	mine, err := a.ownerOf(r.Context(), user)
 	if err != nil {
 		a.notRecorded(w, r, err)
 		return
 	}
 	me := map[string]any{
 		"email": user.Email, "level": fmt.Sprintf("AAL%d", current.Level),
-		"factors": a.factors(user, len(keys)), "keys_possible": a.keys != nil,
+		"factors": a.factors(user, len(mine.keys)), "keys_possible": a.keys != nil,
 	}
 	due := a.due(current.Info, user)
 	if due != "" {

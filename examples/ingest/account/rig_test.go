@@ -41,6 +41,9 @@ type rig struct {
 	events  []string // codes
 }
 
+// keysAfter is on the clock of the tests, which begins in the year 2000.
+var keysAfter = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // run runs a test on its own clock.
 func run(t *testing.T, test func(*testing.T, *rig)) {
 	t.Helper()
@@ -72,7 +75,9 @@ func newRig(t *testing.T, origins ...string) *rig {
 	users := map[string]account.User{}
 	for _, id := range []string{"u", "v"} {
 		email := id + "@example.test"
-		users[email] = account.User{ID: id, Email: email, Hash: hash, TOTPSecret: "JBSWY3DPEHPK3PXP"}
+		users[email] = account.User{
+			ID: id, Email: email, Hash: hash, TOTPSecret: "JBSWY3DPEHPK3PXP", KeysAfter: keysAfter,
+		}
 	}
 	accounts, err := account.New(account.Config{
 		Users: users, Sessions: signedIn, Device: device, Guard: guard, Factors: db, Keys: db,

@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,13 +33,7 @@ func (r *rig) addKey(key *keytest.Key, cookie string) answer {
 // codes and one-time passwords stand in for each other, and not for a key.
 func TestTheHighestRoleActsWithASecurityKey(t *testing.T) {
 	t.Parallel()
-	s := configured(t)
-	s.PublicOrigins, s.SecurityKeyRoles = []string{"https://ingest.example.org"}, []string{"superadmin"}
-	s.Users = append(s.Users, settings.User{
-		ID: "root", Email: "root@example.test", PasswordHash: adminHash, TOTPSecret: totpSecret,
-		Role: "superadmin", Sites: []string{siteA},
-	})
-	r := run(t, s)
+	r := run(t, withRoot(t))
 	const calls = "/api/sites/" + siteA + "/calls"
 	read := func(path, cookie string) answer { return r.do(http.MethodGet, path, "", "Cookie", cookie) }
 
@@ -66,4 +61,37 @@ func TestTheHighestRoleActsWithASecurityKey(t *testing.T) {
 		"account.sign_in", "account.second_factor", "account.sign_in", "account.second_factor",
 		"account.security_key_added", "account.second_factor", "account.sign_in", "account.second_factor",
 	}, r.list(t.Context(), `SELECT json_extract(CAST(entry AS TEXT), '$.action') FROM audit_log ORDER BY seq`))
+}
+
+// withRoot has a user of the highest role, the last one.
+func withRoot(t *testing.T) *settings.Settings {
+	t.Helper()
+	s := configured(t)
+	s.PublicOrigins, s.SecurityKeyRoles = []string{"https://ingest.example.org"}, []string{"superadmin"}
+	s.Users = append(s.Users, settings.User{
+		ID: "root", Email: "root@example.test", PasswordHash: adminHash, TOTPSecret: totpSecret,
+		Role: "superadmin", Sites: []string{siteA},
+	})
+	return s
+}
+
+// The operator takes back the keys of somebody who has lost them, while the server
+// runs: whoever has found them, and the session that they opened, are out.
+func TestLostSecurityKeysAreTakenBack(t *testing.T) {
+	t.Parallel()
+	s := withRoot(t)
+	r := run(t, s)
+	key := keytest.New(t, "https://ingest.example.org")
+	cookie := r.login("root", true)
+	require.Equal(t, 201, r.addKey(key, cookie).Status)
+	got := r.signKey(key, cookie)
+	require.Equal(t, 200, got.Status, got.Body)
+	require.NoError(t, r.srv.Reload(t.Context(), changed(s, func(s *settings.Settings) {
+		s.Users[len(s.Users)-1].SecurityKeysAfter = time.Now()
+	})))
+	require.Equal(t, 401, r.do(http.MethodGet, "/auth/sessions", "", "Cookie", got.cookie(t)).Status)
+	require.Equal(t, []string{"settings.user_keys_forgotten"}, r.actions())
+	got = r.do(http.MethodPost, "/auth/key/options", "", "Cookie", r.login("root", false))
+	require.Equal(t, 404, got.Status)
+	require.Equal(t, "security_key_not_found", got.Code())
 }

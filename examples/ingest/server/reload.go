@@ -132,6 +132,9 @@ func compareUsers(before, after map[string]settings.User) (all []change) {
 		if old.PasswordHash != user.PasswordHash || old.TOTPSecret != user.TOTPSecret || old.Email != user.Email {
 			all = append(all, change{kind: "user", id: id, action: "user_changed", signsOut: true})
 		}
+		if !old.SecurityKeysAfter.Equal(user.SecurityKeysAfter) {
+			all = append(all, change{kind: "user", id: id, action: "user_keys_forgotten", signsOut: true})
+		}
 		if !slices.Equal(old.Sites, user.Sites) {
 			all = append(all, change{kind: "user", id: id, action: "user_sites_changed"})
 		}

@@ -206,6 +206,7 @@ func (srv *generation) accountsByEmail() (map[string]account.User, error) {
 		byEmail[email] = account.User{
 			ID: user.ID, Email: email, Hash: hash, TOTPSecret: user.TOTPSecret,
 			Role: user.Role, Needs: srv.gates.Needed(user.Role), Sites: srv.sitesOf(user),
+			KeysAfter: user.SecurityKeysAfter,
 		}
 	}
 	return byEmail, nil

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,6 +39,10 @@ type User struct {
 	TOTPSecret   string   `json:"totp_secret,omitzero"`
 	Role         string   `json:"role"`
 	Sites        []string `json:"sites"`
+
+	// SecurityKeysAfter is when the user has told of losing their security keys.
+	// Those that were registered before no longer count.
+	SecurityKeysAfter time.Time `json:"security_keys_after,omitzero"`
 }
 
 // Roles that the policy knows. The first two must have a second factor.
@@ -98,6 +103,9 @@ func loadUsers(v *values, sites []Site) []User {
 			v.problem(name, "password_hash: %v", err)
 		}
 		checkFactor(v, name, user)
+		if user.SecurityKeysAfter.After(time.Now()) {
+			v.problem(name, "security_keys_after: is yet to come; want the time of the loss, or now")
+		}
 		for _, id := range user.Sites {
 			if !slices.ContainsFunc(sites, func(s Site) bool { return s.ID == id }) {
 				v.problem(name, "sites: names a site that SITES_FILE does not have")

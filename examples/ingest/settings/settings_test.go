@@ -177,6 +177,7 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"site rate too high":      {map[string]string{"SITES_FILE": badSite("600", "4611686018427387904")}, "SITES_FILE: site 1", "rate_per_minute"},
 		"public origin is a page": {map[string]string{"PUBLIC_ORIGIN": origin}, "PUBLIC_ORIGIN", "ALLOWED_ORIGINS"},
 		"public origin malformed": {map[string]string{"PUBLIC_ORIGIN": "ingest.example"}, "PUBLIC_ORIGIN", "want one origin"},
+		"keys lost tomorrow":      {map[string]string{"USERS_FILE": badUser(`"role"`, `"security_keys_after":"2999-01-01T00:00:00Z","role"`)}, "USERS_FILE: user 1", "yet to come"},
 		"security key roles":      {map[string]string{"SECURITY_KEY_ROLES": "root"}, "SECURITY_KEY_ROLES", "or none"},
 		"no name for a key":       {map[string]string{"SECURITY_KEY_ROLES": "manager, admin"}, "PUBLIC_ORIGIN", "security key"},
 		"an address for a key":    {map[string]string{"SECURITY_KEY_ROLES": "admin", "PUBLIC_ORIGIN": "https://192.0.2.7"}, "PUBLIC_ORIGIN", "with a name"},
