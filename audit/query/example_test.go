@@ -49,3 +49,20 @@ func ExampleQuarter() {
 	fmt.Println(from.Format(time.DateOnly), until.Format(time.DateOnly))
 	// Output: 2026-10-01 2027-01-01
 }
+
+// A cursor is the text that the last page returned, for the same query. A page number
+// would skip rows, or show them twice, while others are added.
+func ExampleFind_incorrect() {
+	dir, err := os.MkdirTemp("", "query")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	log, err := audit.New(audit.Config{Dir: dir})
+	if err != nil {
+		panic(err)
+	}
+	_, err = query.Find(context.Background(), log, query.Query{Actor: "u0", After: "page=2"})
+	fmt.Println(err)
+	// Output: query: malformed cursor, or a limit beyond 1000
+}

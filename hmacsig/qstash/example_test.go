@@ -53,3 +53,33 @@ func Example() {
 	// 200
 	// 200
 }
+
+// The URL is the one that the producer was given, from the configuration. Made from the
+// request it proves nothing: a delivery for another service verifies here as well, once
+// it is sent with the other's name in Host.
+func Example_incorrect() {
+	secret := hmacsig.Generate() // one account signs for all its services
+	signer, err := qstash.NewSigner(qstash.SignerConfig{URL: "https://other.example.test/worker", Secret: secret})
+	if err != nil {
+		panic(err)
+	}
+	stolen := httptest.NewRequest(http.MethodPost, "https://other.example.test/worker", strings.NewReader("{}"))
+	if err := signer.Sign(stolen); err != nil {
+		panic(err)
+	}
+	for _, url := range []string{
+		"https://" + stolen.Host + stolen.URL.Path, // wrong
+		"https://ingest.example.test/worker",       // right
+	} {
+		verifier, err := qstash.New(qstash.Config{URLs: []string{url}, Current: secret})
+		if err != nil {
+			panic(err)
+		}
+		stolen.Body, _ = stolen.GetBody()
+		_, err = verifier.Check(stolen)
+		fmt.Println(err != nil)
+	}
+	// Output:
+	// false
+	// true
+}
