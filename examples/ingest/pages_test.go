@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -238,6 +239,14 @@ func TestPagesInChromium(t *testing.T) {
 		`[...document.querySelectorAll('.codes code')].map(e => e.textContent)`))
 	require.NoError(t, err)
 	r.fits("recovery codes")
+	r.open("/account/authenticator")
+	r.heading("A new authenticator")
+	secret, err := chromedp.Run(r.ctx, chromedp.Value(chromedp.CSS("input[name=secret]")))
+	require.NoError(t, err)
+	code, err := totp.GenerateCode(secret, time.Now())
+	require.NoError(t, err)
+	r.factor(code)
+	r.says("[role=status]", "has learnt the secret")
 	r.click("main .button")
 	r.heading("Your account")
 	r.click(".who button")

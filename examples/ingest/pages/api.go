@@ -97,7 +97,7 @@ func request(r *http.Request, method, path string, body any) (*http.Request, err
 	inner.Header.Del("Content-Encoding")
 	inner.Body, inner.ContentLength, inner.TransferEncoding = http.NoBody, 0, nil
 	if body != nil {
-		text, err := json.Marshal(body)
+		text, err := json.Marshal(body, json.Deterministic(true))
 		if err != nil {
 			return nil, err
 		}

@@ -61,6 +61,8 @@ func (p *Pages) Routes() map[string]http.Handler {
 		"POST /factor":                 http.HandlerFunc(p.factor),
 		"POST /sign-out":               http.HandlerFunc(p.signOut),
 		"GET /account":                 http.HandlerFunc(p.account),
+		"GET /account/authenticator":   http.HandlerFunc(p.newAuthenticator),
+		"POST /account/authenticator":  http.HandlerFunc(p.tryAuthenticator),
 		"POST /account/end":            http.HandlerFunc(p.endSession),
 		"POST /account/end-others":     http.HandlerFunc(p.endOthers),
 		"POST /account/remove-key":     http.HandlerFunc(p.removeKey),

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pquerna/otp/totp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/ingest/pages"
@@ -212,6 +214,37 @@ func TestTheQRCodeIsOne(t *testing.T) {
 		require.Contains(t, path[1], edge+"v1h-7z")
 	}
 	require.NotRegexp(t, `M[0-3] `, path[1])
+}
+
+// A new authenticator is tried before its secret goes to the operator.
+func TestANewAuthenticatorIsTried(t *testing.T) {
+	t.Parallel()
+	a := &api{say: map[string]func(http.ResponseWriter){"GET /auth/me": says(full)}}
+	hidden := regexp.MustCompile(`name="secret" value="([A-Z2-7]{32})"`)
+	secrets := map[string]bool{}
+	for range 2 {
+		found := hidden.FindStringSubmatch(text(t, browse(t, a, nil, http.MethodGet, "/account/authenticator", nil)))
+		require.Len(t, found, 2)
+		secrets[found[1]] = true
+	}
+	require.Len(t, secrets, 2, "a secret for each")
+	for secret := range secrets {
+		code, err := totp.GenerateCode(secret, time.Now())
+		require.NoError(t, err)
+		give := func(secret, code string) *http.Response {
+			return browse(t, a, nil, http.MethodPost, "/account/authenticator", url.Values{"secret": {secret}, "code": {code}})
+		}
+		res := give(secret, code)
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		require.Contains(t, text(t, res), secret)
+		res = give(secret, "12345")
+		require.Equal(t, http.StatusUnprocessableEntity, res.StatusCode)
+		require.Regexp(t, hidden, text(t, res), "the same secret, once more")
+		require.Equal(t, http.StatusSeeOther, give("short", code).StatusCode)
+	}
+	for _, asked := range a.asked {
+		require.Equal(t, "GET /auth/me", asked, "nothing of it is kept")
+	}
 }
 
 func TestAssetsAreKeptByTheirVersion(t *testing.T) {

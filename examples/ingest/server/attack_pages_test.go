@@ -48,6 +48,8 @@ func attackedPages() []gatetest.Route {
 		{Pattern: "GET /factor"},
 		form("/factor", http.StatusUnauthorized, "code", "000000"),
 		{Pattern: "GET /account"},
+		{Pattern: "GET /account/authenticator"},
+		form("/account/authenticator", http.StatusUnprocessableEntity, "secret", totpSecret, "code", "000000"),
 		form("/account/end", http.StatusNotFound, "id", "x"),
 		form("/account/end-others", http.StatusSeeOther),
 		form("/account/remove-key", http.StatusNotFound, "id", "x"),
