@@ -15,7 +15,9 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/server"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
@@ -33,18 +35,20 @@ const (
 // is excused from is named with its reason.
 func TestEveryRouteHolds(t *testing.T) {
 	t.Parallel()
-	gatetest.Run(t, attacked(t))
+	gatetest.Run(t, attacked(t, onFiles(t)))
 }
 
-func attacked(t *testing.T) gatetest.Suite {
+// opener opens the store and, where there is one, the queue of a server that is attacked.
+type opener func(testing.TB, *settings.Settings) (store.Store, store.Queue)
+
+func attacked(t *testing.T, open opener) gatetest.Suite {
 	t.Helper()
 	var codes factors
-	database := emptyDatabase(t)
 	return gatetest.Suite{
 		New: func(tb testing.TB, log io.Writer) http.Handler {
 			tb.Helper()
 			codes = -1
-			return attackedServer(tb, log, database).Gated()
+			return attackedServer(tb, log, open).Gated()
 		},
 		Listed: originB, Own: attackedOrigin,
 		SignIn: [2]gatetest.SignIn{codes.signIn("admin"), codes.signIn("other")},
@@ -76,14 +80,14 @@ func attacked(t *testing.T) gatetest.Suite {
 			},
 			"noop": {"request_replayed"},
 		},
-		Served: served(t), Routes: attackedRoutes(t),
+		Served: served(t, open), Routes: attackedRoutes(t),
 	}
 }
 
 // served asks a server for its own table, so that a new route is a finding.
-func served(t *testing.T) []string {
+func served(t *testing.T, open opener) []string {
 	t.Helper()
-	return attackedServer(t, io.Discard, emptyDatabase(t)).Served()
+	return attackedServer(t, io.Discard, open).Served()
 }
 
 func attackedRoutes(t *testing.T) []gatetest.Route {
@@ -204,27 +208,33 @@ func signDelivery(t *testing.T) func(*http.Request, []byte, time.Time) error {
 	return func(r *http.Request, _ []byte, at time.Time) error { return signer.SignAt(r, at) }
 }
 
-// emptyDatabase is the folder of a database that nothing was done in. To copy it
-// takes a tenth of the time of making it, and there are hundreds of servers.
-func emptyDatabase(t *testing.T) string {
+// onFiles opens copies of a database that nothing was done in. To copy it takes a tenth
+// of the time of making it, and there are hundreds of servers.
+func onFiles(t *testing.T) opener {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := sqlite.Open(t.Context(), dir, sqlite.DangerouslyOff)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
-	return dir
+	return func(tb testing.TB, s *settings.Settings) (store.Store, store.Queue) {
+		tb.Helper()
+		require.NoError(tb, os.CopyFS(s.DataDir, os.DirFS(dir)))
+		db, err := sqlite.Open(tb.Context(), s.DataDir, sqlite.DangerouslyOff) // nothing outlives its attack
+		require.NoError(tb, err)
+		return db, db
+	}
 }
 
 // attackedServer does not run: the kit calls its handler.
-func attackedServer(tb testing.TB, log io.Writer, database string) *server.Server {
+func attackedServer(tb testing.TB, log io.Writer, open opener) *server.Server {
 	tb.Helper()
 	s := configured(tb)
-	require.NoError(tb, os.CopyFS(s.DataDir, os.DirFS(database)))
 	s.PublicOrigins, s.WorkerURL = []string{attackedOrigin}, attackedWorker
 	s.RatePerMinute = attackedLimit
 	logger, _, err := telemetry.NewLogger(log, "")
 	require.NoError(tb, err)
-	db, srv := newServer(tb, s, logger, sqlite.DangerouslyOff) // nothing outlives its attack
+	db, queue := open(tb, s)
+	srv := newServerOn(tb, s, logger, db, queue)
 	tb.Cleanup(func() {
 		require.NoError(tb, srv.Stop())
 		require.NoError(tb, db.Close())

@@ -4,6 +4,8 @@ package server_test
 
 import (
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,9 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/postgres"
 	"github.com/opsmantik/sallyport/examples/ingest/postgres/postgrestest"
 	"github.com/opsmantik/sallyport/examples/ingest/servicetest"
+	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tools/gatetest"
 )
 
 // scaledOut runs n instances on one Postgres and one Redis.
@@ -141,4 +146,23 @@ func TestReadinessOnPostgres(t *testing.T) {
 	require.NotEmpty(t, got.Header.Get("Retry-After"))
 	g.Server.Restart()
 	require.Equal(t, 202, b.do(http.MethodPost, "/api/sync", unique(), "Origin", originA).Status)
+}
+
+// Every attack of the kit on every route that there is without a queue.
+func TestEveryRouteHoldsOnPostgres(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("SALLYPORT_SOAK") != "1" {
+		t.Skip("hundreds of servers, each on a database of its own; the gates are the same on files")
+	}
+	g := postgrestest.Start(t)
+	suite := attacked(t, func(tb testing.TB, _ *settings.Settings) (store.Store, store.Queue) {
+		tb.Helper()
+		db, err := postgres.Open(tb.Context(), g.Config(g.Database(tb)))
+		require.NoError(tb, err)
+		return db, nil
+	})
+	suite.Routes = slices.DeleteFunc(suite.Routes, func(r gatetest.Route) bool {
+		return strings.Contains(r.Pattern, "/api/queue/dead")
+	})
+	gatetest.Run(t, suite)
 }
