@@ -2,7 +2,6 @@ package rls
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -67,7 +66,7 @@ func (db *ServiceDB) Tx(ctx context.Context, s tenancy.ServiceScope, fn func(Tx)
 	if err := fn(Tx{tx}); err != nil {
 		return err
 	}
-	return errors.Join(tx.Commit(ctx))
+	return tx.Commit(ctx)
 }
 
 // ServiceUse is the Detail of a CodeServiceUsed event.
