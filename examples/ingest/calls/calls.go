@@ -20,8 +20,10 @@ const listLimit = 500
 
 // The permissions. Which role holds which is in package gates.
 type (
-	// View is to see calls and events.
+	// View is to see calls.
 	View struct{}
+	// ViewEvents is to see events and visits.
+	ViewEvents struct{}
 	// Seal is to confirm a call.
 	Seal struct{}
 	// Junk is to discard a call.
@@ -34,6 +36,9 @@ type (
 
 // Permission names the permission.
 func (View) Permission() string { return "calls:view" }
+
+// Permission names the permission.
+func (ViewEvents) Permission() string { return "events:view" }
 
 // Permission names the permission.
 func (Seal) Permission() string { return "calls:seal" }
@@ -65,7 +70,7 @@ func (c *Calls) List(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Vie
 }
 
 // Events answers GET /api/sites/{site_id}/events.
-func (c *Calls) Events(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
+func (c *Calls) Events(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewEvents]) {
 	rows, err := c.Store.Events(r.Context(), g.Scope(), listLimit)
 	c.list(w, r, "events", rows, err)
 }

@@ -16,7 +16,7 @@ const visitsPerPage = 100
 
 // Visits answers GET /api/sites/{site_id}/visits, the newest first. Where there are
 // more, next is what ?after= takes for the page behind this one.
-func (c *Calls) Visits(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
+func (c *Calls) Visits(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewEvents]) {
 	after, ok := visitPlace(r.URL.Query().Get("after"))
 	if !ok {
 		reply.Problem(w, http.StatusBadRequest, reply.CodePageUnknown, "There is no such page")
@@ -50,7 +50,7 @@ func visitPlace(text string) (place store.VisitPlace, ok bool) {
 
 // Visit answers GET /api/sites/{site_id}/visits/{visit_id}: its events, the first
 // one first. A visit of another site has none, as one that is not there.
-func (c *Calls) Visit(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
+func (c *Calls) Visit(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewEvents]) {
 	rows, err := c.Store.VisitEvents(r.Context(), g.Scope(), r.PathValue("visit_id"), listLimit)
 	if err == nil && len(rows) == 0 {
 		reply.Problem(w, http.StatusNotFound, tenancy.CodeNotFound, "There is nothing here")

@@ -13,8 +13,15 @@ import (
 // listLimit bounds a list.
 const listLimit = 500
 
-// Replay is the permission to see a site's dead letters and to send them again.
-type Replay struct{}
+type (
+	// View is the permission to see a site's dead letters.
+	View struct{}
+	// Replay is the permission to send them again.
+	Replay struct{}
+)
+
+// Permission names the permission.
+func (View) Permission() string { return "queue:view" }
 
 // Permission names the permission.
 func (Replay) Permission() string { return "queue:replay" }
@@ -27,7 +34,7 @@ type DeadLetters struct {
 }
 
 // List answers GET /api/queue/dead?site_id=...
-func (d *DeadLetters) List(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Replay]) {
+func (d *DeadLetters) List(w http.ResponseWriter, r *http.Request, g tenancy.Grant[View]) {
 	rows, err := d.Letters.DeadOf(r.Context(), g.Scope(), listLimit)
 	if err != nil {
 		d.unavailable(r.Context(), w, err)

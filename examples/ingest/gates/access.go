@@ -4,23 +4,27 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"regexp"
+	"time"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/apikeys"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
 // newAccess is the gate of everything that belongs to one site. The site comes
 // from the path, the query or the stored call; where two name it, they agree.
-func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
-	members := rolesBySite(cfg.Settings)
+func newAccess(cfg Config, g *Gates) (*tenancy.Gate, error) {
+	members, networks := rolesBySite(cfg.Settings), networksBySite(cfg.Settings)
 	return tenancy.New(tenancy.Config{
-		Identify: newIdentify(cfg.Settings, current),
+		Identify: g.identify,
 		Sources: []tenancy.Source{
 			tenancy.FromPath("site_id"), tenancy.FromQuery("site_id"),
 			tenancy.FromLookup("call", func(r *http.Request) (string, error) { return siteOfCall(cfg, r) }),
@@ -33,8 +37,13 @@ func newAccess(cfg Config, current *account.Sessions) (*tenancy.Gate, error) {
 			return role, nil
 		},
 		Roles:     roles(cfg.Settings),
+		StepUp:    map[string]time.Duration{apikeys.Manage{}.Permission(): 0}, // by no key
 		ParseSite: parseSite,
-		OnEvent:   cfg.OnEvent,
+		Address:   g.address,
+		SiteNetworks: func(_ context.Context, site string) ([]netip.Prefix, error) {
+			return networks[site], nil
+		},
+		OnEvent: cfg.OnEvent,
 	})
 }
 
@@ -52,6 +61,9 @@ func rolesBySite(s *settings.Settings) map[string]map[string]tenancy.Role {
 	roles := make(map[string]map[string]tenancy.Role, len(s.Users))
 	for _, user := range s.Users {
 		role := tenancy.Role(user.Role)
+		if len(user.Networks) > 0 {
+			role = ownRole(user.Role, user.ID)
+		}
 		roles[user.ID] = map[string]tenancy.Role{}
 		for _, site := range user.Sites {
 			roles[user.ID][site] = role
@@ -63,6 +75,23 @@ func rolesBySite(s *settings.Settings) map[string]map[string]tenancy.Role {
 		}
 	}
 	return roles
+}
+
+// address is the client's, which the gate in front has found.
+func (g *Gates) address(r *http.Request) (netip.Addr, error) {
+	if addr, ok := clientaddr.FromContext(r.Context()); ok {
+		return addr, nil
+	}
+	return g.Address.Check(r)
+}
+
+// networksBySite are the addresses from which people and keys may act on a site.
+func networksBySite(s *settings.Settings) map[string][]netip.Prefix {
+	networks := map[string][]netip.Prefix{}
+	for _, site := range s.Sites {
+		networks[site.ID] = site.Networks
+	}
+	return networks
 }
 
 // newIdentify turns the session into a principal. A session that still lacks a

@@ -9,14 +9,17 @@ import (
 	"net/http"
 
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/cors"
 	"github.com/opsmantik/sallyport/examples/ingest/account"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 	"github.com/opsmantik/sallyport/ratelimit/loginguard"
 	"github.com/opsmantik/sallyport/sessions/tracker"
 	"github.com/opsmantik/sallyport/tenancy"
+	"github.com/opsmantik/sallyport/tenancy/apikey"
 )
 
 // Config is what the gates are made from. All fields are required.
@@ -28,7 +31,11 @@ type Config struct {
 	// SiteOfCall names the site that a call belongs to. It fails with
 	// store.ErrNoCall for a call that is not there.
 	SiteOfCall func(ctx context.Context, call string) (site string, err error)
-	Memory     *Memory
+	// APIKeys keeps the keys of machine clients.
+	APIKeys store.APIKeys
+	// Record appends to the audit log.
+	Record func(context.Context, audit.Record) error
+	Memory *Memory
 }
 
 // Gates is every gate of the server.
@@ -44,7 +51,9 @@ type Gates struct {
 	Visits     *tracker.Tracker // of pages, not of people who sign in
 	Logins     *loginguard.Guard
 	Access     *tenancy.Gate
+	Keys       *apikey.Gate // of machine clients
 
+	identify    func(*http.Request) (sallyport.Principal, error)
 	crossOrigin *http.CrossOriginProtection
 	uploads     *uploads
 
@@ -73,7 +82,12 @@ func (g *Gates) open(memory *Memory) (err error) {
 		func() error { g.Device, err = newDevice(g.cfg, g.Sessions); return err },
 		func() error { g.Visits, err = tracker.New(tracker.Config{Store: memory.visits}); return err },
 		func() error { g.Logins, err = newLogins(g.cfg, memory.logins); return err },
-		func() error { g.Access, err = newAccess(g.cfg, g.Sessions); return err },
+		func() error { g.Keys, err = newKeys(g.cfg); return err },
+		func() error {
+			g.identify = newWho(g.cfg, newIdentify(g.cfg.Settings, g.Sessions))
+			g.Access, err = newAccess(g.cfg, g)
+			return err
+		},
 	} {
 		if err := gate(); err != nil {
 			return err

@@ -2,6 +2,7 @@ package gates
 
 import (
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/examples/ingest/apikeys"
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
@@ -12,22 +13,31 @@ import (
 // second factor, which is what a row without a level says, and a security key if
 // SECURITY_KEY_ROLES names the role.
 func roles(s *settings.Settings) map[tenancy.Role]tenancy.Rights {
-	manager := []string{
-		calls.View{}.Permission(), calls.Seal{}.Permission(), calls.Junk{}.Permission(), calls.Undo{}.Permission(),
-	}
+	rep := []string{calls.View{}.Permission(), calls.ViewEvents{}.Permission()}
+	manager := append([]string{
+		calls.Seal{}.Permission(), calls.Junk{}.Permission(), calls.Undo{}.Permission(),
+	}, rep...)
 	admin := append([]string{
-		calls.ViewAudit{}.Permission(), delivery.Replay{}.Permission(),
+		calls.ViewAudit{}.Permission(), delivery.View{}.Permission(), delivery.Replay{}.Permission(),
+		apikeys.Manage{}.Permission(),
 	}, manager...)
 	table := map[tenancy.Role]tenancy.Rights{
 		"superadmin": {Permissions: admin},
 		"admin":      {Permissions: admin},
 		"manager":    {Permissions: manager, Level: sallyport.AAL1},
-		"rep":        {Permissions: []string{calls.View{}.Permission()}, Level: sallyport.AAL1},
+		"rep":        {Permissions: rep, Level: sallyport.AAL1},
 	}
 	for _, name := range s.SecurityKeyRoles {
 		rights := table[tenancy.Role(name)]
 		rights.Level = sallyport.AAL3
 		table[tenancy.Role(name)] = rights
+	}
+	for _, user := range s.Users {
+		if len(user.Networks) > 0 {
+			rights := table[tenancy.Role(user.Role)]
+			rights.Networks = user.Networks
+			table[ownRole(user.Role, user.ID)] = rights
+		}
 	}
 	return table
 }

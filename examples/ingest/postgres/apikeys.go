@@ -8,16 +8,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 	"github.com/opsmantik/sallyport/tenancy/apikey"
 )
 
-// APIKeys keeps the API keys of users. It implements [apikey.Store].
+// APIKeys keeps the API keys of users. It implements [store.APIKeys].
 type APIKeys struct{ db *DB }
 
 // APIKeys returns the database's API keys.
-func (db *DB) APIKeys() *APIKeys { return &APIKeys{db} }
-
-var _ apikey.Store = (*APIKeys)(nil)
+func (db *DB) APIKeys() store.APIKeys { return &APIKeys{db} }
 
 // Create adds a key.
 func (k *APIKeys) Create(ctx context.Context, r apikey.Record) error {
@@ -40,21 +40,50 @@ func (k *APIKeys) Find(ctx context.Context, hash [sha256.Size]byte) (apikey.Reco
 		return apikey.Record{}, err
 	}
 	defer cancel()
-	const find = `SELECT id, user_id, name, scopes, created_at, expires_at, revoked_at, used_at
-		FROM ingest.api_keys WHERE hash = $1`
-	r := apikey.Record{Hash: hash}
-	var revoked, used *time.Time
-	err = k.db.service.QueryRow(ctx, find, hash[:]).Scan(
-		&r.ID, &r.User, &r.Name, &r.Scopes, &r.Created, &r.Expires, &revoked, &used)
+	const find = `SELECT ` + keyColumns + ` FROM ingest.api_keys WHERE hash = $1`
+	r, err := keyRow(k.db.service.QueryRow(ctx, find, hash[:]))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return apikey.Record{}, apikey.ErrNotFound
 	}
+	r.Hash = hash
+	return r, err
+}
+
+const keyColumns = `id, user_id, name, scopes, created_at, expires_at, revoked_at, used_at`
+
+func keyRow(row pgx.Row) (r apikey.Record, err error) {
+	var revoked, used *time.Time
+	err = row.Scan(&r.ID, &r.User, &r.Name, &r.Scopes, &r.Created, &r.Expires, &revoked, &used)
 	if err != nil {
 		return apikey.Record{}, err
 	}
 	r.Created, r.Expires = r.Created.UTC(), r.Expires.UTC()
 	r.Revoked, r.LastUsed = instant(revoked), instant(used)
 	return r, nil
+}
+
+// List lists the keys of a site. The table is the service's alone, so the statement is
+// all that keeps sites apart here.
+func (k *APIKeys) List(
+	ctx context.Context, scope tenancy.Scope, now time.Time, limit int,
+) ([]apikey.Record, error) {
+	if err := scope.Check(); err != nil {
+		return nil, err
+	}
+	ctx, cancel, err := k.db.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	const list = `SELECT ` + keyColumns + ` FROM ingest.api_keys
+		WHERE $1 = ANY (scopes) AND expires_at > $2 AND (revoked_at IS NULL OR revoked_at > $2)
+		ORDER BY created_at DESC, id LIMIT $3`
+	rows, err := k.db.service.Query(ctx, list, store.SiteScope(scope.Site()), now, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.AppendRows([]apikey.Record{}, rows,
+		func(row pgx.CollectableRow) (apikey.Record, error) { return keyRow(row) })
 }
 
 // End ends a user's key, never later than it ends already.

@@ -3,6 +3,8 @@ package reply
 // The codes of the server's own refusals. Those in upper case are the wire
 // contract's.
 const (
+	// CodeAPIKeysFull: 409. The site has as many API keys as it may have.
+	CodeAPIKeysFull = "api_keys_full"
 	// CodeBodyIncomplete: 400. The body ended early.
 	CodeBodyIncomplete = "body_incomplete"
 	// CodeBodyTooLarge: 413. The body is above the limit of the route.

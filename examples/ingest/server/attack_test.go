@@ -169,6 +169,28 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 		Pattern: "GET /api/sites/{site_id}/visits/{visit_id}",
 		Request: "GET /api/sites/" + siteA + "/visits/x", Status: notFound,
 	})
+	routes = append(routes,
+		gatetest.Route{
+			Pattern: "GET /api/sites/{site_id}/keys", Request: "GET /api/sites/" + siteA + "/keys",
+			Other: "/api/sites/" + siteB + "/keys",
+		},
+		gatetest.Route{
+			Pattern: "POST /api/sites/{site_id}/keys", Request: "POST /api/sites/" + siteA + "/keys",
+			Other: "/api/sites/" + siteB + "/keys", MaxBody: 4096,
+			Body: `{"name":"attack","scopes":["calls:view"]}`,
+		},
+		gatetest.Route{
+			Pattern: "POST /api/sites/{site_id}/keys/{key_id}/rotate",
+			Request: "POST /api/sites/" + siteA + "/keys/x/rotate",
+			Other:   "/api/sites/" + siteB + "/keys/x/rotate", MaxBody: 4096,
+			Body: `{"overlap_hours":1}`, Status: notFound,
+		},
+		gatetest.Route{
+			Pattern: "DELETE /api/sites/{site_id}/keys/{key_id}",
+			Request: "DELETE /api/sites/" + siteA + "/keys/x",
+			Other:   "/api/sites/" + siteB + "/keys/x", Status: notFound,
+		},
+	)
 	for _, what := range []string{"calls", "events", "visits"} {
 		routes = append(routes, gatetest.Route{
 			Pattern: "GET /api/sites/{site_id}/" + what,

@@ -18,6 +18,8 @@ func peopleRoutes(call string) []string {
 		"GET /api/audit?site_id=" + siteA + " ", "POST /api/audit/verify?site_id=" + siteA + " ",
 		"POST /api/calls/" + call + "/seal ", "POST /api/calls/" + call + "/junk ", "POST /api/calls/" + call + "/undo ",
 		"GET /api/queue/dead?site_id=" + siteA + " ", "POST /api/queue/dead/replay?site_id=" + siteA + " ",
+		"GET " + keysA + " ", "POST " + keysA + ` {"name":"x","scopes":["calls:view"]}`,
+		"POST " + keysA + `/x/rotate {"overlap_hours":1}`, "DELETE " + keysA + "/x ",
 	}
 }
 

@@ -37,6 +37,7 @@ func (srv *Server) generation(s *settings.Settings) (*generation, error) {
 	cfg := gates.Config{
 		Settings: s, Log: srv.cfg.Log, OnEvent: srv.journal.OnEvent,
 		SiteOfCall: srv.cfg.Store.CallSite, Memory: srv.memory,
+		APIKeys: srv.cfg.Store.APIKeys(), Record: srv.cfg.Store.Record,
 	}
 	var err error
 	if g.gates, err = gates.New(cfg); err != nil {

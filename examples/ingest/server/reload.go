@@ -138,6 +138,9 @@ func compareUsers(before, after map[string]settings.User) (all []change) {
 		if !slices.Equal(old.Sites, user.Sites) {
 			all = append(all, change{kind: "user", id: id, action: "user_sites_changed"})
 		}
+		if !slices.Equal(old.Networks, user.Networks) {
+			all = append(all, change{kind: "user", id: id, action: "user_networks_changed"})
+		}
 	}
 	for id := range before {
 		if _, stays := after[id]; !stays {
@@ -162,7 +165,7 @@ func compareSites(before, after []settings.Site) (all []change) {
 		case was.Secret != site.Secret || was.NextSecret != site.NextSecret:
 			all = append(all, change{kind: "site", id: site.ID, action: "site_secrets_changed"})
 		case was.Owner != site.Owner || !slices.Equal(was.Origins, site.Origins) ||
-			was.RatePerMinute != site.RatePerMinute:
+			was.RatePerMinute != site.RatePerMinute || !slices.Equal(was.Networks, site.Networks):
 			all = append(all, change{kind: "site", id: site.ID, action: "site_changed"})
 		}
 	}

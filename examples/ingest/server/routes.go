@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/account"
+	"github.com/opsmantik/sallyport/examples/ingest/apikeys"
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
@@ -72,10 +73,22 @@ func (srv *generation) routes() (http.Handler, error) {
 			people.handle(pattern, h, g.Sessions.Load, g.Bound, g.SecondFactor)
 		}
 	}
-	granted("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
-	granted("GET /api/sites/{site_id}/events")(tenancy.Route(g.Access, admin.Events))
-	granted("GET /api/sites/{site_id}/visits")(tenancy.Route(g.Access, admin.Visits))
-	granted("GET /api/sites/{site_id}/visits/{visit_id}")(tenancy.Route(g.Access, admin.Visit))
+	// readable is for people and, within their scopes, for API keys.
+	readable := func(pattern string) func(http.Handler, error) {
+		return func(h http.Handler, err error) {
+			broken = append(broken, err)
+			people.handle(pattern, h, g.KeyOr(g.Sessions.Load, g.Bound, g.SecondFactor))
+		}
+	}
+	readable("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
+	readable("GET /api/sites/{site_id}/events")(tenancy.Route(g.Access, admin.Events))
+	readable("GET /api/sites/{site_id}/visits")(tenancy.Route(g.Access, admin.Visits))
+	readable("GET /api/sites/{site_id}/visits/{visit_id}")(tenancy.Route(g.Access, admin.Visit))
+	keys := &apikeys.Keys{Gate: g.Keys, Store: db.APIKeys(), Who: g.Who, Log: log}
+	granted("GET /api/sites/{site_id}/keys")(tenancy.Route(g.Access, keys.List))
+	granted("POST /api/sites/{site_id}/keys")(tenancy.Route(g.Access, keys.Create))
+	granted("POST /api/sites/{site_id}/keys/{key_id}/rotate")(tenancy.Route(g.Access, keys.Rotate))
+	granted("DELETE /api/sites/{site_id}/keys/{key_id}")(tenancy.Route(g.Access, keys.Revoke))
 	granted("GET /api/audit")(tenancy.Route(g.Access, admin.Audit))
 	granted("POST /api/audit/verify")(tenancy.Route(g.Access, admin.Verify))
 	granted("POST /api/calls/{id}/seal")(tenancy.Route(g.Access, admin.Seal))
@@ -83,7 +96,7 @@ func (srv *generation) routes() (http.Handler, error) {
 	granted("POST /api/calls/{id}/undo")(tenancy.Route(g.Access, admin.Undo))
 	if queue := srv.cfg.Queue; queue != nil {
 		dead := &delivery.DeadLetters{Letters: queue, Wake: srv.dispatcher.Wake, Log: log}
-		granted("GET /api/queue/dead")(tenancy.Route(g.Access, dead.List))
+		readable("GET /api/queue/dead")(tenancy.Route(g.Access, dead.List))
 		granted("POST /api/queue/dead/replay")(tenancy.Route(g.Access, dead.Replay))
 	}
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -29,6 +30,9 @@ type Site struct {
 	NextSecret    string   `json:"next_secret,omitzero"`
 	RatePerMinute int      `json:"rate_per_minute"`
 	Owner         string   `json:"owner"`
+	// Networks are where people and API keys may act on the site from; empty for
+	// anywhere. Events come from anywhere.
+	Networks []netip.Prefix `json:"networks,omitzero"`
 }
 
 // User is someone who may sign in.
@@ -43,6 +47,10 @@ type User struct {
 	// SecurityKeysAfter is when the user has told of losing their security keys.
 	// Those that were registered before no longer count.
 	SecurityKeysAfter time.Time `json:"security_keys_after,omitzero"`
+
+	// Networks are where the user, and the user's API keys, may act from; empty for
+	// anywhere.
+	Networks []netip.Prefix `json:"networks,omitzero"`
 }
 
 // Roles that the policy knows. The first two must have a second factor.
@@ -71,6 +79,7 @@ func loadSites(v *values, allowed []string) []Site {
 		if site.RatePerMinute < 1 || site.RatePerMinute > maxRate {
 			v.problem(name, "rate_per_minute: want 1 to %d", maxRate)
 		}
+		checkNetworks(v, name, site.Networks)
 		if len(site.Origins) == 0 {
 			v.problem(name, "origins: want at least one of ALLOWED_ORIGINS")
 		}
@@ -106,6 +115,8 @@ func loadUsers(v *values, sites []Site) []User {
 		if user.SecurityKeysAfter.After(time.Now()) {
 			v.problem(name, "security_keys_after: is yet to come; want the time of the loss, or now")
 		}
+
+		checkNetworks(v, name, user.Networks)
 		for _, id := range user.Sites {
 			if !slices.ContainsFunc(sites, func(s Site) bool { return s.ID == id }) {
 				v.problem(name, "sites: names a site that SITES_FILE does not have")
@@ -118,6 +129,16 @@ func loadUsers(v *values, sites []Site) []User {
 		}
 	}
 	return users
+}
+
+// checkNetworks wants what the lists of package tenancy take.
+func checkNetworks(v *values, name string, networks []netip.Prefix) {
+	for _, network := range networks {
+		if !network.IsValid() || network != network.Masked() || network.Addr().Is4In6() {
+			v.problem(name, "networks: want CIDRs without bits beyond the prefix, such as 192.0.2.0/24")
+			return
+		}
+	}
 }
 
 func checkFactor(v *values, name string, user User) {

@@ -8,14 +8,16 @@ import (
 	"errors"
 	"time"
 
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/tenancy"
 	"github.com/opsmantik/sallyport/tenancy/apikey"
 )
 
-// APIKeys keeps the API keys of users. It implements [apikey.Store].
+// APIKeys keeps the API keys of users. It implements [store.APIKeys].
 type APIKeys struct{ db *DB }
 
 // APIKeys returns the file's API keys.
-func (db *DB) APIKeys() *APIKeys { return &APIKeys{db} }
+func (db *DB) APIKeys() store.APIKeys { return &APIKeys{db} }
 
 // Create adds a key.
 func (k *APIKeys) Create(ctx context.Context, r apikey.Record) error {
@@ -41,16 +43,21 @@ func (k *APIKeys) Create(ctx context.Context, r apikey.Record) error {
 
 // Find returns the key with this hash.
 func (k *APIKeys) Find(ctx context.Context, hash [sha256.Size]byte) (apikey.Record, error) {
-	const find = `SELECT id, user_id, name, scopes, created_at, expires_at, revoked_at, used_at
-		FROM api_keys WHERE hash = ?`
-	r := apikey.Record{Hash: hash}
-	var scopes string
-	var created, expires, revoked, used sql.NullInt64
-	err := k.db.read.QueryRowContext(ctx, find, hash[:]).Scan(
-		&r.ID, &r.User, &r.Name, &scopes, &created, &expires, &revoked, &used)
+	const find = `SELECT ` + keyColumns + ` FROM api_keys WHERE hash = ?`
+	r, err := scanKey(k.db.read.QueryRowContext(ctx, find, hash[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return apikey.Record{}, apikey.ErrNotFound
 	}
+	r.Hash = hash
+	return r, err
+}
+
+const keyColumns = `id, user_id, name, scopes, created_at, expires_at, revoked_at, used_at`
+
+func scanKey(row interface{ Scan(...any) error }) (r apikey.Record, err error) {
+	var scopes string
+	var created, expires, revoked, used sql.NullInt64
+	err = row.Scan(&r.ID, &r.User, &r.Name, &scopes, &created, &expires, &revoked, &used)
 	if err != nil {
 		return apikey.Record{}, err
 	}
@@ -60,6 +67,34 @@ func (k *APIKeys) Find(ctx context.Context, hash [sha256.Size]byte) (apikey.Reco
 	r.Created, r.Expires = instant(created), instant(expires)
 	r.Revoked, r.LastUsed = instant(revoked), instant(used)
 	return r, nil
+}
+
+// List lists the keys of a site.
+func (k *APIKeys) List(
+	ctx context.Context, scope tenancy.Scope, now time.Time, limit int,
+) ([]apikey.Record, error) {
+	if err := scope.Check(); err != nil {
+		return nil, err
+	}
+	const list = `SELECT ` + keyColumns + ` FROM api_keys
+		WHERE EXISTS (SELECT 1 FROM json_each(scopes) WHERE value = ?1)
+		AND expires_at > ?2 AND (revoked_at IS NULL OR revoked_at > ?2)
+		ORDER BY created_at DESC, id LIMIT ?3`
+	rows, err := k.db.read.QueryContext(ctx, list,
+		store.SiteScope(scope.Site()), now.UnixMicro(), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	keys := []apikey.Record{}
+	for rows.Next() {
+		key, err := scanKey(rows)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, rows.Err()
 }
 
 // End ends a user's key, never later than it ends already.

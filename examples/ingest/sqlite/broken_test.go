@@ -17,6 +17,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/store/storetest"
 	"github.com/opsmantik/sallyport/tenancy"
+	"github.com/opsmantik/sallyport/tenancy/apikey"
 )
 
 // broken is a store with one fault.
@@ -33,6 +34,31 @@ var faults = []string{
 	"forgets failures", "counts a conflict as a repeat",
 	"lets counters go back", "takes anybody's key",
 	"adds to whatever there is", "removes anybody's key", "lists from the beginning", "lists all events",
+	"lists ended keys", "lists any number of keys", "lists keys without a scope",
+}
+
+// APIKeys have their own faults.
+func (b broken) APIKeys() store.APIKeys { return brokenKeys{b.Store.APIKeys(), b.fault} }
+
+type brokenKeys struct {
+	store.APIKeys
+	fault string
+}
+
+func (b brokenKeys) List(
+	ctx context.Context, scope tenancy.Scope, now time.Time, limit int,
+) ([]apikey.Record, error) {
+	switch b.fault {
+	case "lists ended keys":
+		now = now.Add(-time.Microsecond)
+	case "lists any number of keys":
+		limit = 1000
+	case "lists keys without a scope":
+		if scope.Check() != nil {
+			return nil, nil
+		}
+	}
+	return b.APIKeys.List(ctx, scope, now, limit)
 }
 
 func (b broken) Store2(ctx context.Context, batch []event.Received) (store.Stored, error) {

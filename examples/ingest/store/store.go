@@ -31,6 +31,8 @@ type Store interface {
 	Visits
 	Factors
 	SecurityKeys
+	// APIKeys returns the keys of machine clients.
+	APIKeys() APIKeys
 	// Ready reports whether the store can keep something, by keeping something.
 	Ready(context.Context) error
 	// Record appends to the audit log what happened outside the store.

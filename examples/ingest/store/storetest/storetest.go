@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open[store.Store]) {
 		"SecurityKeys":        s.securityKeys,
 		"SecurityKeyCounters": s.securityKeyCounters,
 		"SecurityKeyRaces":    s.securityKeyRaces,
+		"APIKeyList":          s.apiKeyList,
 		"Visits":              s.visits,
 		"VisitPages":          s.visitPages,
 		"Ready":               s.ready,
