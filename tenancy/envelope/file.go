@@ -155,27 +155,53 @@ func (f *fileWriter) seal(last bool) {
 func (v *Vault) OpenFile(
 	ctx context.Context, r io.ReaderAt, size int64, at Place,
 ) (*io.SectionReader, error) {
-	if v == nil || v.entries == nil {
-		return nil, errZero
-	}
-	if !at.valid() {
-		return nil, ErrPlace
-	}
 	body := size - fileHeader
 	if body < tagSize {
-		return nil, ErrOpen
-	}
-	header := make([]byte, fileHeader)
-	if _, err := r.ReadAt(header, 0); err != nil {
-		return nil, err
-	}
-	if header[0] != formatFile {
-		return nil, ErrOpen
+		return v.openFile(ctx, &fileReader{r: r}, at, ErrOpen)
 	}
 	f := &fileReader{r: r, body: body, last: (body - 1) / sealedChunk, held: -1}
 	f.plain = body - (f.last+1)*tagSize
 	if f.last >= maxChunks || f.last > 0 && body-f.last*sealedChunk <= tagSize {
-		return nil, ErrOpen // an empty last chunk is for empty files alone
+		// an empty last chunk is for empty files alone
+		return v.openFile(ctx, f, at, ErrOpen)
+	}
+	return v.openFile(ctx, f, at, nil)
+}
+
+// OpenUnfinished opens what a crash has left of a file: its whole chunks, from the first
+// one on. Try [Vault.OpenFile] first, and say to whoever reads this that the end is
+// missing: a crash, and somebody who cut the end off, leave the same. A file without a
+// whole chunk does not open, and of one that was finished the last chunk does not.
+func (v *Vault) OpenUnfinished(
+	ctx context.Context, r io.ReaderAt, size int64, at Place,
+) (*io.SectionReader, error) {
+	chunks := (size - fileHeader) / sealedChunk
+	f := &fileReader{r: r, body: chunks * sealedChunk, plain: chunks * ChunkSize, last: -1, held: -1}
+	if chunks <= 0 || chunks > maxChunks {
+		return v.openFile(ctx, f, at, ErrOpen)
+	}
+	return v.openFile(ctx, f, at, nil)
+}
+
+// openFile reads the header and the end of a file whose lengths are known, unless these
+// are wrong.
+func (v *Vault) openFile(
+	ctx context.Context, f *fileReader, at Place, wrong error,
+) (*io.SectionReader, error) {
+	switch {
+	case v == nil || v.entries == nil:
+		return nil, errZero
+	case !at.valid():
+		return nil, ErrPlace
+	case wrong != nil:
+		return nil, wrong
+	}
+	header := make([]byte, fileHeader)
+	if _, err := f.r.ReadAt(header, 0); err != nil {
+		return nil, err
+	}
+	if header[0] != formatFile {
+		return nil, ErrOpen
 	}
 	for f.aead == nil {
 		k, err := v.opening(ctx, at.owner(), header[1:1+CommitSize])
@@ -190,7 +216,7 @@ func (v *Vault) OpenFile(
 			f.aead = aead
 		}
 	}
-	if err := f.load(f.last); err != nil {
+	if err := f.load((f.body - 1) / sealedChunk); err != nil {
 		return nil, err
 	}
 	return io.NewSectionReader(f, 0, f.plain), nil
@@ -201,7 +227,7 @@ type fileReader struct {
 	r           io.ReaderAt
 	aead        cipher.AEAD
 	body, plain int64 // lengths
-	last        int64 // index
+	last        int64 // index; -1 for none
 
 	mu    sync.Mutex
 	held  int64 // index of what is in chunk, or -1

@@ -284,3 +284,56 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// TestUnfinishedFiles: of a file that a crash has cut off, whole chunks open.
+func TestUnfinishedFiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	plaintext := pattern(4*4096 + 100)
+	var out bytes.Buffer
+	f, err := w.SealFile(t.Context(), &out, place)
+	require.NoError(t, err)
+	_, err = f.Write(plaintext)
+	require.NoError(t, err)
+	written := out.Bytes()
+	require.Len(t, written, fileHeader+4*sealedChunk)
+	open := func(sealed []byte, at envelope.Place) ([]byte, error) {
+		r, err := w.OpenUnfinished(t.Context(), bytes.NewReader(sealed), int64(len(sealed)), at)
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	}
+	for _, row := range []struct{ size, chunks int }{
+		{len(written), 4},
+		{len(written) - 1, 3},
+		{len(written) - sealedChunk, 3},
+		{fileHeader + sealedChunk + 17, 1},
+		{fileHeader + sealedChunk, 1},
+	} {
+		cut := written[:row.size]
+		require.ErrorIs(t, readAll(w.openFile(place, cut)), envelope.ErrOpen, "not as a whole file")
+		got, err := open(cut, place)
+		require.NoError(t, err, row.size)
+		require.True(t, bytes.Equal(plaintext[:row.chunks*4096], got), row.size)
+	}
+	elsewhere := place
+	elsewhere.Row = "another"
+	for _, sealed := range [][]byte{
+		nil, written[:fileHeader], written[:fileHeader+sealedChunk-1],
+		append(bytes.Clone(written[:fileHeader]), written[fileHeader+sealedChunk:]...),
+	} {
+		_, err := open(sealed, place)
+		require.ErrorIs(t, err, envelope.ErrOpen)
+	}
+	_, err = open(written, elsewhere)
+	require.ErrorIs(t, err, envelope.ErrOpen)
+	_, err = open(written, envelope.Place{})
+	require.ErrorIs(t, err, envelope.ErrPlace)
+	// What was finished keeps its last chunk for OpenFile.
+	_, err = open(w.sealFile(t, place, plaintext[:4096]), place)
+	require.ErrorIs(t, err, envelope.ErrOpen)
+	var zero *envelope.Vault
+	_, err = zero.OpenUnfinished(t.Context(), bytes.NewReader(written), int64(len(written)), place)
+	require.Error(t, err)
+}
