@@ -18,12 +18,14 @@ import (
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
+	"github.com/opsmantik/sallyport/examples/voice/recording"
 	"github.com/opsmantik/sallyport/examples/voice/server"
 	"github.com/opsmantik/sallyport/tenancy"
+	"github.com/opsmantik/sallyport/tenancy/envelope"
 )
 
 func main() {
-	dir := flag.String("data", "voice-data", "folder of the audit log")
+	dir := flag.String("data", "voice-data", "folder of the audit log and of recordings")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -42,14 +44,18 @@ func run(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, trail.Close()) }()
+	vault, store, err := newVault(dir)
+	if err != nil {
+		return err
+	}
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443})
 	if err != nil {
 		return err
 	}
 	voice, err := server.New(server.Config{
-		Conn: conn, Audit: trail, OnEvent: logEvent,
+		Conn: conn, Vault: vault, Store: store, Audit: trail, OnEvent: logEvent,
 		Members: map[string]map[string]tenancy.Role{
-			"ada": {"shop": server.RoleAgent}, "bob": {"shop": server.RoleAgent},
+			"ada": {"shop": server.RoleManager}, "bob": {"shop": server.RoleAgent},
 		},
 	})
 	if err != nil {
@@ -66,6 +72,26 @@ func run(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	return nil
+}
+
+// newVault returns what recordings are sealed with, and where they are kept. In
+// production the key encryption key is a KMS's, the keys are in a database, and the store
+// is a bucket: three places.
+func newVault(dir string) (*envelope.Vault, recording.Store, error) {
+	kek, err := envelope.LocalKEK(filepath.Join(dir, "kek"))
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := recording.NewKeyFiles(filepath.Join(dir, "keys"))
+	if err != nil {
+		return nil, nil, err
+	}
+	vault, err := envelope.New(envelope.Config{KEK: kek, Store: keys})
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := recording.NewDir(filepath.Join(dir, "recordings"))
+	return vault, store, err
 }
 
 func logEvent(ctx context.Context, e sallyport.Event) {

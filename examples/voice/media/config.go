@@ -35,9 +35,10 @@ type Config struct {
 	// remembered. Default 5 min, 1 s to 5 min.
 	TokenLifetime time.Duration
 
-	// Audio, if set, gets what each connected peer sends. An error of it ends the
-	// session: what has to be recorded is not to go unrecorded.
-	Audio func(context.Context, ephemeral.Session) (Sink, error)
+	// Audio, if set, gets what each connected peer sends. Call names the call: a room from
+	// the first peer that comes to the last one that goes, by 22 random characters. An
+	// error ends the session: what has to be recorded is not to go unrecorded.
+	Audio func(ctx context.Context, call string, session ephemeral.Session) (Sink, error)
 
 	// Record, if set, makes a decision durable before it takes effect. An admission that
 	// it cannot record does not happen.

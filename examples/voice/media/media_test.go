@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -21,6 +22,7 @@ import (
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/examples/voice/media"
 	"github.com/opsmantik/sallyport/examples/voice/sdp"
+	"github.com/opsmantik/sallyport/hmacsig/ephemeral"
 )
 
 var spoken = []byte("\xfcthis is what somebody has said in confidence")
@@ -354,4 +356,66 @@ func TestZero(t *testing.T) {
 		_, err := s.Offer(t.Context(), newClient(t, "ada", nil, nil).session, "")
 		require.Equal(t, 503, requireRefused(t, err, media.CodeNotConfigured).Status)
 	}
+}
+
+// tape keeps what a sink gets.
+type tape struct {
+	call   string
+	heard  chan []byte
+	closed chan struct{}
+	err    error
+}
+
+func (s *tape) Write(_ uint16, _ uint32, opus []byte) error {
+	s.heard <- bytes.Clone(opus)
+	return s.err
+}
+
+func (s *tape) Close() error { close(s.closed); return nil }
+
+func TestAudioReachesTheSink(t *testing.T) {
+	t.Parallel()
+	tapes := make(chan *tape, 10)
+	w := newWorld(t, media.Config{
+		Audio: func(_ context.Context, call string, _ ephemeral.Session) (media.Sink, error) {
+			s := &tape{call: call, heard: make(chan []byte, 10_000), closed: make(chan struct{})}
+			tapes <- s
+			return s, nil
+		},
+	})
+	a, b := newClient(t, "ada", nil, nil), newClient(t, "bob", nil, nil)
+	for _, c := range []*client{a, b} {
+		c.join(t, w)
+		w.event(t, media.CodeConnected)
+		c.say(t, spoken)
+	}
+	require.Eventually(t, func() bool { return len(tapes) == 2 }, 20*time.Second, 10*time.Millisecond)
+	first, second := <-tapes, <-tapes
+	require.Equal(t, first.call, second.call)
+	require.Len(t, first.call, 22)
+	require.Equal(t, spoken, <-first.heard)
+	require.Equal(t, spoken, <-second.heard)
+	require.NoError(t, a.Close())
+	w.event(t, media.CodeEnded)
+	w.RevokeUser("bob")
+	w.event(t, media.CodeRevoked)
+	<-first.closed
+	<-second.closed
+}
+
+// TestNobodyTalksUnrecorded: what cannot be recorded any more is cut off.
+func TestNobodyTalksUnrecorded(t *testing.T) {
+	t.Parallel()
+	full := errors.New("the disk is full")
+	w := newWorld(t, media.Config{
+		Audio: func(context.Context, string, ephemeral.Session) (media.Sink, error) {
+			return &tape{heard: make(chan []byte, 10_000), closed: make(chan struct{}), err: full}, nil
+		},
+	})
+	a := newClient(t, "ada", nil, nil)
+	a.join(t, w)
+	w.event(t, media.CodeConnected)
+	a.say(t, spoken)
+	require.ErrorIs(t, w.event(t, media.CodeMediaFailed).Err, full)
+	require.Zero(t, w.Len())
 }

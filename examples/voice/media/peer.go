@@ -16,6 +16,7 @@ import (
 // peer is one session: from the offer until somebody ends it.
 type peer struct {
 	server  *Server
+	call    string
 	session ephemeral.Session
 	ctx     context.Context // outlives the request of the offer
 	causes  *causes
@@ -32,9 +33,9 @@ type peer struct {
 	why       string // it has ended; read it when ended is closed
 }
 
-func newPeer(ctx context.Context, s *Server, session ephemeral.Session) *peer {
+func newPeer(ctx context.Context, s *Server, call string, session ephemeral.Session) *peer {
 	return &peer{
-		server: s, session: session, ctx: ctx, causes: newCauses(),
+		server: s, call: call, session: session, ctx: ctx, causes: newCauses(),
 		admission: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -180,7 +181,7 @@ func (p *peer) receive(track *webrtc.TrackRemote) {
 	var sink Sink
 	if p.server.cfg.Audio != nil {
 		var err error
-		if sink, err = p.server.cfg.Audio(p.ctx, p.session); err != nil {
+		if sink, err = p.server.cfg.Audio(p.ctx, p.call, p.session); err != nil {
 			p.end(CodeMediaFailed, err)
 			return
 		}

@@ -3,7 +3,9 @@ package media
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -29,7 +31,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	rooms   map[room]map[*peer]struct{}
+	rooms   map[room]*call
 	open    int // sessions
 	revoked revocations
 }
@@ -37,13 +39,19 @@ type Server struct {
 // room names a room: the same name in another site is another room.
 type room struct{ site, name string }
 
+// call is a room with somebody in it.
+type call struct {
+	id    string
+	peers map[*peer]struct{}
+}
+
 // New returns a Server, or every problem of the configuration at once. It owns Conn
 // from then on.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, rooms: map[room]map[*peer]struct{}{}, revoked: revocations{
+	s := &Server{cfg: cfg, rooms: map[room]*call{}, revoked: revocations{
 		life: cfg.TokenLifetime, tokens: map[string]time.Time{}, users: map[string]time.Time{},
 	}}
 	key, err := newKey()
@@ -126,6 +134,13 @@ func (s *Server) Offer(
 	return answer, nil
 }
 
+// newID names a call: 128 random bits.
+func newID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return base64.RawURLEncoding.EncodeToString(id)
+}
+
 // place finds the open session of this certificate, or makes room for a new one.
 func (s *Server) place(ctx context.Context, session ephemeral.Session) (p *peer, fresh bool, code string) {
 	s.mu.Lock()
@@ -137,23 +152,25 @@ func (s *Server) place(ctx context.Context, session ephemeral.Session) (p *peer,
 		return nil, false, CodeRevoked
 	}
 	at := room{session.Site, session.Room}
-	for p := range s.rooms[at] {
+	here := s.rooms[at]
+	if here == nil {
+		here = &call{id: newID(), peers: map[*peer]struct{}{}}
+	}
+	for p := range here.peers {
 		same := p.session.Subject == session.Subject && p.session.Certificate == session.Certificate
 		if same {
 			return p, false, ""
 		}
 	}
 	switch {
-	case len(s.rooms[at]) >= s.cfg.Capacity:
+	case len(here.peers) >= s.cfg.Capacity:
 		return nil, false, CodeRoomFull
 	case s.open >= s.cfg.MaxSessions:
 		return nil, false, CodeBusy
 	}
-	p = newPeer(context.WithoutCancel(ctx), s, session)
-	if s.rooms[at] == nil {
-		s.rooms[at] = map[*peer]struct{}{}
-	}
-	s.rooms[at][p] = struct{}{}
+	p = newPeer(context.WithoutCancel(ctx), s, here.id, session)
+	here.peers[p] = struct{}{}
+	s.rooms[at] = here
 	s.open++
 	return p, true, ""
 }
@@ -163,12 +180,16 @@ func (s *Server) leave(p *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := room{p.session.Site, p.session.Room}
-	if _, there := s.rooms[at][p]; !there {
+	here := s.rooms[at]
+	if here == nil {
 		return
 	}
-	delete(s.rooms[at], p)
+	if _, there := here.peers[p]; !there {
+		return
+	}
+	delete(here.peers, p)
 	s.open--
-	if len(s.rooms[at]) == 0 {
+	if len(here.peers) == 0 {
 		delete(s.rooms, at)
 	}
 }
@@ -177,7 +198,11 @@ func (s *Server) leave(p *peer) {
 func (s *Server) others(dst []*peer, p *peer) []*peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for other := range s.rooms[room{p.session.Site, p.session.Room}] {
+	here := s.rooms[room{p.session.Site, p.session.Room}]
+	if here == nil {
+		return dst
+	}
+	for other := range here.peers {
 		if other != p {
 			dst = append(dst, other)
 		}
@@ -207,8 +232,8 @@ func (s *Server) matching(match func(ephemeral.Session) bool) []*peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []*peer
-	for _, peers := range s.rooms {
-		for p := range peers {
+	for _, here := range s.rooms {
+		for p := range here.peers {
 			if match(p.session) {
 				found = append(found, p)
 			}

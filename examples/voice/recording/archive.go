@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/scrub"
@@ -73,6 +74,9 @@ type Ended struct {
 type Archive struct {
 	cfg   Config
 	cards *scrub.Scrubber
+
+	mu      sync.Mutex
+	ongoing map[[2]string]int // recordings by site and call
 }
 
 // New returns an Archive, or every problem of the configuration at once.
@@ -89,7 +93,7 @@ func New(cfg Config) (*Archive, error) {
 	if err := errors.Join(append(problems, err)...); err != nil {
 		return nil, err
 	}
-	return &Archive{cfg: cfg, cards: cards}, nil
+	return &Archive{cfg: cfg, cards: cards, ongoing: map[[2]string]int{}}, nil
 }
 
 const gate = "voice"
@@ -203,11 +207,30 @@ func (a *Archive) Tracks(ctx context.Context, site, call string) ([]Track, error
 	return tracks, nil
 }
 
-// Erase destroys the key of a call, and then what it sealed. An error after the key is
-// gone leaves objects that nobody can open; erase again to remove them.
+// ErrOngoing is a call that is being recorded.
+var ErrOngoing = errors.New("recording: the call goes on")
+
+// began counts the recordings of a call by n.
+func (a *Archive) began(t Track, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := [2]string{t.Site, t.Call}
+	if a.ongoing[key] += n; a.ongoing[key] == 0 {
+		delete(a.ongoing, key)
+	}
+}
+
+// Erase destroys the key of a call, and then what it sealed. A call that this Archive
+// records is ErrOngoing: end it first. An error after the key is gone leaves objects that
+// nobody can open; erase again to remove them.
 func (a *Archive) Erase(ctx context.Context, site, call string) error {
 	if !isName(site) || !isName(call) {
 		return ErrTrack
+	}
+	a.mu.Lock() // nothing of the call begins meanwhile
+	defer a.mu.Unlock()
+	if a.ongoing[[2]string{site, call}] > 0 {
+		return ErrOngoing
 	}
 	if err := a.cfg.Vault.Shred(ctx, envelope.Owner{Site: site, Subject: call}); err != nil {
 		return err

@@ -40,5 +40,7 @@
 //
 //	archive, err := recording.New(recording.Config{Vault: vault, Store: dir})
 //	...
-//	rooms, err := media.New(media.Config{Conn: udp, Audio: archive.Start})
+//	r, err := archive.Start(ctx, recording.Track{Site: site, Call: call, ID: session})
+//	err = r.Write(sequence, timestamp, opus)
+//	err = r.Close()
 package recording

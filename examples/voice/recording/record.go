@@ -41,6 +41,15 @@ func (a *Archive) Start(ctx context.Context, t Track) (*Recording, error) {
 	if !t.valid() {
 		return nil, ErrTrack
 	}
+	a.began(t, 1)
+	r, err := a.start(context.WithoutCancel(ctx), t)
+	if err != nil {
+		a.began(t, -1)
+	}
+	return r, err
+}
+
+func (a *Archive) start(ctx context.Context, t Track) (*Recording, error) {
 	taken, err := a.cfg.Store.List(ctx, t.folder())
 	if err != nil {
 		return nil, err
@@ -48,7 +57,6 @@ func (a *Archive) Start(ctx context.Context, t Track) (*Recording, error) {
 	if len(taken) > 0 {
 		return nil, errors.New("recording: the track exists")
 	}
-	ctx = context.WithoutCancel(ctx)
 	segments := &segmenter{store: a.cfg.Store, folder: t.folder()}
 	sealed, err := a.cfg.Vault.SealFile(ctx, segments, t.place("audio"))
 	if err != nil {
@@ -101,6 +109,7 @@ func (r *Recording) run(ctx context.Context, segments *segmenter, sealed io.Writ
 	r.mu.Lock()
 	r.err = err
 	r.mu.Unlock()
+	r.archive.began(r.track, -1)
 	if r.archive.cfg.OnEvent != nil {
 		e := sallyport.Event{
 			Gate: gate, Code: CodeRecordingFinished, Allowed: true, Tenant: r.track.Site, Err: err,
@@ -162,7 +171,7 @@ func (r *Recording) write(out io.Writer) error {
 			continue
 		}
 		if last.opus != nil {
-			if int16(p.sequence-last.sequence) <= 0 { // #nosec G115 -- serial number arithmetic
+			if p.sequence-last.sequence-1 >= 1<<15 { // numbers start again at 0
 				continue // late, or twice
 			}
 			from := last.timestamp + samples(last.opus)

@@ -219,7 +219,9 @@ func TestAnOngoingCallCanBeHeard(t *testing.T) {
 		got, err := w.Open(t.Context(), track)
 		return err == nil && !got.Finished && got.Size() >= 4096
 	}, 10*time.Second, 5*time.Millisecond)
+	require.ErrorIs(t, w.Erase(t.Context(), track.Site, track.Call), recording.ErrOngoing)
 	require.NoError(t, r.Close())
+	require.NoError(t, w.Erase(t.Context(), track.Site, track.Call))
 }
 
 // TestChangedRecordingsDoNotOpen: whatever is done to the objects of a finished one.
@@ -408,7 +410,11 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, at := range []recording.Track{
-		{}, {"shop", "c1", ""}, {"shop", "..", "t1"}, {"sh/op", "c1", "t1"}, {"shop", "c1", "end/../x"},
+		{},
+		{"shop", "c1", ""},
+		{"shop", "..", "t1"},
+		{"sh/op", "c1", "t1"},
+		{"shop", "c1", "end/../x"},
 		{"shop", "c1", strings.Repeat("x", 129)},
 	} {
 		_, err := w.Start(t.Context(), at)

@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport/examples/voice/recording"
 	"github.com/opsmantik/sallyport/examples/voice/sdp"
 	"github.com/opsmantik/sallyport/examples/voice/server"
 	"github.com/opsmantik/sallyport/tools/gatetest"
@@ -32,6 +34,14 @@ func TestEveryRouteHolds(t *testing.T) {
 		}))
 		return nil
 	}
+	signURL := func(r *http.Request, _ []byte, at time.Time) error {
+		signed, err := s.signURL(t, r.Method, r.URL.Path, at)
+		if err == nil {
+			r.URL, err = url.ParseRequestURI(signed)
+			r.RequestURI = signed
+		}
+		return err
+	}
 	const limit = 40
 	user := func(name string) gatetest.SignIn {
 		return func(tb testing.TB, h http.Handler) func(*http.Request) { return signIn(tb, h, name) }
@@ -40,6 +50,8 @@ func TestEveryRouteHolds(t *testing.T) {
 		New: func(tb testing.TB, _ io.Writer) http.Handler {
 			tb.Helper()
 			s = newSite(tb, limit)
+			s.record(tb, track, 1)
+			s.record(tb, recording.Track{Site: "other", Call: "c1", ID: "t1"}, 1)
 			return s.Handler()
 		},
 		Listed: "https://page.example.org", Own: "https://voice.example.org",
@@ -52,7 +64,7 @@ func TestEveryRouteHolds(t *testing.T) {
 			require.Equal(tb, http.StatusNoContent, rec.Code)
 		},
 		Codes: map[string][]string{
-			server.CodeForeignPage: {"foreign_page"},
+			server.CodeForeignPage: {"foreign_page", "cross_site"},
 		},
 		Served: newSite(t, limit).Served(),
 		Routes: []gatetest.Route{
@@ -65,6 +77,39 @@ func TestEveryRouteHolds(t *testing.T) {
 				Pattern: "POST /sites/{site_id}/rooms/{room}/token",
 				Request: "POST /sites/shop/rooms/r1/token", Other: "/sites/other/rooms/r1/token",
 				Body: `{"fingerprint":"` + sdp.Fingerprint(c.certificate) + `"}`, MaxBody: 1024,
+			},
+			{
+				Pattern: "GET /sites/{site_id}/recordings", Request: "GET /sites/shop/recordings",
+				Other: "/sites/other/recordings",
+			},
+			{
+				Pattern: "POST /sites/{site_id}/recordings/{call}/{track}/link",
+				Request: "POST /sites/shop/recordings/c1/t1/link", Other: "/sites/other/recordings/c1/t1/link",
+			},
+			{
+				Pattern: "PUT /sites/{site_id}/recordings/{call}/transcript",
+				Request: "PUT /sites/shop/recordings/c1/transcript",
+				Other:   "/sites/other/recordings/c1/transcript",
+				Header:  http.Header{"Content-Type": {"text/plain"}}, Body: "hello",
+				MaxBody: recording.MaxTranscript,
+			},
+			{
+				Pattern: "GET /sites/{site_id}/recordings/{call}/transcript",
+				Request: "GET /sites/shop/recordings/c1/transcript",
+				Other:   "/sites/other/recordings/c1/transcript",
+				Status:  []int{http.StatusNotFound}, // nobody has written one
+			},
+			{
+				Pattern: "DELETE /sites/{site_id}/recordings/{call}",
+				Request: "DELETE /sites/shop/recordings/c1", Other: "/sites/other/recordings/c1",
+			},
+			{
+				Pattern: "GET /recordings/{site_id}/{call}/{track}", Request: "GET /recordings/shop/c1/t1",
+				Public: true, Sign: signURL, Accept: gatetest.Accepted{
+					"altered body":         "there is none",
+					"signed an hour ahead": "refused as a link that lives for longer than 5 minutes",
+					"replayed request":     "a player fetches one recording in many ranges",
+				},
 			},
 			{
 				Pattern: "POST /sites/{site_id}/rooms/{room}/offer",

@@ -67,7 +67,7 @@ const status = "document.getElementById('status').textContent"
 // why, and who signs out is cut off.
 func TestTwoTabsTalkInChromium(t *testing.T) {
 	browser := newBrowser(t)
-	s := newSite(t, 0)
+	s := newSiteWith(t, 0, 4*time.Second)
 	web := httptest.NewServer(s.Handler())
 	t.Cleanup(web.Close)
 
@@ -114,6 +114,11 @@ func TestTwoTabsTalkInChromium(t *testing.T) {
 		b.waits(t, "cut off", "['closed', 'failed', 'disconnected', 'left'].includes("+status+")")
 	}
 	require.Zero(t, s.Rooms().Len())
+
+	tabs[2].eval(t, "(document.querySelector('#login button').click(), '')")
+	tabs[2].waits(t, "signed in again", status+".startsWith('signed in')")
+	playsRecording(t, tabs[2])
+
 	codes := map[string]int{}
 	for len(s.events) > 0 {
 		codes[(<-s.events).Code]++
@@ -121,4 +126,24 @@ func TestTwoTabsTalkInChromium(t *testing.T) {
 	require.Equal(t, 2, codes[media.CodeConnected], codes)
 	require.Equal(t, 2, codes[media.CodeRevoked], codes)
 	require.Equal(t, 1, codes[hmacsig.CodeReplayed], codes)
+}
+
+// playsRecording plays what was said for longer than a link lives, by links that the page
+// renews, jumps back, and hears nothing any more once the call is erased.
+func playsRecording(t *testing.T, b tab) {
+	t.Helper()
+	b.click(t, "refresh")
+	b.waits(t, "listed", "document.querySelectorAll('#recordings li').length === 2")
+	first := b.eval(t, "(document.querySelector('#recordings button').click(), "+
+		"document.getElementById('player').src)")
+	b.waits(t, "plays", "document.getElementById('player').currentTime > 0.5")
+	before := b.eval(t, "document.getElementById('player').src")
+	require.NotEqual(t, first, before)
+	b.waits(t, "renewed", "document.getElementById('player').src !== '"+before+"'")
+	b.eval(t, "(document.getElementById('player').currentTime = 0.2, "+
+		"document.getElementById('player').play(), '')")
+	b.waits(t, "plays again", "document.getElementById('player').currentTime > 0.7")
+	require.Empty(t, b.eval(t, "document.getElementById('why').textContent"))
+	b.eval(t, "([...document.querySelectorAll('#recordings button')].at(-1).click(), '')")
+	b.waits(t, "erased", "document.querySelectorAll('#recordings li').length === 0")
 }

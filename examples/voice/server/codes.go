@@ -8,6 +8,21 @@ import (
 const (
 	// CodeTokenIssued: a session token was made. Allowed.
 	CodeTokenIssued = "voice_token_issued"
+	// CodeRecordingLinked: somebody got the signed URL of a recording. Allowed.
+	CodeRecordingLinked = "voice_recording_linked"
+	// CodeTranscriptKept and CodeTranscriptRead: a transcript was stored, was read.
+	// Allowed.
+	CodeTranscriptKept = "voice_transcript_kept"
+	CodeTranscriptRead = "voice_transcript_read"
+	// CodeCallErased: the key of a call is about to be destroyed. Allowed.
+	CodeCallErased = "voice_call_erased"
+	// CodeRecordingNotFound, 404: there is no such recording or transcript, or it was
+	// erased.
+	CodeRecordingNotFound = "voice_recording_not_found"
+	// CodeCallOngoing, 409: a call that is being recorded cannot be erased.
+	CodeCallOngoing = "voice_call_ongoing"
+	// CodeRecordingDamaged, 500: a recording is not as it was written, and is not played.
+	CodeRecordingDamaged = "voice_recording_damaged"
 	// CodeBodyInvalid, 400: the body is not what the route takes.
 	CodeBodyInvalid = "voice_body_invalid"
 	// CodeBodyTooLarge, 413: the body is longer than the route reads.
@@ -25,11 +40,14 @@ var kinds = map[string]struct {
 	status int
 	title  string
 }{
-	CodeBodyInvalid:  {400, "Body invalid"},
-	CodeBodyTooLarge: {413, "Body too large"},
-	CodeForeignPage:  {403, "Not from this server's own page"},
-	CodeUserUnknown:  {401, "No such user"},
-	CodeUnavailable:  {503, "Unavailable"},
+	CodeRecordingNotFound: {404, "No such recording"},
+	CodeCallOngoing:       {409, "The call goes on"},
+	CodeRecordingDamaged:  {500, "The recording is damaged"},
+	CodeBodyInvalid:       {400, "Body invalid"},
+	CodeBodyTooLarge:      {413, "Body too large"},
+	CodeForeignPage:       {403, "Not from this server's own page"},
+	CodeUserUnknown:       {401, "No such user"},
+	CodeUnavailable:       {503, "Unavailable"},
 }
 
 const gate = "voice"

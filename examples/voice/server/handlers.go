@@ -86,9 +86,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, grant tenancy.Gra
 		return
 	}
 	s.passOn(r.Context(), issued)
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(map[string]any{"token": token})
+	writeJSON(w, map[string]any{"token": token})
 }
 
 // offer takes the token's holder into the room. The answer has the status and the types

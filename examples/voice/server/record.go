@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/voice/media"
+	"github.com/opsmantik/sallyport/examples/voice/recording"
 )
 
 // perAddress is the policy whose refusals are events and no audit records: whoever
@@ -21,6 +23,14 @@ func (s *Server) observe(ctx context.Context, e sallyport.Event) {
 		if err := s.record(ctx, e); err != nil {
 			slog.ErrorContext(ctx, "a refusal was not recorded", "code", e.Code, "err", err)
 		}
+	}
+	s.passOn(ctx, e)
+}
+
+// ended records how a recording has ended.
+func (s *Server) ended(ctx context.Context, e sallyport.Event) {
+	if err := s.record(ctx, e); err != nil {
+		slog.ErrorContext(ctx, "the end of a recording was not recorded", "err", err)
 	}
 	s.passOn(ctx, e)
 }
@@ -52,8 +62,16 @@ func (s *Server) record(ctx context.Context, e sallyport.Event) error {
 			Name: "policy", Value: e.Policy, Class: sallyport.Internal,
 		})
 	}
-	if d, ok := e.Detail.(*media.Decision); ok {
+	switch d := e.Detail.(type) {
+	case *media.Decision:
 		r.Target = audit.Ref{Kind: "room", ID: d.Session.Room}
+	case *Heard:
+		r.Target = audit.Ref{Kind: "call", ID: d.Call}
+	case *recording.Ended:
+		r.Target = audit.Ref{Kind: "call", ID: d.Track.Call}
+		r.Fields = append(r.Fields, audit.Field{
+			Name: "bytes", Value: strconv.FormatInt(d.Bytes, 10), Class: sallyport.Internal,
+		})
 	}
 	_, err := s.cfg.Audit.Append(ctx, r)
 	return err

@@ -12,12 +12,14 @@ import (
 	"github.com/opsmantik/sallyport"
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/voice/media"
+	"github.com/opsmantik/sallyport/examples/voice/recording"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/ephemeral"
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/ratelimit/clientaddr"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/tenancy"
+	"github.com/opsmantik/sallyport/tenancy/envelope"
 )
 
 // Config configures a Server. New copies it.
@@ -34,6 +36,12 @@ type Config struct {
 	Audit interface {
 		Append(ctx context.Context, r audit.Record) (audit.Receipt, error)
 	}
+	// Vault seals what is said, and Store keeps it, as in recording.Config. Required.
+	Vault *envelope.Vault
+	Store recording.Store
+	// LinkLifetime is how long the URL of a recording plays it. Default 5 minutes, and no
+	// more.
+	LinkLifetime time.Duration
 	// PerMinute is how many requests an address may send a minute. Default 600.
 	PerMinute int
 	// OnEvent, if set, is called for every decision of every gate.
@@ -43,10 +51,15 @@ type Config struct {
 // tokenLifetime is short, because the page uses a token at once.
 const tokenLifetime = time.Minute
 
+// linkLifetime is what the policy allows: data in encrypted buckets behind URLs of 5
+// minutes.
+const linkLifetime = 5 * time.Minute
+
 // Server serves the page and what it calls. It is safe for concurrent use.
 type Server struct {
 	cfg      Config
 	rooms    *media.Server
+	archive  *recording.Archive
 	sessions *sessions.Manager[struct{}]
 	access   *tenancy.Gate
 	address  *clientaddr.Gate
@@ -54,15 +67,30 @@ type Server struct {
 	issuer   *ephemeral.SessionIssuer
 	keys     hmacsig.Keyring
 	tokens   *hmacsig.Verifier
+	signer   *ephemeral.URLSigner
+	links    *hmacsig.Verifier
 
 	handler http.Handler
 	served  []string // patterns, for the tests
 }
 
-// Roles of the demo: who may join calls.
+// Roles of the demo: an agent joins calls and listens to them, a manager erases them.
 const (
-	RoleAgent tenancy.Role = "agent"
+	RoleAgent   tenancy.Role = "agent"
+	RoleManager tenancy.Role = "manager"
 )
+
+// HearCall is the permission to listen to calls, and to read their transcripts.
+type HearCall struct{}
+
+// Permission names it.
+func (HearCall) Permission() string { return "calls:hear" }
+
+// EraseCall is the permission to erase them.
+type EraseCall struct{}
+
+// Permission names it.
+func (EraseCall) Permission() string { return "calls:erase" }
 
 // JoinCall is the permission to join the calls of a site.
 type JoinCall struct{}
@@ -71,7 +99,10 @@ type JoinCall struct{}
 func (JoinCall) Permission() string { return "calls:join" }
 
 var roles = map[tenancy.Role]tenancy.Rights{
-	RoleAgent: {Permissions: []string{"calls:join"}, Level: sallyport.AAL1},
+	RoleAgent: {Permissions: []string{"calls:join", "calls:hear"}, Level: sallyport.AAL1},
+	RoleManager: {
+		Permissions: []string{"calls:join", "calls:hear", "calls:erase"}, Level: sallyport.AAL1,
+	},
 }
 
 // New returns a Server. It owns Conn from then on.
@@ -79,12 +110,19 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Audit == nil || cfg.Members == nil || cfg.Conn == nil {
 		return nil, errors.New("server: Conn, Members and Audit are required")
 	}
+	cfg.LinkLifetime = cmp.Or(cfg.LinkLifetime, linkLifetime)
+	if cfg.LinkLifetime > linkLifetime {
+		return nil, errors.New("server: the URL of a recording lives for 5 minutes at most")
+	}
 	cfg.PerMinute = cmp.Or(cfg.PerMinute, 600)
 	s := &Server{cfg: cfg}
-	var errs [7]error
+	var errs [9]error
 	s.rooms, errs[0] = media.New(media.Config{
 		Conn: cfg.Conn, Address: cfg.Address, TokenLifetime: tokenLifetime,
-		Record: s.record, OnEvent: s.passOn,
+		Audio: s.tape, Record: s.record, OnEvent: s.passOn,
+	})
+	s.archive, errs[8] = recording.New(recording.Config{
+		Vault: cfg.Vault, Store: cfg.Store, OnEvent: s.ended,
 	})
 	store, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 10_000})
 	errs[1] = err
@@ -100,7 +138,9 @@ func New(cfg Config) (*Server, error) {
 		},
 		OnEvent: s.observe,
 	})
-	errs[6] = s.newTokens()
+	if errs[6] = s.newTokens(); errs[6] == nil {
+		errs[7] = s.newLinks()
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -131,6 +171,14 @@ func (s *Server) newTokens() error {
 	return err
 }
 
+// tape records what a peer says, under the id of its token: names of objects say nothing
+// about people.
+func (s *Server) tape(
+	ctx context.Context, call string, session ephemeral.Session,
+) (media.Sink, error) {
+	return s.archive.Start(ctx, recording.Track{Site: session.Site, Call: call, ID: session.ID})
+}
+
 func (s *Server) identify(r *http.Request) (sallyport.Principal, error) {
 	session, err := s.sessions.Check(r)
 	switch {
@@ -154,6 +202,9 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Rooms are the calls, to revoke tokens and users.
 func (s *Server) Rooms() *media.Server { return s.rooms }
+
+// Archive has the recordings.
+func (s *Server) Archive() *recording.Archive { return s.archive }
 
 // Close ends all calls.
 func (s *Server) Close() error { return s.rooms.Close() }

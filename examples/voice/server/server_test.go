@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,7 @@ import (
 	"github.com/opsmantik/sallyport/ratelimit"
 	"github.com/opsmantik/sallyport/sessions"
 	"github.com/opsmantik/sallyport/tenancy"
+	"github.com/opsmantik/sallyport/tenancy/envelope"
 )
 
 // trail keeps audit records, and can be told to fail.
@@ -66,23 +68,42 @@ func (l *trail) last() (code string, outcome audit.Outcome) {
 }
 
 var members = map[string]map[string]tenancy.Role{
-	"ada": {"shop": server.RoleAgent}, "bob": {"shop": server.RoleAgent},
-	"eve": {"other": server.RoleAgent},
+	"ada": {"shop": server.RoleManager}, "bob": {"shop": server.RoleAgent},
+	"eve": {"other": server.RoleManager},
 }
 
 type site struct {
 	*server.Server
 	trail  *trail
 	events chan sallyport.Event
+	bucket *bucket
+}
+
+func newVault(t testing.TB) *envelope.Vault {
+	t.Helper()
+	kek, err := envelope.LocalKEK(filepath.Join(t.TempDir(), "kek"))
+	require.NoError(t, err)
+	keys, err := envelope.NewMemory(envelope.MemoryConfig{})
+	require.NoError(t, err)
+	vault, err := envelope.New(envelope.Config{KEK: kek, Store: keys})
+	require.NoError(t, err)
+	return vault
 }
 
 func newSite(t testing.TB, perMinute int) *site {
 	t.Helper()
+	return newSiteWith(t, perMinute, 0)
+}
+
+// newSiteWith makes a server whose links live for so long.
+func newSiteWith(t testing.TB, perMinute int, links time.Duration) *site {
+	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	s := &site{trail: &trail{}, events: make(chan sallyport.Event, 1000)}
+	s := &site{trail: &trail{}, events: make(chan sallyport.Event, 1000), bucket: &bucket{objects: map[string][]byte{}}}
 	s.Server, err = server.New(server.Config{
 		Conn: conn, Members: members, Audit: s.trail, PerMinute: perMinute,
+		Vault: newVault(t), Store: s.bucket, LinkLifetime: links,
 		OnEvent: func(_ context.Context, e sallyport.Event) {
 			select {
 			case s.events <- e:

@@ -12,6 +12,7 @@ const advice = {
   voice_description_refused: 'What this browser offers was refused. If you did not change it, somebody else did.',
   voice_room_full: 'There are two in this room already.',
   voice_revoked: 'Your access has been taken back. Sign in again.',
+  voice_call_ongoing: 'End the call first.',
   rate_limited: 'You have asked for too many tokens. Wait a minute.',
   session_required: 'Sign in first.',
   identity_required: 'Sign in first.',
@@ -20,8 +21,8 @@ const advice = {
 class Refused extends Error {}
 
 // send posts, and turns a problem document (RFC 9457) into words.
-async function send(path, type, body, headers = {}) {
-  const res = await fetch(path, { method: 'POST', body, headers: { 'Content-Type': type, ...headers } })
+async function send(path, type, body, headers = {}, method = 'POST') {
+  const res = await fetch(path, { method, body, headers: { 'Content-Type': type, ...headers } })
   if (res.ok) return res
   const problem = await res.json().catch(() => ({}))
   const where = problem.rule ? ` Line ${problem.line}, rule "${problem.rule}": ${problem.detail}.` : ''
@@ -91,9 +92,47 @@ async function facts() {
 }
 setInterval(facts, 500)
 
+// Recordings. A link lives for minutes, and a player that meets a refusal is dead even for
+// what it has: so the page renews the link before it ends, and goes on where it was.
+let renewal
+
+async function play(recording, at = 0, paused = false) {
+  clearTimeout(renewal)
+  const res = await sendJSON(
+    `/sites/${site}/recordings/${recording.call}/${recording.track}/link`, {})
+  const link = await res.json()
+  const player = $('player')
+  player.src = link.url
+  player.currentTime = at
+  $('playing').textContent = link.finished ? 'finished' : 'unfinished: the end is missing'
+  if (!paused) await player.play()
+  renewal = setTimeout(doing(() => play(recording, player.currentTime, player.paused)),
+    link.seconds * 800)
+}
+
+async function list() {
+  const res = await fetch(`/sites/${site}/recordings`)
+  const all = res.ok ? await res.json() : []
+  $('recordings').replaceChildren(...all.map((recording) => {
+    const li = document.createElement('li'), button = document.createElement('button')
+    const erase = document.createElement('button')
+    button.textContent = `Play ${recording.call} ${recording.track}`
+    button.addEventListener('click', doing(() => play(recording)))
+    erase.textContent = 'Erase the call'
+    erase.addEventListener('click', doing(async () => {
+      clearTimeout(renewal)
+      $('player').removeAttribute('src')
+      await send(`/sites/${site}/recordings/${recording.call}`, 'application/json', '{}', {}, 'DELETE')
+      await list()
+    }))
+    li.append(button, ' ', erase)
+    return li
+  }))
+}
+
 // doing runs what a button does, and says why if it is refused.
 const doing = (what) => async (event) => {
-  event.preventDefault()
+  event?.preventDefault()
   $('why').textContent = ''
   try {
     await what()
@@ -115,3 +154,4 @@ $('logout').addEventListener('click', doing(async () => {
 }))
 $('join').addEventListener('submit', doing(join))
 $('leave').addEventListener('click', doing(leave))
+$('refresh').addEventListener('click', doing(list))
