@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -42,7 +43,18 @@ func fresh(n int) []event.Received {
 // BenchmarkStore stores batches of 20 from many callers at once.
 func BenchmarkStore(b *testing.B) {
 	g := postgrestest.Start(b, "fsync=on", "shared_buffers=512MB", "max_wal_size=4GB")
-	db := open(b, g.Config(g.Database(b)))
+	database := g.Database(b)
+	db := open(b, g.Config(database))
+	conn := g.Super(b, database)
+	defer func() { _ = conn.Close(context.Background()) }()
+	number := func(query string) (n float64) {
+		require.NoError(b, conn.QueryRow(b.Context(), query).Scan(&n))
+		return n
+	}
+	const written = `SELECT (pg_current_wal_lsn() - '0/0')::float8`
+	const size = `SELECT sum(pg_total_relation_size(oid))::float8 FROM pg_class
+		WHERE relnamespace = 'ingest'::regnamespace AND relkind = 'r'`
+	before, empty := number(written), number(size)
 	b.ResetTimer()
 	var all sync.WaitGroup
 	var left atomic.Int64
@@ -60,5 +72,6 @@ func BenchmarkStore(b *testing.B) {
 	}
 	all.Wait()
 	b.ReportMetric(float64(20*b.N)/time.Since(began).Seconds(), "events/s")
-	require.NoError(b, db.Ready(b.Context()))
+	b.ReportMetric((number(written)-before)/float64(20*b.N), "wal-bytes/event")
+	b.ReportMetric((number(size)-empty)/float64(20*b.N), "bytes/event")
 }
