@@ -103,9 +103,6 @@ func relyingParty(origins []string) (*webauthn.WebAuthn, error) {
 		// Some browsers and password managers say more than they are asked. Nothing here
 		// depends on it (WebAuthn section 7.2 leaves it to us).
 		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
-		// A key that can be copied to another device is no AAL3 (NIST SP 800-63B-4
-		// section 2.3.2 and appendix B).
-		Filtering: &webauthn.FilteringConfig{ProhibitBackupEligibility: true},
 	})
 }
 

@@ -147,8 +147,9 @@ func (a *Accounts) create(r *http.Request, mine owner, text jsontext.Value) (sto
 	if err != nil {
 		return store.SecurityKey{}, fmt.Errorf("%w: %w", errKeyRefused, err)
 	}
-	flags := parsed.Response.AttestationObject.AuthData.Flags
-	if flags.HasBackupEligible() || flags.HasBackupState() {
+	// A key that can be copied to another device is no AAL3 (NIST SP 800-63B-4 section
+	// 2.3.2 and appendix B).
+	if parsed.Response.AttestationObject.AuthData.Flags.HasBackupEligible() {
 		return store.SecurityKey{}, errKeySynced
 	}
 	made, err := a.keys.CreateCredential(mine, a.session(mine, challenge), parsed)

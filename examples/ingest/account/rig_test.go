@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,7 @@ type rig struct {
 	keys    store.SecurityKeys
 
 	mu      sync.Mutex
+	broken  string   // what does not work: a method of the store, or Record
 	records []string // "action outcome"
 	events  []string // codes
 }
@@ -79,8 +81,19 @@ func newRig(t *testing.T, origins ...string) *rig {
 			ID: id, Email: email, Hash: hash, TOTPSecret: "JBSWY3DPEHPK3PXP", KeysAfter: keysAfter,
 		}
 	}
+	users["plain@example.test"] = account.User{
+		ID: "plain", Email: "plain@example.test", Hash: hash, Role: "rep", Needs: sallyport.AAL1,
+		Sites: []account.Site{{ID: "s", Name: "Shop"}},
+	}
+	users["root@example.test"] = account.User{
+		ID: "root", Email: "root@example.test", Hash: hash, TOTPSecret: "JBSWY3DPEHPK3PXP",
+		Role: "superadmin", Needs: sallyport.AAL3, Sites: []account.Site{},
+	}
+	users["late@example.test"] = account.User{ // whose role was made stronger since
+		ID: "late", Email: "late@example.test", Hash: hash, Role: "admin", Needs: sallyport.AAL2,
+	}
 	accounts, err := account.New(account.Config{
-		Users: users, Sessions: signedIn, Device: device, Guard: guard, Factors: db, Keys: db,
+		Users: users, Sessions: signedIn, Device: device, Guard: guard, Factors: db, Keys: shaky{db, r},
 		Origins: origins, Record: r.record, OnEvent: r.event, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -97,7 +110,9 @@ func (r *rig) routes(a *account.Accounts, signedIn *account.Sessions) http.Handl
 		login := sessions.Login{User: req.PathValue("user"), Level: level}
 		require.NoError(r.t, signedIn.Start(req.Context(), login, account.Data{}))
 	})
+	mux.HandleFunc("GET /auth/me", a.Me)
 	mux.HandleFunc("GET /auth/sessions", a.List)
+	mux.HandleFunc("DELETE /auth/sessions", a.EndOthers)
 	mux.HandleFunc("POST /auth/key/options", a.AssertOptions)
 	mux.HandleFunc("POST /auth/key", a.Assert)
 	mux.HandleFunc("GET /auth/keys", a.ListKeys)
@@ -112,8 +127,68 @@ func (r *rig) routes(a *account.Accounts, signedIn *account.Sessions) http.Handl
 func (r *rig) record(_ context.Context, rec audit.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.broken == "Record" {
+		return errBroken
+	}
 	r.records = append(r.records, rec.Action+" "+string(rec.Outcome))
 	return nil
+}
+
+var errBroken = errors.New("broken")
+
+// shaky is a store of keys of which a part may not work.
+type shaky struct {
+	store.SecurityKeys
+	r *rig
+}
+
+func (s shaky) fails(method string) error {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	if s.r.broken == method {
+		return errBroken
+	}
+	return nil
+}
+
+func (s shaky) AddKey(ctx context.Context, key store.SecurityKey, have int) error {
+	if err := s.fails("AddKey"); err != nil {
+		return err
+	}
+	if s.fails("AddKey meanwhile") != nil {
+		return store.ErrKeysChanged
+	}
+	return s.SecurityKeys.AddKey(ctx, key, have)
+}
+
+func (s shaky) Keys(ctx context.Context, user string) ([]store.SecurityKey, error) {
+	if err := s.fails("Keys"); err != nil {
+		return nil, err
+	}
+	return s.SecurityKeys.Keys(ctx, user)
+}
+
+func (s shaky) UseKey(
+	ctx context.Context, user, id string, counter uint32, now time.Time,
+) (bool, error) {
+	if err := s.fails("UseKey"); err != nil {
+		return false, err
+	}
+	return s.SecurityKeys.UseKey(ctx, user, id, counter, now)
+}
+
+func (s shaky) RemoveKey(ctx context.Context, user, id string) (bool, error) {
+	if err := s.fails("RemoveKey"); err != nil {
+		return false, err
+	}
+	return s.SecurityKeys.RemoveKey(ctx, user, id)
+}
+
+// breaks sets what does not work from now on.
+func (r *rig) breaks(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = what
 }
 
 func (r *rig) event(_ context.Context, e sallyport.Event) {
