@@ -42,13 +42,17 @@ type state struct {
 	handler   bool            // the function, or one written inside it, is given a request
 	told      map[origin]bool // what has been reported: one finding for each id of a request
 	proved    []proof
-	tenantIDs map[origin]bool // ids that something takes for a tenant's, whatever their name
+	scoped    map[types.Object]bool // structs of parameters that were made with a tenant
+	tenantIDs map[origin]bool       // ids that something takes for a tenant's, whatever their name
 }
 
 // flow follows values through one function, its literals included, to a fixed point, and
 // reports where they end up.
 func (c *check) flow(signature *ast.FuncType, body *ast.BlockStmt) {
-	s := &state{check: c, values: map[types.Object]origin{}, told: map[origin]bool{}, tenantIDs: map[origin]bool{}}
+	s := &state{
+		check: c, values: map[types.Object]origin{}, told: map[origin]bool{}, tenantIDs: map[origin]bool{},
+		scoped: map[types.Object]bool{},
+	}
 	s.handler = c.takes(signature) || c.encloses(body)
 	for changed := true; changed; {
 		changed = false
@@ -193,11 +197,23 @@ func (s *state) assign(left, right []ast.Expr) bool {
 	case len(left) == len(right):
 		for i := range left {
 			set(left[i], s.of(right[i]))
+			if id, ok := left[i].(*ast.Ident); ok && s.madeScoped(right[i]) {
+				s.scoped[s.object(id)] = true
+			}
 		}
 	case len(right) == 1: // v, err := f(); the value comes first
 		set(left[0], s.of(right[0]))
 	}
 	return changed
+}
+
+// madeScoped is for a literal of parameters that names the tenant among them.
+func (s *state) madeScoped(e ast.Expr) bool {
+	if unary, ok := ast.Unparen(e).(*ast.UnaryExpr); ok {
+		e = unary.X
+	}
+	literal, ok := ast.Unparen(e).(*ast.CompositeLit)
+	return ok && s.proves(literal)
 }
 
 func (s *state) object(id *ast.Ident) types.Object {

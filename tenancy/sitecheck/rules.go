@@ -112,7 +112,7 @@ func (s *state) proves(e ast.Expr) bool {
 	ast.Inspect(e, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.Ident:
-			found = found || s.values[s.object(n)].taint == clean && s.tenantish(n.Name) &&
+			found = found || s.scoped[s.object(n)] || s.values[s.object(n)].taint == clean && s.tenantish(n.Name) &&
 				!isContext(s.TypesInfo.TypeOf(n))
 		case *ast.KeyValueExpr:
 			if id, ok := n.Key.(*ast.Ident); ok && s.tenantish(id.Name) {

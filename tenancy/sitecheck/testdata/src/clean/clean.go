@@ -156,3 +156,9 @@ func (sessionStore) Value(r *http.Request, key string) string { return key }
 func signedIn(w http.ResponseWriter, r *http.Request) {
 	_, _ = calls.Calls(r.Context(), sessionStore{}.Value(r, "tenant_id"))
 }
+
+// parameters are collected before they are handed on.
+func parameters(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[View]) {
+	p := store.Params{ID: r.PathValue("id"), SiteID: grant.Site()}
+	_, _ = calls.Find(r.Context(), p)
+}
