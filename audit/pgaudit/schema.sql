@@ -32,7 +32,8 @@ CREATE TABLE audit.head (
 );
 INSERT INTO audit.head (head) VALUES ('0');
 
-CREATE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RAISE EXCEPTION 'audit.log is append-only';
 END $$;

@@ -59,6 +59,7 @@ func TestPostgres(t *testing.T) {
 		"one of many rivals seals":       oneRivalSeals,
 		"a person reaches no other site": crossTenant,
 		"the store's suite":              func(t *testing.T, g *postgrestest.Cluster) { storetest.Run(t, kept(g)) },
+		"data keys":                      dataKeys,
 		"API keys": func(t *testing.T, g *postgrestest.Cluster) {
 			keytest.Run(t, func(t *testing.T) apikey.Store { return open(t, g.Config(g.Database(t))).APIKeys() })
 		},

@@ -151,6 +151,33 @@ CREATE TABLE ingest.api_keys (
 CREATE INDEX api_keys_user ON ingest.api_keys (user_id);
 {{serviceMay "SELECT, INSERT, UPDATE" "api_keys"}}
 
+-- The wrapped keys of persons. Nothing of them goes into the planner's statistics, where
+-- it would outlive them.
+CREATE TABLE ingest.data_keys (
+	site_id    text        NOT NULL,
+	subject    text        NOT NULL,
+	version    integer     NOT NULL,
+	handle     text        NOT NULL,
+	commitment bytea       NOT NULL,
+	kek        text        NOT NULL,
+	wrapped    bytea       NOT NULL,
+	created_at timestamptz NOT NULL,
+	seals      bigint      NOT NULL,
+	CONSTRAINT data_keys_owner PRIMARY KEY (site_id, subject, version)
+);
+ALTER TABLE ingest.data_keys ALTER COLUMN subject SET STATISTICS 0,
+	ALTER COLUMN handle SET STATISTICS 0, ALTER COLUMN commitment SET STATISTICS 0,
+	ALTER COLUMN wrapped SET STATISTICS 0;
+{{serviceMay "SELECT, INSERT, UPDATE, DELETE" "data_keys"}}
+
+-- rewrite_keys writes the keys that there are into a new file, and removes the old one:
+-- as VACUUM FULL does, which only the owner may and no function can.
+CREATE FUNCTION ingest.rewrite_keys() RETURNS void
+LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'
+AS $$ CLUSTER ingest.data_keys USING data_keys_owner $$;
+
 -- One row that is written to see whether writing works.
 CREATE TABLE ingest.probe (
 	one boolean     PRIMARY KEY CHECK (one),
@@ -208,9 +235,10 @@ BEGIN
 	END LOOP;
 	RETURN dropped;
 END $$;
-REVOKE ALL ON FUNCTION ingest.ensure_month(timestamptz), ingest.drop_months(timestamptz) FROM public;
-GRANT EXECUTE ON FUNCTION ingest.ensure_month(timestamptz), ingest.drop_months(timestamptz)
-	TO {{service}};
+REVOKE ALL ON FUNCTION ingest.ensure_month(timestamptz), ingest.drop_months(timestamptz),
+	ingest.rewrite_keys() FROM public;
+GRANT EXECUTE ON FUNCTION ingest.ensure_month(timestamptz), ingest.drop_months(timestamptz),
+	ingest.rewrite_keys() TO {{service}};
 
 -- The audit log. The service orders and reads it, and records what happens outside of
 -- people's transactions. A site's people read what is recorded of their site.
