@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -76,11 +75,11 @@ func relyingParty(origins []string) (*webauthn.WebAuthn, error) {
 	var host string
 	var own []string
 	for _, origin := range origins {
-		u, err := url.Parse(origin)
-		if err != nil || !canHaveKeys(origin) || host != "" && host != u.Hostname() {
+		name := rpID(origin)
+		if name == "" || host != "" && host != name {
 			continue
 		}
-		host, own = u.Hostname(), append(own, origin)
+		host, own = name, append(own, origin)
 	}
 	if host == "" {
 		return nil, nil //nolint:nilnil // none is an answer
@@ -106,14 +105,13 @@ func relyingParty(origins []string) (*webauthn.WebAuthn, error) {
 	})
 }
 
-// canHaveKeys reports whether security keys work at an origin: it needs a name.
-func canHaveKeys(origin string) bool {
+// rpID is the name that security keys know an origin by, or "": an address is none.
+func rpID(origin string) string {
 	u, err := url.Parse(origin)
-	if err != nil || u.Hostname() == "" {
-		return false
+	if err != nil || protocol.ValidateRPID(u.Hostname()) != nil {
+		return ""
 	}
-	_, err = netip.ParseAddr(u.Hostname())
-	return err != nil && protocol.ValidateRPID(u.Hostname()) == nil
+	return u.Hostname()
 }
 
 // algorithms are the ones that every browser and key has one of.

@@ -6,5 +6,5 @@ func KeyID(credential []byte) string { return keyID(credential) }
 // KeyName is a name that can be shown.
 func KeyName(given string) string { return keyName(given) }
 
-// CanHaveKeys reports whether security keys work at an origin.
-func CanHaveKeys(origin string) bool { return canHaveKeys(origin) }
+// RPID is the name that security keys know an origin by, or "".
+func RPID(origin string) string { return rpID(origin) }

@@ -1,7 +1,10 @@
 package account_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,6 +130,8 @@ func TestASignatureIsRefused(t *testing.T) {
 				require.Equal(t, reply.CodeSecurityKeyInvalid, got.code(t))
 				require.Empty(t, got.Cookie)
 				require.Contains(t, r.events, reply.CodeSecurityKeyInvalid)
+				repeated := slices.Contains(r.records, "account.security_key_repeated denied")
+				require.Equal(t, strings.Contains(name, "counter"), repeated, "%v", r.records)
 			})
 		})
 	}
@@ -334,17 +339,71 @@ func TestWrongSignaturesAreCounted(t *testing.T) {
 // Browsers give keys to names, and to localhost, and to no address.
 func TestSecurityKeysNeedAName(t *testing.T) {
 	t.Parallel()
-	for origin, want := range map[string]bool{
-		"https://ingest.example.org": true, "http://localhost:8080": true,
-		"http://127.0.0.1:8080": false, "https://[2001:db8::1]": false, "https://": false, "": false,
+	for origin, want := range map[string]string{
+		"https://ingest.example.org": "ingest.example.org", "http://localhost:8080": "localhost",
+		"http://127.0.0.1:8080": "", "https://[2001:db8::1]": "", "https://": "", "": "", "http://a b": "",
 	} {
-		require.Equal(t, want, account.CanHaveKeys(origin), origin)
+		require.Equal(t, want, account.RPID(origin), origin)
 	}
 	r := newRig(t, "http://127.0.0.1:8080")
 	for _, path := range []string{"/auth/key/options", "/auth/key/new"} {
 		got := r.do(http.MethodPost, path, "", r.start("u", 2))
 		require.Equal(t, http.StatusNotFound, got.Status)
 		require.Equal(t, reply.CodeSecurityKeysOff, got.code(t))
+	}
+}
+
+// Browsers are told whose key it is, which keys there are, and nothing else of the user.
+func TestOptionsSayWhoseKeyItIs(t *testing.T) {
+	run(t, func(t *testing.T, r *rig) {
+		var told struct {
+			PublicKey struct {
+				RP   struct{ ID, Name string }
+				User struct{ ID, Name, DisplayName string }
+				RPID string `json:"rpId"`
+
+				Attestation            string
+				AuthenticatorSelection map[string]any
+				PubKeyCredParams       []struct{ Alg int }
+				ExcludeCredentials     []struct{ ID string }
+				AllowCredentials       []struct{ ID string }
+				Timeout                int
+			}
+		}
+		key := r.registered("u")
+		id := base64.RawURLEncoding.EncodeToString(key.ID)
+		require.NoError(t, json.Unmarshal([]byte(r.ask("/auth/key/new", r.start("u", 3))), &told))
+		made := told.PublicKey
+		require.Equal(t, "ingest.example.org", made.RP.ID)
+		require.Equal(t, "u@example.test", made.User.Name)
+		require.Equal(t, "u@example.test", made.User.DisplayName)
+		require.Len(t, made.User.ID, 43, "a digest")
+		require.Equal(t, "none", made.Attestation)
+		require.Equal(t, map[string]any{
+			"authenticatorAttachment": "cross-platform", "requireResidentKey": false,
+			"residentKey": "discouraged", "userVerification": "required",
+		}, made.AuthenticatorSelection)
+		require.Equal(t, []struct{ Alg int }{{-7}, {-8}, {-257}}, made.PubKeyCredParams)
+		require.Equal(t, []struct{ ID string }{{id}}, made.ExcludeCredentials)
+		require.Equal(t, 300_000, made.Timeout)
+
+		require.NoError(t, json.Unmarshal([]byte(r.ask("/auth/key/options", r.start("u", 1))), &told))
+		require.Equal(t, "ingest.example.org", told.PublicKey.RPID)
+		require.Equal(t, []struct{ ID string }{{id}}, told.PublicKey.AllowCredentials)
+	})
+}
+
+// A server may have several origins: keys work at those of its first name.
+func TestOneNameOfSeveral(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "http://127.0.0.1:8080", "http://localhost:8080", "http://localhost:8081", "https://other.example")
+	for origin, want := range map[string]int{
+		"http://localhost:8080": 201, "http://localhost:8081": 201, "http://127.0.0.1:8080": 401,
+		"https://other.example": 401, "http://localhost": 401,
+	} {
+		key := keytest.New(t, origin)
+		key.RPID = "localhost"
+		require.Equal(t, want, r.add(key, r.start("u", 3)).Status, origin)
 	}
 }
 
