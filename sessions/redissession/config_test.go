@@ -125,4 +125,9 @@ func TestCorruptSessions(t *testing.T) {
 		_, err := s.Load(t.Context(), rec.Key, sessions.Peek)
 		require.Error(t, err, name)
 	}
+	for n := range len(good) - len(rec.Data) { // cut within any of its parts
+		require.NoError(t, client.Set(t.Context(), keys[0], good[:n], 0).Err())
+		_, err := s.Load(t.Context(), rec.Key, sessions.Peek)
+		require.Error(t, err, "cut after %d of %d bytes", n, len(good))
+	}
 }
