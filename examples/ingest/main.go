@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/opsmantik/sallyport/examples/ingest/operate"
 	"github.com/opsmantik/sallyport/examples/ingest/postgres"
 	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
@@ -29,6 +30,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)
+	console := &operate.Console{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(), Open: open,
+	}
+	if code, known := operate.Run(ctx, console, os.Args[1:]); known {
+		os.Exit(code)
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 

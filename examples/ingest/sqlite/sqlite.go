@@ -81,7 +81,7 @@ func (db *DB) open(ctx context.Context, dir string, durability Durability) (err 
 	if db.lock, err = lockFolder(ctx, dir); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "sallyport.db")
+	path := filepath.Join(dir, File)
 	if err := createPrivate(path); err != nil {
 		return err
 	}
