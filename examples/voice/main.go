@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -52,8 +53,13 @@ func run(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	turn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3478})
+	if err != nil {
+		return err
+	}
 	voice, err := server.New(server.Config{
-		Conn: conn, Vault: vault, Store: store, Audit: trail, OnEvent: logEvent,
+		Conn: conn, TURN: turn, TURNAddress: netip.MustParseAddr("127.0.0.1"),
+		Vault: vault, Store: store, Audit: trail, OnEvent: logEvent,
 		Members: map[string]map[string]tenancy.Role{
 			"ada": {"shop": server.RoleManager}, "bob": {"shop": server.RoleAgent},
 		},

@@ -61,6 +61,8 @@ type Decision struct {
 	Session ephemeral.Session
 	// Violation is why the description was refused, or nil.
 	Violation *sdp.Violation
+	// Ended: the session is over.
+	Ended bool
 }
 
 const gate = "voice"

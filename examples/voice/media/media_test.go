@@ -272,7 +272,7 @@ func TestThePeerLeaves(t *testing.T) {
 	w.event(t, media.CodeConnected)
 	a.connects(t)
 	require.NoError(t, a.Close())
-	w.event(t, media.CodeEnded)
+	require.True(t, w.event(t, media.CodeEnded).Detail.(*media.Decision).Ended)
 	require.Zero(t, w.Len())
 }
 

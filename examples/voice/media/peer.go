@@ -214,7 +214,7 @@ func (p *peer) end(code string, cause error) {
 	p.once.Do(func() {
 		p.why = code
 		p.close()
-		_ = p.server.report(p.ctx, code, &Decision{Session: p.session}, code == CodeEnded, cause)
+		_ = p.server.report(p.ctx, code, &Decision{Session: p.session, Ended: true}, code == CodeEnded, cause)
 	})
 }
 

@@ -42,14 +42,14 @@ func TestEveryRouteHolds(t *testing.T) {
 		}
 		return err
 	}
-	const limit = 40
+	limited := func(c *server.Config) { c.PerMinute = 40 }
 	user := func(name string) gatetest.SignIn {
 		return func(tb testing.TB, h http.Handler) func(*http.Request) { return signIn(tb, h, name) }
 	}
 	gatetest.Run(t, gatetest.Suite{
 		New: func(tb testing.TB, _ io.Writer) http.Handler {
 			tb.Helper()
-			s = newSite(tb, limit)
+			s = newSite(tb, limited)
 			s.record(tb, track, 1)
 			s.record(tb, recording.Track{Site: "other", Call: "c1", ID: "t1"}, 1)
 			return s.Handler()
@@ -66,7 +66,7 @@ func TestEveryRouteHolds(t *testing.T) {
 		Codes: map[string][]string{
 			server.CodeForeignPage: {"foreign_page", "cross_site"},
 		},
-		Served: newSite(t, limit).Served(),
+		Served: newSite(t, limited).Served(),
 		Routes: []gatetest.Route{
 			{Pattern: "GET /", Request: "GET /", Public: true, Accept: gatetest.Accepted{
 				"cors": "a page that is the same for everybody",

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/examples/voice/media"
+	"github.com/opsmantik/sallyport/examples/voice/relay"
+	"github.com/opsmantik/sallyport/examples/voice/server"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/internal/loopback"
 )
@@ -63,11 +66,14 @@ func (b tab) click(t *testing.T, id string) {
 
 const status = "document.getElementById('status').textContent"
 
-// TestTwoTabsTalkInChromium, a third one with a token that was used is refused and says
+// TestTwoTabsTalkInChromium, one of them through the TURN server, a third one with a token that was used is refused and says
 // why, and who signs out is cut off.
 func TestTwoTabsTalkInChromium(t *testing.T) {
 	browser := newBrowser(t)
-	s := newSiteWith(t, 0, 4*time.Second)
+	s := newSite(t, func(c *server.Config) {
+		c.LinkLifetime = 4 * time.Second
+		c.TURN, c.TURNAddress = newSocket(t), netip.MustParseAddr("127.0.0.1")
+	})
 	web := httptest.NewServer(s.Handler())
 	t.Cleanup(web.Close)
 
@@ -75,10 +81,10 @@ func TestTwoTabsTalkInChromium(t *testing.T) {
 	t.Cleanup(stop)
 	tabs := []tab{{first}}
 	require.NoError(t, chromedp.Do(first, chromedp.Navigate(web.URL+"/")))
-	for range 2 {
+	for _, path := range []string{"/?relay", "/"} {
 		another, stop := chromedp.NewContext(first)
 		t.Cleanup(stop)
-		require.NoError(t, chromedp.Do(another, chromedp.Navigate(web.URL+"/")))
+		require.NoError(t, chromedp.Do(another, chromedp.Navigate(web.URL+path)))
 		tabs = append(tabs, tab{another})
 	}
 	tabs[0].eval(t, "(document.querySelector('#login button').click(), '')")
@@ -121,8 +127,14 @@ func TestTwoTabsTalkInChromium(t *testing.T) {
 
 	codes := map[string]int{}
 	for len(s.events) > 0 {
-		codes[(<-s.events).Code]++
+		e := <-s.events
+		codes[e.Code]++
+		if usage, ok := e.Detail.(*relay.Usage); ok && e.Code == relay.CodeRelayClosed && usage.In > 0 {
+			require.Greater(t, usage.Out, int64(2_000))
+			codes["relayed"]++
+		}
 	}
+	require.NotZero(t, codes["relayed"], "the second tab talks through the relay")
 	require.Equal(t, 2, codes[media.CodeConnected], codes)
 	require.Equal(t, 2, codes[media.CodeRevoked], codes)
 	require.Equal(t, 1, codes[hmacsig.CodeReplayed], codes)

@@ -50,6 +50,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.rooms.RevokeUser(session.User)
+	if s.turn != nil {
+		s.turn.EndUser(session.User)
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -86,7 +89,19 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, grant tenancy.Gra
 		return
 	}
 	s.passOn(r.Context(), issued)
-	writeJSON(w, map[string]any{"token": token})
+	answer := map[string]any{"token": token}
+	if s.turn != nil {
+		credentials, err := s.turn.Grant(session)
+		if err != nil {
+			s.refuse(w, r, CodeUnavailable, err)
+			return
+		}
+		answer["turn"] = map[string]string{ // an RTCIceServer
+			"urls":     "turn:" + s.cfg.TURN.LocalAddr().String() + "?transport=udp",
+			"username": credentials.Username, "credential": credentials.Password,
+		}
+	}
+	writeJSON(w, answer)
 }
 
 // offer takes the token's holder into the room. The answer has the status and the types

@@ -10,6 +10,7 @@ import (
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/voice/media"
 	"github.com/opsmantik/sallyport/examples/voice/recording"
+	"github.com/opsmantik/sallyport/examples/voice/relay"
 )
 
 // perAddress is the policy whose refusals are events and no audit records: whoever
@@ -31,6 +32,18 @@ func (s *Server) observe(ctx context.Context, e sallyport.Event) {
 func (s *Server) ended(ctx context.Context, e sallyport.Event) {
 	if err := s.record(ctx, e); err != nil {
 		slog.ErrorContext(ctx, "the end of a recording was not recorded", "err", err)
+	}
+	s.passOn(ctx, e)
+}
+
+// observeRelay records what relays have carried, and what sessions were refused. What
+// strangers are refused is an event alone, as with perAddress, and so is the usage of
+// each minute.
+func (s *Server) observeRelay(ctx context.Context, e sallyport.Event) {
+	if e.Policy != relay.PolicyStranger && e.Code != relay.CodeRelayUsed {
+		if err := s.record(ctx, e); err != nil {
+			slog.ErrorContext(ctx, "an event of a relay was not recorded", "err", err)
+		}
 	}
 	s.passOn(ctx, e)
 }
@@ -67,12 +80,17 @@ func (s *Server) record(ctx context.Context, e sallyport.Event) error {
 		r.Target = audit.Ref{Kind: "room", ID: d.Session.Room}
 	case *Heard:
 		r.Target = audit.Ref{Kind: "call", ID: d.Call}
+	case *relay.Usage:
+		r.Target = audit.Ref{Kind: "room", ID: d.Session.Room}
+		r.Fields = append(r.Fields, number("in", d.In), number("out", d.Out), number("dropped", d.Dropped))
 	case *recording.Ended:
 		r.Target = audit.Ref{Kind: "call", ID: d.Track.Call}
-		r.Fields = append(r.Fields, audit.Field{
-			Name: "bytes", Value: strconv.FormatInt(d.Bytes, 10), Class: sallyport.Internal,
-		})
+		r.Fields = append(r.Fields, number("bytes", d.Bytes))
 	}
 	_, err := s.cfg.Audit.Append(ctx, r)
 	return err
+}
+
+func number(name string, n int64) audit.Field {
+	return audit.Field{Name: name, Value: strconv.FormatInt(n, 10), Class: sallyport.Internal}
 }

@@ -91,7 +91,7 @@ func (s *site) link(t testing.TB, user func(*http.Request)) string {
 
 func TestRecordingsArePlayedInRanges(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	whole := s.record(t, track, 40)
 	bob := signIn(t, s.Handler(), "bob")
 	rec := s.ask(http.MethodGet, "/sites/shop/recordings", "", bob)
@@ -123,7 +123,7 @@ func TestRecordingsArePlayedInRanges(t *testing.T) {
 
 func TestLinksRefused(t *testing.T) {
 	t.Parallel()
-	s := newSiteWith(t, 0, time.Second)
+	s := newSite(t, func(c *server.Config) { c.LinkLifetime = time.Second })
 	s.record(t, track, 4)
 	s.record(t, recording.Track{Site: "shop", Call: "c2", ID: "t1"}, 4)
 	ada := signIn(t, s.Handler(), "ada")
@@ -153,7 +153,7 @@ func TestLinksRefused(t *testing.T) {
 // TestALinkThatEndsCutsOff: who is still reading then, and who does not read at all.
 func TestALinkThatEndsCutsOff(t *testing.T) {
 	t.Parallel()
-	s := newSiteWith(t, 0, 2*time.Second)
+	s := newSite(t, func(c *server.Config) { c.LinkLifetime = 2 * time.Second })
 	whole := s.record(t, track, 3000)
 	require.Greater(t, len(whole), 14<<20, "more than a socket holds")
 	web := httptest.NewServer(s.Handler())
@@ -193,7 +193,7 @@ func TestALinkThatEndsCutsOff(t *testing.T) {
 
 func TestWhoHearsWhat(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	s.record(t, track, 4)
 	ada, bob, eve := signIn(t, s.Handler(), "ada"), signIn(t, s.Handler(), "bob"), signIn(t, s.Handler(), "eve")
 	const transcript = "/sites/shop/recordings/c1/transcript"
@@ -237,7 +237,7 @@ func TestWhoHearsWhat(t *testing.T) {
 
 func TestADamagedRecordingIsNotPlayed(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	whole := s.record(t, track, 100)
 	target := s.link(t, signIn(t, s.Handler(), "ada"))
 	const segment = "shop/c1/t1/00000002"

@@ -13,6 +13,7 @@ import (
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/voice/media"
 	"github.com/opsmantik/sallyport/examples/voice/recording"
+	"github.com/opsmantik/sallyport/examples/voice/relay"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/ephemeral"
 	"github.com/opsmantik/sallyport/ratelimit"
@@ -30,6 +31,10 @@ type Config struct {
 	// media.Config. Conn is required.
 	Conn    net.PacketConn
 	Address netip.Addr
+	// TURN is the UDP socket of a TURN server for those whom UDP does not reach otherwise,
+	// and TURNAddress what they are told: an address of this machine. Default: none.
+	TURN        net.PacketConn
+	TURNAddress netip.Addr
 	// Members says which role a user has on a site: Members["ada"]["shop"]. Required.
 	Members map[string]map[string]tenancy.Role
 	// Audit records every admission and refusal. Required.
@@ -60,6 +65,7 @@ type Server struct {
 	cfg      Config
 	rooms    *media.Server
 	archive  *recording.Archive
+	turn     *relay.Server // or nil
 	sessions *sessions.Manager[struct{}]
 	access   *tenancy.Gate
 	address  *clientaddr.Gate
@@ -116,14 +122,17 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.PerMinute = cmp.Or(cfg.PerMinute, 600)
 	s := &Server{cfg: cfg}
-	var errs [9]error
+	var errs [10]error
 	s.rooms, errs[0] = media.New(media.Config{
 		Conn: cfg.Conn, Address: cfg.Address, TokenLifetime: tokenLifetime,
-		Audio: s.tape, Record: s.record, OnEvent: s.passOn,
+		Audio: s.tape, Record: s.record, OnEvent: s.follow,
 	})
 	s.archive, errs[8] = recording.New(recording.Config{
 		Vault: cfg.Vault, Store: cfg.Store, OnEvent: s.ended,
 	})
+	if cfg.TURN != nil {
+		errs[9] = s.newTURN()
+	}
 	store, err := sessions.NewMemory(sessions.MemoryConfig{MaxSessions: 10_000})
 	errs[1] = err
 	s.sessions, errs[2] = sessions.New[struct{}](sessions.Config{Store: store, OnEvent: s.observe})
@@ -171,6 +180,37 @@ func (s *Server) newTokens() error {
 	return err
 }
 
+// newTURN makes a TURN server that leads to the media server alone.
+func (s *Server) newTURN() error {
+	media, ok := s.cfg.Conn.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return errors.New("server: Conn is no UDP socket")
+	}
+	peer := media.AddrPort()
+	if s.cfg.Address.IsValid() {
+		peer = netip.AddrPortFrom(s.cfg.Address, peer.Port())
+	}
+	var err error
+	s.turn, err = relay.New(relay.Config{
+		Conn: s.cfg.TURN, Address: s.cfg.TURNAddress, OnEvent: s.observeRelay,
+		Allow: []netip.AddrPort{netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())},
+	})
+	return err
+}
+
+// follow passes the events of sessions on. A relay lives as long as its session.
+func (s *Server) follow(ctx context.Context, e sallyport.Event) {
+	if d, ok := e.Detail.(*media.Decision); ok && s.turn != nil {
+		switch {
+		case e.Code == media.CodeConnected:
+			s.turn.Open(d.Session)
+		case d.Ended:
+			s.turn.End(d.Session)
+		}
+	}
+	s.passOn(ctx, e)
+}
+
 // tape records what a peer says, under the id of its token: names of objects say nothing
 // about people.
 func (s *Server) tape(
@@ -206,5 +246,11 @@ func (s *Server) Rooms() *media.Server { return s.rooms }
 // Archive has the recordings.
 func (s *Server) Archive() *recording.Archive { return s.archive }
 
-// Close ends all calls.
-func (s *Server) Close() error { return s.rooms.Close() }
+// Close ends all calls, and closes the sockets.
+func (s *Server) Close() error {
+	err := s.rooms.Close()
+	if s.turn != nil {
+		err = errors.Join(err, s.turn.Close())
+	}
+	return err
+}

@@ -90,27 +90,33 @@ func newVault(t testing.TB) *envelope.Vault {
 	return vault
 }
 
-func newSite(t testing.TB, perMinute int) *site {
-	t.Helper()
-	return newSiteWith(t, perMinute, 0)
-}
-
-// newSiteWith makes a server whose links live for so long.
-func newSiteWith(t testing.TB, perMinute int, links time.Duration) *site {
+func newSocket(t testing.TB) net.PacketConn {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	s := &site{trail: &trail{}, events: make(chan sallyport.Event, 1000), bucket: &bucket{objects: map[string][]byte{}}}
-	s.Server, err = server.New(server.Config{
-		Conn: conn, Members: members, Audit: s.trail, PerMinute: perMinute,
-		Vault: newVault(t), Store: s.bucket, LinkLifetime: links,
+	return conn
+}
+
+func newSite(t testing.TB, edits ...func(*server.Config)) *site {
+	t.Helper()
+	s := &site{
+		trail: &trail{}, events: make(chan sallyport.Event, 1000),
+		bucket: &bucket{objects: map[string][]byte{}},
+	}
+	cfg := server.Config{
+		Conn: newSocket(t), Members: members, Audit: s.trail, Vault: newVault(t), Store: s.bucket,
 		OnEvent: func(_ context.Context, e sallyport.Event) {
 			select {
 			case s.events <- e:
 			default:
 			}
 		},
-	})
+	}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	var err error
+	s.Server, err = server.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
@@ -199,7 +205,7 @@ func (s *site) enter(t testing.TB, room, token, offer string) (int, string) {
 
 func TestATokenOpensOneSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	ada, c := signIn(t, s.Handler(), "ada"), newCaller(t)
 	token := s.token(t, "r1", c, ada)
 	last, outcome := s.trail.last()
@@ -257,7 +263,7 @@ func (s *site) sign(t *testing.T, claims map[string]any) string {
 // TestTokensRefused: each claim of a token is one that a token is refused for.
 func TestTokensRefused(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	c := newCaller(t)
 	claims := func(edit map[string]any) map[string]any {
 		now := time.Now().Unix()
@@ -303,7 +309,7 @@ func TestTokensRefused(t *testing.T) {
 
 func TestTokensAMinute(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	ada, bob, c := signIn(t, s.Handler(), "ada"), signIn(t, s.Handler(), "bob"), newCaller(t)
 	for range 5 {
 		s.token(t, "r1", c, ada)
@@ -319,7 +325,7 @@ func TestTokensAMinute(t *testing.T) {
 
 func TestWhoGetsNoToken(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 0)
+	s := newSite(t)
 	ada := signIn(t, s.Handler(), "ada")
 	good := `{"fingerprint":"` + sdp.Fingerprint([32]byte{1}) + `"}`
 	for _, row := range []struct {

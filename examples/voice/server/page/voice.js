@@ -39,13 +39,18 @@ async function join() {
   const certificate = await RTCPeerConnection.generateCertificate({ name: 'ECDSA', namedCurve: 'P-256' })
   const print = certificate.getFingerprints().find((f) => f.algorithm === 'sha-256').value
   let token = $('token').value.trim()
+  let turn
   if (!token) {
-    const res = await sendJSON(`${place}/token`, { fingerprint: print.toUpperCase() })
-    token = (await res.json()).token
+    const res = await sendJSON(`${place}/token`, { fingerprint: print.toUpperCase() });
+    ({ token, turn } = await res.json())
   }
   $('used').textContent = token
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: true })
-  pc = new RTCPeerConnection({ certificates: [certificate], bundlePolicy: 'max-bundle' })
+  pc = new RTCPeerConnection({
+    certificates: [certificate], bundlePolicy: 'max-bundle', iceServers: turn ? [turn] : [],
+    // /?relay goes through the TURN server alone, to see that it works.
+    iceTransportPolicy: location.search === '?relay' ? 'relay' : 'all',
+  })
   const track = microphone.getAudioTracks()[0]
   pc.addTransceiver(track, { direction: 'sendrecv' })
   pc.ontrack = (e) => { $('audio').srcObject = new MediaStream([e.track]) }
