@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -249,12 +250,7 @@ func (s *Server) allows(peer net.Addr) bool {
 	}
 	addr := udp.AddrPort()
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	for _, allowed := range s.cfg.Allow {
-		if allowed == addr {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.cfg.Allow, addr)
 }
 
 func (s *Server) allocated(client, _ net.Addr, _, id, _ string, _ net.Addr, _ int) {

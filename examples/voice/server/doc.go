@@ -2,7 +2,8 @@
 //
 //	POST /login                                   demo: names a user
 //	POST /logout                                  ends the user's calls and tokens, too
-//	POST /sites/{site_id}/rooms/{room}/token      a fingerprint for a session token
+//	POST /sites/{site_id}/rooms/{room}/token      a fingerprint for a session token,
+//	                                              and for TURN credentials
 //	POST /sites/{site_id}/rooms/{room}/offer      a token and an offer for an answer
 //	GET    /sites/{site_id}/recordings            what there is to listen to
 //	POST   .../recordings/{call}/{track}/link     a signed URL of five minutes
