@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/getsentry/sentry-go v0.50.0
-	github.com/getsentry/sentry-go/slog v0.50.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stretchr/testify v1.12.1

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/getsentry/sentry-go"
-	sentryslog "github.com/getsentry/sentry-go/slog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opsmantik/sallyport/scrub/sentryscrub"
@@ -204,30 +202,6 @@ func TestSharedScopes(t *testing.T) {
 	hub.Flush(10 * time.Second)
 	require.NotContains(t, w.all(), "example.com")
 	require.Contains(t, w.all(), "from [email]")
-}
-
-// TestSlogInFront shows the supported order: scrub first, then sentryslog.
-func TestSlogInFront(t *testing.T) {
-	t.Parallel()
-	w := newWire(t)
-	o := w.options()
-	s := newScrubber(t)
-	_, err := sentryscrub.Configure(&o, s)
-	require.NoError(t, err)
-	hub := newHub(t, o)
-	ctx := sentry.SetHubOnContext(t.Context(), hub)
-	type account struct {
-		Name  string `pii:"confidential"`
-		Plan  string `pii:"public"`
-		inner string
-	}
-	logger := slog.New(s.Handler(sentryslog.Option{}.NewSentryHandler(ctx)))
-	logger.ErrorContext(ctx, "failed for ann@example.com", "account", account{"Ann Lee", "gold", "hidden"})
-	hub.Flush(5 * time.Second)
-	require.NotContains(t, w.all(), "Ann Lee")
-	require.NotContains(t, w.all(), "hidden")
-	require.NotContains(t, w.all(), "example.com")
-	require.Contains(t, w.all(), "gold")
 }
 
 func TestDebugOutput(t *testing.T) {
