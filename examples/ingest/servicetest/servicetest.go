@@ -47,17 +47,26 @@ func find(t testing.TB, names ...string) string {
 // Redis is a redis-server on a free port of this machine, with nothing in it.
 type Redis struct {
 	Addr string
+	Dir  string   // its files
+	Env  []string // added to the environment of the next start
 
 	t    testing.TB
 	path string
-	dir  string
+	args []string
 	cmd  *exec.Cmd
 }
 
-// StartRedis starts one that ends with the test.
-func StartRedis(t testing.TB) *Redis {
+// Durable are the arguments of a Redis that loses nothing that it has answered.
+func Durable() []string {
+	return []string{"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"}
+}
+
+// StartRedis starts one that ends with the test, with further arguments.
+func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
-	r := &Redis{Addr: freeAddr(t), t: t, path: find(t, "redis-server"), dir: t.TempDir()}
+	r := &Redis{
+		Addr: freeAddr(t), t: t, path: find(t, "redis-server"), Dir: t.TempDir(), args: args,
+	}
 	r.start()
 	t.Cleanup(r.Kill)
 	return r
@@ -66,9 +75,10 @@ func StartRedis(t testing.TB) *Redis {
 func (r *Redis) start() {
 	r.t.Helper()
 	_, port, _ := net.SplitHostPort(r.Addr)
-	// #nosec G204 -- tests only; the path is redis-server's
-	r.cmd = exec.Command(r.path, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1",
-		"--port", port, "--dir", r.dir, "--daemonize", "no")
+	args := append([]string{"--save", "", "--appendonly", "no"}, r.args...)
+	args = append(args, "--bind", "127.0.0.1", "--port", port, "--dir", r.Dir, "--daemonize", "no")
+	r.cmd = exec.Command(r.path, args...) // #nosec G204 -- tests only; the path is redis-server's
+	r.cmd.Env = append(os.Environ(), r.Env...)
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -102,7 +112,13 @@ func (r *Redis) Kill() {
 	_ = r.cmd.Wait()
 }
 
-// Restart starts the server again, empty, at the same address.
+// Pause stops the server in its tracks, so that connections stay and nothing answers.
+func (r *Redis) Pause() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (r *Redis) Resume() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Restart starts the server again at the same address, empty unless it keeps a file.
 func (r *Redis) Restart() {
 	r.t.Helper()
 	r.Kill()
