@@ -15,14 +15,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/operate"
-	"github.com/opsmantik/sallyport/examples/ingest/postgres"
 	"github.com/opsmantik/sallyport/examples/ingest/server"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
-	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
-	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
 )
 
@@ -72,9 +68,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return 0
 }
 
-// backlog is how much may wait: what the next start could store in so long.
-const backlog = 5 * time.Second
-
 // serve runs the server until ctx ends. Addresses are bound first: what is
 // generated or opened after them is not wasted on a port that is taken.
 func serve(
@@ -88,15 +81,16 @@ func serve(
 	if err := s.Complete(listeners.Bound()); err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	db, queue, err := open(ctx, s, log)
+	kept, err := open(ctx, s, log, listeners.Bound().API)
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
 	srv, err := server.New(ctx, server.Config{
-		Settings: s, Listeners: listeners, Store: db, Queue: queue, Backlog: backlog, Log: log,
+		Settings: s, Listeners: listeners, Store: kept.store, Queue: kept.queue, Intake: kept.intake,
+		Backlog: kept.backlog, Log: log,
 	})
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, kept.close())
 	}
 	banner(stdout, s, srv.Addresses())
 	stop := onHangup(func() {
@@ -109,33 +103,7 @@ func serve(
 		}
 	})
 	defer stop()
-	return errors.Join(srv.Run(ctx), db.Close())
-}
-
-// open opens the store, and the queue where there is one: with Postgres, events are
-// stored before they are acknowledged.
-func open(
-	ctx context.Context, s *settings.Settings, log *slog.Logger,
-) (store.Store, store.Queue, error) {
-	if s.Database.URL == "" {
-		db, err := sqlite.Open(ctx, s.DataDir, sqlite.Full)
-		if err != nil {
-			return nil, nil, err // not db, which would be no nil interface
-		}
-		return db, db, nil
-	}
-	if s.RedisURL == "" {
-		log.WarnContext(ctx, "without REDIS_URL sessions, limits and replays are this instance's alone: "+
-			"run one instance")
-	}
-	db, err := postgres.Open(ctx, postgres.Config{
-		URL: s.Database.URL, ServiceURL: s.Database.ServiceURL, MigrateURL: s.Database.MigrateURL,
-		KeepMonths: s.Database.KeepMonths, Log: log,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return db, nil, nil
+	return errors.Join(srv.Run(ctx), kept.close())
 }
 
 // onHangup calls reload at every SIGHUP, one after the other.

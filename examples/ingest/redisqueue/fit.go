@@ -13,7 +13,7 @@ import (
 // wanted is how a Redis has to be set up, and what it loses otherwise.
 var wanted = []struct{ name, value, otherwise string }{
 	{"appendonly", "yes", "a restart of Redis loses every event that waits"},
-	{"appendfsync", "always", "a power cut loses a second of acknowledged events and more"},
+	{"appendfsync", "always", "a power cut loses a second of acknowledged events"},
 	{"maxmemory-policy", "noeviction", "a full Redis may drop the queue"},
 }
 
@@ -21,7 +21,8 @@ var wanted = []struct{ name, value, otherwise string }{
 type Unfit struct{ Setting, Want, Got, Otherwise string }
 
 func (u *Unfit) Error() string {
-	return fmt.Sprintf("redisqueue: %s is %q: set it to %s, or %s", u.Setting, u.Got, u.Want, u.Otherwise)
+	return fmt.Sprintf("redisqueue: %s is %q: set it to %s, or %s",
+		u.Setting, u.Got, u.Want, u.Otherwise)
 }
 
 // fit asks every master how it is set up.
@@ -122,7 +123,7 @@ func (q *Queue) Ready(ctx context.Context) error {
 }
 
 // errReplicas means that too few replicas have an event.
-var errReplicas = errors.New("redisqueue: too few replicas have the event; a failover might lose it")
+var errReplicas = errors.New("redisqueue: too few replicas have the event")
 
 // wait waits for the replicas of the shard's master. WAIT speaks of what its own
 // connection wrote: a write on that connection comes first, after all others.

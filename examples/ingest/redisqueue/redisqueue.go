@@ -121,7 +121,8 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if cfg.Name == "" {
 		cfg.Name = rand.Text()
 	}
-	if cfg.Client == nil || cfg.Record == nil || cfg.Log == nil || cfg.Shards < 1 || cfg.Shards > 1024 {
+	if cfg.Client == nil || cfg.Record == nil || cfg.Log == nil ||
+		cfg.Shards < 1 || cfg.Shards > 1024 {
 		return nil, errors.New("redisqueue: Config wants Client, Record, Log and 1 to 1024 Shards")
 	}
 	q := &Queue{cfg: cfg, done: make(chan struct{})}

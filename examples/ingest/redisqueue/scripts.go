@@ -113,7 +113,8 @@ return 1`)
 // replay: stream, dead, letters; site, how many. Each becomes an entry again; the
 // numbers stay as they are.
 var replayScript = redis.NewScript(`
-local dead = redis.call('ZRANGEBYLEX', KEYS[2], '[' .. ARGV[1] .. ':', '(' .. ARGV[1] .. ';', 'LIMIT', 0, ARGV[2])
+local from, to = '[' .. ARGV[1] .. ':', '(' .. ARGV[1] .. ';'
+local dead = redis.call('ZRANGEBYLEX', KEYS[2], from, to, 'LIMIT', 0, ARGV[2])
 for _, member in ipairs(dead) do
 	local event = string.match(redis.call('HGET', KEYS[3], member) or '', '^%d+\n[^\n]*\n(.*)$')
 	if event then

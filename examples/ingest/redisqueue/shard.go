@@ -104,7 +104,9 @@ func (s *shard) run(
 
 // eval sends a script by its digest, and its text when the server has not seen it:
 // NOSCRIPT says for certain that nothing was done.
-func (s *shard) eval(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+func (s *shard) eval(
+	ctx context.Context, script *redis.Script, keys []string, args []any,
+) *redis.Cmd {
 	return script.Run(ctx, s.q.cfg.Client, keys, args...)
 }
 
@@ -155,7 +157,8 @@ func (s *shard) reset() {
 
 // add appends events as one entry.
 func (s *shard) add(ctx context.Context, received []event.Received, payload []byte) error {
-	_, err := s.run(ctx, addScript, []string{s.stream, s.count}, payload, len(received), received[0].Site)
+	keys := []string{s.stream, s.count}
+	_, err := s.run(ctx, addScript, keys, payload, len(received), received[0].Site)
 	return s.replicated(ctx, err)
 }
 
@@ -274,8 +277,8 @@ func (s *shard) read(ctx context.Context, from string) error {
 // recreate goes on after the keys were deleted under us. What was in them is lost:
 // that is somebody's doing, and has to be known.
 func (s *shard) recreate(ctx context.Context) error {
-	s.q.cfg.Log.ErrorContext(ctx, "the queue was deleted from Redis, with every event that waited in it; "+
-		"it goes on empty", "shard", s.number, "events", s.known().events)
+	s.q.cfg.Log.ErrorContext(ctx, "the queue was deleted from Redis, with every event that waited "+
+		"in it; it goes on empty", "shard", s.number, "events", s.known().events)
 	s.reset()
 	return s.create(ctx)
 }

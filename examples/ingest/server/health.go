@@ -29,11 +29,13 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // readiness answers GET /readyz: 503 while nothing can be stored, as with a full
-// disk or a damaged file, and while events are turned away because too many wait. Events that wait for the worker, and dead ones, are no
-// reason to send events elsewhere: they are told, and the answer is 200.
+// disk or a damaged file, and while events are turned away because too many wait.
+// Events that wait for the worker, and dead ones, are no reason to send events
+// elsewhere: they are told, and the answer is 200.
 type readiness struct {
 	store      store.Store
 	queue      store.Queue          // nil: there is none
+	intake     store.Intake         // nil: events are not delivered from elsewhere
 	dispatcher *delivery.Dispatcher // of the queue
 	log        *slog.Logger
 	draining   *atomic.Bool // this instance is about to stop
@@ -110,6 +112,10 @@ func (rd *readiness) probe(ctx context.Context) state {
 // queue, that is the queue's business, and the store may be away for a while.
 func (rd *readiness) ask(ctx context.Context) (found state) {
 	found.store = rd.store.Ready(ctx)
+	if rd.intake != nil {
+		found.err = rd.intake.Ready(ctx)
+		return found
+	}
 	if rd.queue == nil {
 		found.err = found.store
 		return found

@@ -57,6 +57,7 @@ func needsRestart(before, after *settings.Settings) error {
 		"LISTEN_ADDR":   before.ListenAddr == after.ListenAddr,
 		"METRICS_ADDR":  before.MetricsAddr == after.MetricsAddr,
 		"DATA_DIR":      before.DataDir == after.DataDir,
+		"QUEUE":         before.Queue == after.Queue,
 		"DATABASE_URL":  before.Database == after.Database, // and those beside it
 		"REDIS_URL":     before.RedisURL == after.RedisURL,
 		"WORKER_URL":    before.WorkerURL == after.WorkerURL,

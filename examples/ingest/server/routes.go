@@ -109,7 +109,8 @@ func (srv *generation) routes() (http.Handler, error) {
 	}
 	machines.handle("GET /healthz", http.HandlerFunc(healthz))
 	machines.handle("GET /readyz", &readiness{
-		store: db, queue: srv.cfg.Queue, dispatcher: srv.dispatcher, log: log, draining: &srv.draining,
+		store: db, queue: srv.cfg.Queue, intake: srv.cfg.Intake, dispatcher: srv.dispatcher,
+		log: log, draining: &srv.draining,
 	})
 
 	mux := http.NewServeMux()
@@ -151,6 +152,9 @@ func (srv *generation) newIntake() (*intake.Intake, error) {
 // keep makes events durable: in the queue, or at once in the store where there is
 // none.
 func (srv *Server) keep(ctx context.Context, received []event.Received) error {
+	if srv.cfg.Intake != nil {
+		return srv.cfg.Intake.Enqueue(ctx, received)
+	}
 	if srv.cfg.Queue == nil {
 		stored, err := srv.cfg.Store.Store(ctx, received)
 		if err == nil && stored.Conflicts > 0 {

@@ -33,6 +33,8 @@ type Config struct {
 	Listeners *Listeners         // closed by the server
 	Store     store.Store
 	Queue     store.Queue // nil: events are stored before they are acknowledged
+	// Intake has events delivered from elsewhere, in place of a Queue.
+	Intake store.Intake
 	// Backlog is how long what waits may take to be settled, before senders are
 	// turned away. 0 means as much as the queue takes.
 	Backlog time.Duration

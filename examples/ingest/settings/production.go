@@ -30,6 +30,7 @@ func (s *Settings) production(v *values, loopback bool) {
 	s.signingKeys(v)
 	s.proxies(v)
 	s.transport(v, loopback)
+	s.queue(v)
 	for _, name := range []string{"REDIS_URL", "WORKER_URL", "SENTRY_DSN"} {
 		if v.present[name] {
 			checkURL(v, name)
@@ -168,7 +169,7 @@ func checkURL(v *values, name string) {
 	}
 	schemes := map[string][]string{
 		"REDIS_URL": {"redis", "rediss"}, "WORKER_URL": {"http", "https"},
-		"SENTRY_DSN": {"http", "https"},
+		"SENTRY_DSN": {"http", "https"}, "QSTASH_URL": {"http", "https"},
 	}
 	if !slices.Contains(schemes[name], u.Scheme) {
 		v.problem(name, "want a URL that starts with %s://", strings.Join(schemes[name], ":// or "))

@@ -56,6 +56,7 @@ func (s *Settings) secrets() (all []secret) {
 	}
 	add("QSTASH_CURRENT_SIGNING_KEY", s.CurrentKey)
 	add("QSTASH_NEXT_SIGNING_KEY", s.NextKey)
+	add("QSTASH_TOKEN", s.Queue.QStashToken)
 	for setting, text := range map[string]string{
 		"REDIS_URL": s.RedisURL, "DATABASE_URL": s.Database.URL,
 		"SERVICE_DATABASE_URL": s.Database.ServiceURL, "MIGRATE_DATABASE_URL": s.Database.MigrateURL,

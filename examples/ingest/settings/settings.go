@@ -23,6 +23,7 @@ type Settings struct {
 	Sites          []Site
 	Users          []User
 	Database       Database
+	Queue          Queue
 	RedisURL       string
 	CurrentKey     string   // QSTASH_CURRENT_SIGNING_KEY
 	NextKey        string   // QSTASH_NEXT_SIGNING_KEY, may be empty
@@ -90,7 +91,12 @@ var table = []setting{
 	{"SERVICE_DATABASE_URL", "", "Postgres, as the service's login; needed with DATABASE_URL", true},
 	{"MIGRATE_DATABASE_URL", "", "Postgres, as the owner, not through a pooler; migrates at start", true},
 	{"EVENTS_KEEP_MONTHS", "14", "full months for which Postgres keeps events; 0 means for ever", false},
-	{"REDIS_URL", "", "Redis for limits and replay", true},
+	{"REDIS_URL", "", "Redis for limits, sessions, replays and, with Postgres, the queue", true},
+	{"QUEUE", "", "none: events are stored before they are acknowledged; qstash: Upstash delivers them", false},
+	{"QUEUE_REPLICAS", "0", "how many replicas of Redis have an event before it is acknowledged", false},
+	{"DANGEROUSLY_LOSSY_QUEUE", "false", "true: take a Redis that loses acknowledged events", false},
+	{"QSTASH_TOKEN", "", "publishes to QStash, with QUEUE=qstash", true},
+	{"QSTASH_URL", "https://qstash.upstash.io", "where QStash is", false},
 	{"QSTASH_CURRENT_SIGNING_KEY", "", "signs deliveries to the worker", true},
 	{"QSTASH_NEXT_SIGNING_KEY", "", "accepted too, during rotation", true},
 	{"PUBLIC_ORIGIN", "", "origin at which browsers reach this server, such as https://ingest.example.com", true},
@@ -142,6 +148,7 @@ func Load(args, environ []string) (*Settings, error) {
 	s.securityKeyRoles(v)
 	if production := v.presentProduction(); len(production) == 0 && loopback {
 		s.Demo = &Demo{File: filepath.Join(s.DataDir, "demo.json")}
+		s.queue(v)
 		s.Drain = 0 // nobody balances
 	} else {
 		s.production(v, loopback)

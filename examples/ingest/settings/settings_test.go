@@ -148,6 +148,13 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 		"one login for two":       {map[string]string{"DATABASE_URL": "postgres://app@localhost/x", "SERVICE_DATABASE_URL": "postgres://app@localhost/x"}, "SERVICE_DATABASE_URL", "of its own"},
 		"months":                  {map[string]string{"EVENTS_KEEP_MONTHS": "-1"}, "EVENTS_KEEP_MONTHS", "whole number"},
 		"a database's password":   {map[string]string{"DATABASE_URL": "postgres://app:s3cr3t-s3cr3t@localhost/x", "VITE_DB": "s3cr3t-s3cr3t"}, "DATABASE_URL", "VITE_DB"},
+		"a queue of another kind": {map[string]string{"QUEUE": "kafka"}, "QUEUE", "none or qstash"},
+		"qstash without a token":  {map[string]string{"QUEUE": "qstash", "WORKER_URL": "https://x.example/w"}, "QSTASH_TOKEN", "is missing"},
+		"qstash to nowhere":       {map[string]string{"QUEUE": "qstash", "QSTASH_TOKEN": "s3cr3t-s3cr3t"}, "WORKER_URL", "from outside"},
+		"a token for nothing":     {map[string]string{"QSTASH_TOKEN": "s3cr3t-s3cr3t"}, "QSTASH_TOKEN", "QUEUE=qstash"},
+		"a token in a page":       {map[string]string{"QUEUE": "qstash", "WORKER_URL": "https://x.example/w", "QSTASH_TOKEN": "s3cr3t-s3cr3t", "VITE_Q": "s3cr3t-s3cr3t"}, "QSTASH_TOKEN", "VITE_Q"},
+		"replicas":                {map[string]string{"QUEUE_REPLICAS": "all"}, "QUEUE_REPLICAS", "whole number"},
+		"lossy":                   {map[string]string{"DANGEROUSLY_LOSSY_QUEUE": "maybe"}, "DANGEROUSLY_LOSSY_QUEUE", "true or false"},
 		"redis not a URL":         {map[string]string{"REDIS_URL": "localhost"}, "REDIS_URL", "URL"},
 		"worker of another kind":  {map[string]string{"WORKER_URL": "ftp://x/"}, "WORKER_URL", "http"},
 		"proxies malformed":       {map[string]string{"TRUSTED_PROXIES": "10.0.0.1"}, "TRUSTED_PROXIES", "CIDR"},
@@ -298,5 +305,35 @@ func TestFilesThatEverybodyCanReadAreRefused(t *testing.T) {
 			_, err := settings.Load(nil, env)
 			require.Equal(t, allowed, err == nil, "%s %o: %v", name, mode, err)
 		}
+	}
+}
+
+// Where events wait follows from where they are kept, unless it is said.
+func TestTheUsualQueue(t *testing.T) {
+	t.Parallel()
+	database := map[string]string{
+		"DATABASE_URL": "postgres://app@localhost/x", "SERVICE_DATABASE_URL": "postgres://service@localhost/x",
+	}
+	for name, row := range map[string]struct {
+		database, redis bool
+		queue, want     string
+	}{
+		"embedded":            {want: settings.QueueEmbedded},
+		"embedded with Redis": {redis: true, want: settings.QueueEmbedded},
+		"Postgres":            {database: true, want: settings.QueueNone},
+		"both":                {database: true, redis: true, want: settings.QueueRedis},
+		"both, but no queue":  {database: true, redis: true, queue: "none", want: settings.QueueNone},
+		"embedded, no queue":  {queue: "none", want: settings.QueueNone},
+	} {
+		env := map[string]string{"QUEUE": row.queue}
+		if row.database {
+			maps.Copy(env, database)
+		}
+		if row.redis {
+			env["REDIS_URL"] = "redis://localhost:6379"
+		}
+		s, err := settings.Load(nil, production(t, env))
+		require.NoError(t, err, name)
+		require.Equal(t, row.want, s.Queue.Kind, name)
 	}
 }

@@ -37,6 +37,15 @@ type Overload struct {
 
 func (o *Overload) Error() string { return "store: too many events wait" }
 
+// Intake takes accepted events, and delivers them by itself.
+type Intake interface {
+	// Enqueue keeps events: a nil error means durable. An error may leave open
+	// whether they are delivered nevertheless.
+	Enqueue(ctx context.Context, received []event.Received) error
+	// Ready reports whether events are taken now, as far as is known.
+	Ready(context.Context) error
+}
+
 // Queue holds accepted events until the worker has stored them. All methods are safe
 // for concurrent use.
 //
