@@ -176,16 +176,29 @@ func (f *fleet) after(what string, do func()) {
 }
 
 // TestInstancesComeAndGo: of three instances one is killed again and again, Redis is
-// paused and Postgres crashes, while trackers go on sending.
+// paused and Postgres crashes, while trackers go on sending. With the queue in Redis,
+// that is killed as well, and events are taken while Postgres is away.
 func TestInstancesComeAndGo(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it starts three servers on two services")
 	}
+	for _, queue := range []string{"none", "redis"} {
+		t.Run("queue "+queue, func(t *testing.T) {
+			t.Parallel()
+			comeAndGo(t, queue == "redis")
+		})
+	}
+}
+
+func comeAndGo(t *testing.T, queued bool) {
 	g := postgrestest.Start(t)
 	database := g.Database(t)
-	redis := servicetest.StartRedis(t)
+	redis := servicetest.StartRedis(t, servicetest.Durable()...)
 	f := &fleet{t: t, env: append(scaled(t, g.Config(database)), "REDIS_URL=redis://"+redis.Addr)}
+	if !queued {
+		f.env = append(f.env, "QUEUE=none")
+	}
 	for range 3 {
 		f.all = append(f.all, start(t, t.TempDir(), f.env...))
 	}
@@ -209,13 +222,27 @@ func TestInstancesComeAndGo(t *testing.T) {
 				<-time.After(time.Second)
 				redis.Resume()
 			})
+			if queued {
+				f.after("Redis killed and started again", redis.Restart)
+			}
 		case rounds / 2:
 			f.after("Postgres crashed and recovered", g.Server.Restart)
+			if queued {
+				g.Server.Kill()
+				f.after("Postgres away", func() { <-time.After(time.Second) })
+				g.Server.Restart()
+			}
 		}
 		<-time.After(every)
 	}
 	stop()
 	senders.Wait()
+	if queued {
+		began, waiting := time.Now(), f.at(0).gauge("sallyport_queue_rows")
+		require.Eventually(t, func() bool { return f.at(0).gauge("sallyport_queue_rows") == 0 },
+			2*time.Minute, 50*time.Millisecond, "the queue does not drain")
+		t.Logf("a backlog of %d drained in %v", waiting, time.Since(began).Round(time.Millisecond))
+	}
 	for i := range f.all {
 		f.at(i).stop()
 	}

@@ -20,7 +20,8 @@ const (
 	batchEvents   = 500
 	batchBytes    = MaxBody / 2
 	firstBackoff  = 500 * time.Millisecond
-	longestPause  = time.Minute
+	longestPause  = 10 * time.Second // between tries with a worker that is out
+	postponed     = time.Minute      // of an event at which it fails
 	pollInterval  = time.Second
 	deliveryLimit = 30 * time.Second
 	// pace lets a small batch be followed by a larger one.
@@ -198,7 +199,7 @@ func (l *lane) settle(ctx context.Context, items []store.Item, err error) (int, 
 		}
 		return sent, l.Queue.Refused(ctx, items)
 	case alone && errors.Is(err, errFailed):
-		due := time.Now().Add(longestPause/2 + rand.N(longestPause/2)) // #nosec G404 -- jitter
+		due := time.Now().Add(postponed/2 + rand.N(postponed/2)) // #nosec G404 -- jitter
 		return 0, errors.Join(err, l.Queue.Postpone(ctx, items[0], due))
 	default:
 		return 0, errors.Join(err, l.Queue.Release(ctx, items))

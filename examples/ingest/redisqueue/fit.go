@@ -77,7 +77,13 @@ func (q *Queue) watch(ctx context.Context) {
 		}
 		var all sync.WaitGroup
 		for _, s := range q.shards {
-			all.Go(func() { _ = s.refresh(ctx) }) // what fails is told to who asks
+			all.Go(func() {
+				// What fails is told to who asks.
+				if s.silent(q.cfg.Hold / 5) {
+					_ = s.alive(ctx)
+				}
+				_ = s.refresh(ctx)
+			})
 		}
 		all.Wait()
 		if time.Since(checked) > recheck {

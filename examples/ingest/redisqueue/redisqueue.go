@@ -6,12 +6,12 @@
 // synced that (appendfsync always), so that neither a crash of Redis nor a power cut
 // loses it. [Open] refuses a Redis that is set up otherwise, or that may evict keys:
 //
-//	what Redis is set to            process killed     power cut            failover
-//	appendfsync always              nothing            nothing              what no replica had
-//	the same, and Replicas: 1       nothing            nothing              nothing
-//	appendfsync everysec            nothing            a second and more    what no replica had
-//	appendonly no                   everything         everything           what no replica had
-//	maxmemory-policy not noeviction may drop the queue while it is full
+//	what Redis is set to       process killed        power cut           failover
+//	appendfsync always         nothing               nothing             what no replica had
+//	the same, and Replicas: 1  nothing               nothing             nothing
+//	appendfsync everysec       2 s with a busy disk  a second and more   what no replica had
+//	appendonly no              everything            everything          what no replica had
+//	another maxmemory-policy   may drop the queue when the memory is full
 //
 // The last three need DangerouslyLossy. FLUSHALL loses everything in any of them: the
 // queue goes on, empty, and says so.
@@ -20,8 +20,7 @@
 //
 // The queue is a few streams, each with its keys in one slot of a Cluster ("{q0}").
 // What one request brought is one entry. A consumer group hands an entry to one
-// instance; what an instance has held for longer than a delivery can take, another one
-// claims. Every change is one script, so that none is ever half done. An entry leaves
+// instance, and what an instance holds that has died, another one claims. Every change is one script, so that none is ever half done. An entry leaves
 // its stream once it and all before it are acknowledged: what is trimmed and what is
 // pending are read by the script that trims.
 //
@@ -52,6 +51,9 @@ import (
 const (
 	// answerLimit is how long a command may take before its outcome is unknown.
 	answerLimit = 2 * time.Second
+	// loneHold is how long an event that travels alone is held: twice as long as a
+	// delivery takes at most.
+	loneHold = time.Minute
 	// refresh is how often numbers are read that other instances change.
 	refresh = 500 * time.Millisecond
 	// fetch is how many entries are read at once. 256 KiB each, they fit in memory.
@@ -71,7 +73,7 @@ type Config struct {
 	// the queue.
 	Client redis.UniversalClient
 	// Name is the instance's own, and the same after a restart: what it held is then
-	// found at once. Empty means a random one; others then find it after a minute.
+	// found at once, and not only after Hold. Empty means a random one.
 	Name string
 	// Prefix begins every key. Default "ingest:queue:".
 	Prefix string
@@ -83,8 +85,8 @@ type Config struct {
 	Replicas int
 	// DangerouslyLossy takes a Redis that loses acknowledged events (see the table).
 	DangerouslyLossy bool
-	// Hold is how long an instance may have an entry before another one claims it. It
-	// is longer than a delivery takes. Default one minute.
+	// Hold is how long an instance is believed to be alive that says nothing: then
+	// others claim what it has. It says something five times as often. Default 5 s.
 	Hold time.Duration
 	// Record appends to the audit log. Replaying dead letters is on record before it
 	// is done.
@@ -116,7 +118,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 		cfg.Shards = 4
 	}
 	if cfg.Hold == 0 {
-		cfg.Hold = time.Minute
+		cfg.Hold = 5 * time.Second
 	}
 	if cfg.Name == "" {
 		cfg.Name = rand.Text()

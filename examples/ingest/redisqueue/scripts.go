@@ -67,6 +67,19 @@ end
 if entries > 0 then trim(KEYS[1], ARGV[1]) end
 return ended(KEYS[2], 1, 0 - events, 0 - entries)`)
 
+// alive: stream; group, consumer, then the ids that it knows to have. It answers with
+// those that it still has.
+var aliveScript = redis.NewScript(`
+local known, mine = {}, {}
+for i = 3, #ARGV do known[ARGV[i]] = true end
+for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 10000, ARGV[2])) do
+	if known[held[1]] then
+		redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, held[1], 'JUSTID')
+		mine[#mine + 1] = held[1]
+	end
+end
+return mine`)
+
 // apart: stream, count, alone, due; group, consumer, id, when due, events, then each
 // event after its site. An entry that is another's by now is left to it.
 var apartScript = redis.NewScript(ending + trim + `

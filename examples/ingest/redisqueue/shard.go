@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opsmantik/sallyport/examples/ingest/event"
@@ -29,14 +28,10 @@ type shard struct {
 
 	mu      sync.Mutex
 	numbers numbers
-	ready   []entry   // read from the stream and not handed out
-	claimed time.Time // when entries of others were last looked for
-}
-
-// entry is an item that this instance holds, and since when.
-type entry struct {
-	store.Item
-	since time.Time
+	held    map[string]bool // entries that this instance knows to have
+	ready   []store.Item    // those of them that are not handed out
+	claimed time.Time       // when entries of others were last looked for
+	beat    time.Time       // when this instance last said that it is alive
 }
 
 func newShard(q *Queue, n int) *shard {
@@ -44,7 +39,7 @@ func newShard(q *Queue, n int) *shard {
 	return &shard{
 		q: q, number: n, stream: base + "stream", count: base + "count", alone: base + "alone",
 		due: base + "due", dead: base + "dead", letters: base + "letters", calls: base + "call:",
-		probe: base + "probe",
+		probe: base + "probe", held: map[string]bool{},
 	}
 }
 
@@ -60,6 +55,9 @@ func (s *shard) open(ctx context.Context) error {
 		return err
 	}
 	if err := s.read(ctx, "0"); err != nil {
+		return err
+	}
+	if err := s.alive(ctx); err != nil {
 		return err
 	}
 	return s.refresh(ctx)
@@ -152,7 +150,7 @@ func (s *shard) refresh(ctx context.Context) error {
 func (s *shard) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.numbers, s.ready = numbers{}, nil
+	s.numbers, s.ready, s.held = numbers{}, nil, map[string]bool{}
 }
 
 // add appends events as one entry.
@@ -187,67 +185,89 @@ func (s *shard) take(ctx context.Context, room *room) ([]store.Item, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	var items []store.Item
+	if s.silent(s.q.cfg.Hold) {
+		// What was read may be another's by now.
+		if err := s.alive(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for {
-		items = append(items, s.handOut(ctx, room)...)
+		items = append(items, s.handOut(room)...)
 		if room.full() {
 			return items, nil
 		}
-		before := s.held()
+		before := s.found()
 		if err := s.claim(ctx); err != nil {
 			return items, s.note(err)
 		}
 		if err := s.read(ctx, ">"); err != nil {
 			return items, s.note(err)
 		}
-		if s.held() == before {
+		if s.found() == before {
 			return items, nil
 		}
 	}
 }
 
-func (s *shard) held() int {
+func (s *shard) found() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.ready)
 }
 
-// handOut takes from what was read. What lay there for long may be another's by now.
-func (s *shard) handOut(ctx context.Context, room *room) (items []store.Item) {
+// handOut takes from what was read.
+func (s *shard) handOut(room *room) (items []store.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.ready) > 0 && !room.full() {
-		if time.Since(s.ready[0].since) > s.q.cfg.Hold/2 {
-			s.ready = s.stillMine(ctx, s.ready)
-			continue
-		}
-		items = append(items, s.ready[0].Item)
-		room.add(s.ready[0].Item)
+		items = append(items, s.ready[0])
+		room.add(s.ready[0])
 		s.ready = s.ready[1:]
 	}
 	return items
 }
 
-// stillMine begins the hold on old entries anew, and forgets those that another
-// instance has claimed. What cannot be asked for is left to be claimed again.
-func (s *shard) stillMine(ctx context.Context, held []entry) []entry {
-	ids := make([]string, 0, len(held))
-	for _, e := range held {
-		_, id, _ := cutID(e.ID)
-		ids = append(ids, id)
+// alive begins the hold on everything that this instance knows to have anew, and
+// forgets what another one has claimed meanwhile. What it does not know of, because an
+// answer was lost, is left to be claimed.
+func (s *shard) alive(ctx context.Context) error {
+	s.mu.Lock()
+	args := []any{group, s.q.cfg.Name}
+	known := make([]string, 0, len(s.held))
+	for id := range s.held {
+		args, known = append(args, id), append(known, id)
 	}
-	mine, err := s.q.cfg.Client.XClaimJustID(ctx, &redis.XClaimArgs{
-		Stream: s.stream, Group: group, Consumer: s.q.cfg.Name, MinIdle: s.q.cfg.Hold / 4, Messages: ids,
-	}).Result()
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	mine, err := s.eval(ctx, aliveScript, []string{s.stream}, args).StringSlice()
 	if err != nil {
-		return nil
+		return s.note(err)
 	}
-	var kept []entry
-	for _, e := range held {
-		if _, id, _ := cutID(e.ID); slices.Contains(mine, id) {
-			kept = append(kept, entry{e.Item, time.Now()})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat = time.Now()
+	still := make(map[string]bool, len(mine))
+	for _, id := range mine {
+		still[id] = true
+	}
+	for _, id := range known {
+		if !still[id] {
+			delete(s.held, id)
 		}
 	}
-	return kept
+	s.ready = slices.DeleteFunc(s.ready, func(item store.Item) bool {
+		_, id, _ := cutID(item.ID)
+		return !s.held[id]
+	})
+	return nil
+}
+
+// silent reports whether this instance was not heard of for a while.
+func (s *shard) silent(limit time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.beat) > limit
 }
 
 // read reads new entries (">"), or those that this instance held when it ended ("0").
@@ -324,14 +344,18 @@ func (s *shard) hold(messages []redis.XMessage) {
 		}
 		n, _ := m.Values["n"].(string)
 		events, _ := strconv.Atoi(n)
+		if s.held[m.ID] {
+			continue // it is on its way
+		}
+		s.held[m.ID] = true
 		item := store.Item{ID: itemID(s.number, m.ID), Payload: []byte(payload), Events: max(events, 1)}
-		s.ready = append(s.ready, entry{item, time.Now()})
+		s.ready = append(s.ready, item)
 	}
 }
 
 // release puts entries back in front. An event that travels alone is due again.
 func (s *shard) release(ctx context.Context, items []store.Item) error {
-	var back []entry
+	var back []store.Item
 	for _, item := range items {
 		if item.Lone {
 			if err := s.postpone(ctx, item, time.Now()); err != nil {
@@ -340,7 +364,7 @@ func (s *shard) release(ctx context.Context, items []store.Item) error {
 			continue
 		}
 		item.ID = itemID(s.number, item.ID)
-		back = append(back, entry{item, time.Now()})
+		back = append(back, item)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -361,68 +385,27 @@ func (s *shard) delivered(ctx context.Context, items []store.Item) error {
 	}
 	if len(args) > 1 {
 		_, err := s.run(ctx, deliveredScript, []string{s.stream, s.count}, args...)
+		s.settled(items, err)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// apart makes each event of an entry travel alone, from due on.
-func (s *shard) apart(ctx context.Context, item store.Item, due time.Time) error {
-	payloads, err := store.Split(item)
-	if err != nil {
-		payloads = [][]byte{item.Payload} // no event of ours; it dies alone
+// settled forgets entries, or hands them out again if nobody knows what became of
+// them: an entry that is acknowledged twice counts once.
+func (s *shard) settled(items []store.Item, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, item := range items {
+		switch {
+		case item.Lone:
+		case err == nil:
+			delete(s.held, item.ID)
+		default:
+			item.ID = itemID(s.number, item.ID)
+			s.ready = append(s.ready, item)
+		}
 	}
-	args := []any{group, s.q.cfg.Name, item.ID, due.UnixMilli(), item.Events}
-	for _, payload := range payloads {
-		args = append(args, siteOf(payload)+"\n"+string(payload))
-	}
-	_, err = s.run(ctx, apartScript, []string{s.stream, s.count, s.alone, s.due}, args...)
-	return err
-}
-
-// siteOf is the site of an event, or "".
-func siteOf(payload []byte) string {
-	var of struct {
-		Site string `json:"site"`
-	}
-	_ = json.Unmarshal(payload, &of)
-	return of.Site
-}
-
-// takeLone hands out an event that is due. It is due again when a delivery must have
-// ended.
-func (s *shard) takeLone(ctx context.Context) (*store.Item, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
-	defer cancel()
-	now := time.Now()
-	answer, err := s.eval(ctx, takeLoneScript, []string{s.alone, s.due},
-		[]any{now.UnixMilli(), now.Add(s.q.cfg.Hold).UnixMilli()}).StringSlice()
-	if errors.Is(err, redis.Nil) || err == nil && len(answer) != 2 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.note(err)
-	}
-	_, payload, _ := strings.Cut(answer[1], "\n")
-	return &store.Item{
-		ID: itemID(s.number, answer[0]), Payload: []byte(payload), Events: 1, Lone: true,
-	}, nil
-}
-
-func (s *shard) postpone(ctx context.Context, item store.Item, due time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
-	defer cancel()
-	return s.note(s.q.cfg.Client.ZAddXX(ctx, s.due, redis.Z{
-		Score: float64(due.UnixMilli()), Member: item.ID,
-	}).Err())
-}
-
-// bury makes a dead letter of an event.
-func (s *shard) bury(ctx context.Context, item store.Item) error {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
-	defer cancel()
-	return s.note(s.eval(ctx, buryScript, []string{s.alone, s.due, s.dead, s.letters},
-		[]any{item.ID, time.Now().UnixMilli()}).Err())
 }
 
 // oldest is when the oldest event that is due was received.

@@ -124,9 +124,3 @@ func (r *Redis) Restart() {
 	r.Kill()
 	r.start()
 }
-
-// Pause freezes the server: connections are taken and nobody answers.
-func (r *Redis) Pause() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
-
-// Resume continues a paused server.
-func (r *Redis) Resume() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
