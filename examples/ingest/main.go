@@ -27,7 +27,7 @@ func main() {
 	// A second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)
 	console := &operate.Console{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(), Open: open,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(), Open: openStores,
 	}
 	if code, known := operate.Run(ctx, console, os.Args[1:]); known {
 		os.Exit(code)

@@ -111,3 +111,26 @@ func (k *storage) openQueue(
 	}
 	return nil
 }
+
+// openStores opens what the operator's commands ask for. Closing the queue closes its
+// connection, too.
+func openStores(
+	ctx context.Context, s *settings.Settings, log *slog.Logger,
+) (store.Store, store.Queue, error) {
+	k, err := open(ctx, s, log, "operator")
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(k.closers) == 1 { // the embedded queue is the store's, or there is none
+		return k.store, k.queue, nil
+	}
+	return k.store, apart{k.queue, &storage{closers: k.closers[1:]}}, nil
+}
+
+// apart is a queue that is closed apart from the store.
+type apart struct {
+	store.Queue
+	kept *storage
+}
+
+func (q apart) Close() error { return q.kept.close() }
