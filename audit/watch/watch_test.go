@@ -152,9 +152,9 @@ func TestSpoofedKeysDoNotHideOne(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range 1_000_000 {
-		r.Observe(t.Context(), failure2(keys[i%len(keys)]+"x"[:i%2]))
+		r.Observe(t.Context(), failedAs(keys[i%len(keys)]+"x"[:i%2]))
 		if i%25_000 == 0 {
-			r.Observe(t.Context(), failure2("victim"))
+			r.Observe(t.Context(), failedAs("victim"))
 		}
 	}
 	runtime.GC()
@@ -164,7 +164,7 @@ func TestSpoofedKeysDoNotHideOne(t *testing.T) {
 	require.NotEmpty(t, r.told)
 }
 
-func failure2(account string) sallyport.Event {
+func failedAs(account string) sallyport.Event {
 	return sallyport.Event{Gate: "loginguard", Code: failed, Actor: account}
 }
 
@@ -297,7 +297,7 @@ func TestDecisions(t *testing.T) {
 	})
 	spray := func() {
 		for i := range 30 {
-			r.Observe(t.Context(), failure2(fmt.Sprint("user", i, r.now)))
+			r.Observe(t.Context(), failedAs(fmt.Sprint("user", i, r.now)))
 		}
 		r.pass(10 * time.Second)
 	}
@@ -313,7 +313,8 @@ func TestDecisions(t *testing.T) {
 	require.Empty(t, r.Alerts()[0].Decisions, "what is not on record does not happen")
 	record = nil
 	for _, broken := range []watch.Decision{
-		{}, {Alert: id, Action: watch.Silence, Actor: "admin", Time: r.now, Reason: "x"},
+		{},
+		{Alert: id, Action: watch.Silence, Actor: "admin", Time: r.now, Reason: "x"},
 		{Alert: id, Action: "drop", Actor: "admin", Time: r.now, Reason: "x"},
 		{Alert: id, Action: watch.Silence, Actor: "a", Time: r.now, Reason: "x", Until: r.now.AddDate(1, 0, 0)},
 	} {
