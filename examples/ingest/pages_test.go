@@ -70,7 +70,7 @@ func (r *reader) heading(text string) {
 	r.t.Helper()
 	require.Eventually(r.t, func() bool {
 		got, err := chromedp.Run(r.ctx, chromedp.Evaluate[string](
-			`document.readyState === 'complete' ? document.querySelector('h1').textContent : ''`))
+			`document.readyState === 'complete' ? document.querySelector('h1')?.textContent ?? '' : ''`))
 		return err == nil && got == text
 	}, 20*time.Second, 20*time.Millisecond, "no page %q", text)
 }
@@ -263,6 +263,28 @@ func TestPagesInChromium(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A link in an e-mail, or on another site, leads to the page and not to the sign-in
+// page, for whoever is signed in.
+func TestALinkFromElsewhereArrivesInChromium(t *testing.T) {
+	r := newReader(t)
+	r.open("/")
+	r.factor(r.password())
+	r.heading("Your account")
+	elsewhere := blank(t) // another site: by address
+	r.do(chromedp.Navigate(elsewhere.URL))
+	_, err := chromedp.Run(r.ctx, chromedp.Evaluate[any](
+		fmt.Sprintf(`{ const a = document.createElement('a'); a.href = %q; a.textContent = 'go'; document.body.append(a); a.click() }`,
+			r.url+"/account")))
+	require.NoError(t, err)
+	r.heading("Your account")
+	r.click(".who button")
+	r.heading("Sign in")
+	r.do(chromedp.Navigate(elsewhere.URL))
+	_, err = chromedp.Run(r.ctx, chromedp.Evaluate[any](fmt.Sprintf(`location.href = %q`, r.url+"/account")))
+	require.NoError(t, err)
+	r.heading("Sign in")
 }
 
 // show sets the browser up.

@@ -140,6 +140,10 @@ func (p *Pages) refused(w http.ResponseWriter, r *http.Request, why problem, nex
 	switch {
 	case stepUp[why.Code]:
 		p.factorPage(w, r, why, next)
+	case why.Status == http.StatusUnauthorized && fromElsewhere(r):
+		p.render(w, r, why.Status, view{
+			Page: "arrived", Title: "One moment", Problem: problem{Code: why.Code}, Data: here(r),
+		})
 	case why.Status == http.StatusUnauthorized && !mistake[why.Code]:
 		p.signInPage(w, r, signInView{Problem: why, Next: next})
 	default:
@@ -155,6 +159,14 @@ var stepUp = map[string]bool{
 // mistake are the refusals of what was typed, in a session that goes on.
 var mistake = map[string]bool{
 	reply.CodeCodeInvalid: true, reply.CodeCredentialsInvalid: true, reply.CodeSecurityKeyInvalid: true,
+}
+
+// fromElsewhere reports whether a link on another site has led here. The browser
+// keeps the cookie of the session to itself then (SameSite=Strict): a page of ours that
+// goes on to the same address gets it.
+func fromElsewhere(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "cross-site" &&
+		r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
 // here is the page that a request has asked for. What a form has posted is not asked

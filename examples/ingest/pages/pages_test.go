@@ -172,6 +172,25 @@ func TestRefusalsLeadToWhatIsMissing(t *testing.T) {
 	}
 }
 
+// Whoever comes by a link on another site comes without the cookie, and once more with
+// it. It happens once: the second time the request is ours.
+func TestALinkFromElsewhereGoesOn(t *testing.T) {
+	t.Parallel()
+	for site, title := range map[string]string{
+		"cross-site": "<h1>One moment</h1>", "same-origin": "<h1>Sign in</h1>", "none": "<h1>Sign in</h1>", "": "<h1>Sign in</h1>",
+	} {
+		p, err := pages.New(pages.Config{API: &api{t: t}})
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodGet, "/account?x=1", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		w := httptest.NewRecorder()
+		p.Routes()["GET /account"].ServeHTTP(w, r)
+		require.Equal(t, http.StatusUnauthorized, w.Code)
+		require.Contains(t, w.Body.String(), title, site)
+	}
+}
+
 // A form that takes a key leads to the page for it, and from there back.
 func TestAFormMayTakeAKeyFirst(t *testing.T) {
 	t.Parallel()
