@@ -165,7 +165,7 @@ func TestSecurityKeyInChromium(t *testing.T) {
 	r.open("/account")
 	r.fill("#key-name", "the blue one")
 	r.click("#add-key button")
-	r.says("table th[scope=row]", "the blue one")
+	r.says("section[aria-labelledby=keys] th[scope=row]", "the blue one")
 
 	// Its removal takes the key itself: a code is not enough now.
 	r.click(`form[action="/account/remove-key"] button`)

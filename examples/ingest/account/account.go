@@ -298,7 +298,7 @@ func (a *Accounts) List(w http.ResponseWriter, r *http.Request) {
 	for i, info := range list {
 		rows[i] = map[string]any{
 			"id": info.ID, "current": info.ID == current.ID, "level": fmt.Sprintf("AAL%d", info.Level),
-			"signed_in_at": info.AuthTime, "last_seen_at": info.Seen, "expires_at": info.Expires,
+			"client": info.Client, "signed_in_at": info.AuthTime, "last_seen_at": info.Seen, "expires_at": info.Expires,
 		}
 	}
 	reply.JSON(w, http.StatusOK, map[string]any{"sessions": rows})

@@ -11,6 +11,7 @@ type accountView struct {
 	Sessions []struct {
 		ID       string    `json:"id"`
 		Current  bool      `json:"current"`
+		Client   string    `json:"client"`
 		Level    string    `json:"level"`
 		SignedIn time.Time `json:"signed_in_at"`
 		Seen     time.Time `json:"last_seen_at"`
