@@ -20,7 +20,9 @@ var (
 // accessAttacks are what somebody can do who is not signed in, or as another.
 func accessAttacks() []attack {
 	isPrivate := func(_ *Suite, r *Route) bool { return !r.Public }
-	hasOther := func(_ *Suite, r *Route) bool { return r.Other != "" }
+	hasOther := func(s *Suite, r *Route) bool {
+		return r.Other != "" || s.Tenants != nil && !r.Public && r.hasHoles()
+	}
 	const signIn = "put the route behind a session or an API key"
 	const own = "ask a tenancy.Gate for the object of the request, not for the user alone"
 	return []attack{

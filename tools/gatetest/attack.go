@@ -20,7 +20,7 @@ type attack struct {
 func attacks() []attack {
 	return slices.Concat(
 		[]attack{genuineAttack()}, originAttacks(), signatureAttacks(), accessAttacks(),
-		sessionAttacks(), bodyAttacks(), leakAttacks(), floodAttacks(),
+		sessionAttacks(), bodyAttacks(), leakAttacks(), isolationAttacks(), floodAttacks(),
 	)
 }
 

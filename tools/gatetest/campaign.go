@@ -10,6 +10,8 @@ type campaign struct {
 	tb      testing.TB
 	suite   *Suite
 	excuses map[excuse]bool // those that an attack has needed
+	// What tenants can do to each other on a route, found once for several attacks.
+	outcomes map[*Route]*outcome
 }
 
 // excuse is an entry of Route.Accept.
@@ -36,6 +38,7 @@ func (c *campaign) run() []Finding {
 // play runs one attack on one route, against a fresh server.
 func (c *campaign) play(route *Route, a attack) (found []Finding) {
 	t := newTrial(c.tb, c.suite, route)
+	t.campaign = c
 	defer t.close()
 	for _, got := range a.run(t) {
 		found = append(found, Finding{

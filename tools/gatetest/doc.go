@@ -50,6 +50,46 @@
 // not matter on a route, with the reason; an excuse that is not needed, because
 // the attack is refused, is a finding too.
 //
+// # Tenants
+//
+// With [Suite].Tenants, every tenant is played against every other. The kit needs what
+// each owns, by kind, and the routes say where an id belongs:
+//
+//	Tenants: func(testing.TB, http.Handler) []gatetest.Tenant {
+//		return []gatetest.Tenant{
+//			{
+//				Name: "acme", Users: []gatetest.SignIn{signIn("admin@acme"), signIn("rep@acme")},
+//				IDs:      map[string][]string{"site": {"7"}, "order": {"8c5f26ff-..."}},
+//				Canaries: []string{"Acme's only customer"},
+//			},
+//			{Name: "globex", ...},
+//		}
+//	},
+//	Routes: []gatetest.Route{
+//		{Pattern: "GET /sites/{site}/orders"},
+//		{Pattern: "POST /orders/{order}/cancel"}, // a child by its own id alone
+//		{Pattern: "POST /merge", Body: `{"into":"{order}","orders":["{order}"]}`},
+//	},
+//
+// Every id of the other tenant goes into every place, one at a time and all at once:
+// path, query, headers, cookies, form, JSON members, nested ones and arrays, also where
+// the route does not ask for one; with every method; in some forty spellings, such as
+// percent-encoded twice, in another case, without dashes, with a null byte, in a list
+// after one's own. Four things must not come of it:
+//
+//   - data: no answer has the other's canaries or ids;
+//   - change: what the other reads by GET, with his own credential, is as it was, and
+//     what one reads oneself has nothing of his;
+//   - a difference: status, headers and body are those for an id that exists nowhere.
+//     What differs between two such ids, as a request's id does, is left out, and each
+//     difference is confirmed on fresh servers;
+//   - a difference in time of half a millisecond or more. Requests go in pairs, in an
+//     order that a coin decides; a finding takes a run that coins show once in a billion
+//     tries, so that load on the machine makes none.
+//
+// A finding names the tenant, the place, the spelling and what differs. Routes that
+// change something cost a server for each request that they accept.
+//
 // # What it does not do
 //
 // It tries what is known, on the requests that you declare. It does not search

@@ -86,7 +86,7 @@ func (t *trial) afterPlanting(make func(value string) string) (wrong []string) {
 	t.tb.Helper()
 	for _, c := range t.credentials(t.users[0]) {
 		planted := &http.Cookie{Name: c.Name, Value: make(c.Value)}
-		t.suite.SignIn[0](t.tb, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.signIn(t.tb, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if _, err := r.Cookie(planted.Name); err != nil {
 				r.AddCookie(planted)
 			}
@@ -105,7 +105,7 @@ func (t *trial) afterPlanting(make func(value string) string) (wrong []string) {
 func attributes(t *trial) (wrong []string) {
 	t.tb.Helper()
 	var set []*http.Cookie
-	user := t.suite.SignIn[0](t.tb, http.HandlerFunc(
+	user := t.signIn(t.tb, http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			t.server.ServeHTTP(w, r)
 			set = append(set, (&http.Response{Header: w.Header()}).Cookies()...)

@@ -36,6 +36,13 @@ type Suite struct {
 	// asked as the first. Default: none, and every route is Public.
 	SignIn [2]SignIn
 
+	// Tenants signs nobody in and says who shares a fresh server, and what they own on
+	// it: what New has put there, or what this function adds through the server. At
+	// least two. Each is then played against each other, with every id of the other
+	// in every place, method and spelling (see Tenant). Default: none, and that is not
+	// tried. With it, SignIn and Route.Other may be left out.
+	Tenants func(tb testing.TB, server http.Handler) []Tenant
+
 	// SignOut signs a user out, as the server's own button does. What the user had
 	// before must then be worth nothing. Default: none, and that is not tried.
 	SignOut func(tb testing.TB, server http.Handler, user func(*http.Request))
@@ -64,7 +71,8 @@ type Route struct {
 	// Pattern names the route: "GET /orders/{id}". Required.
 	Pattern string
 	// Request is a method and a target that the first user may ask for:
-	// "GET /orders/17?full=1". Default: Pattern, if it has no wildcard.
+	// "GET /orders/17?full=1". Default: Pattern, if it has no wildcard, or only those
+	// that Tenant.IDs fills.
 	Request string
 	// Header and Body go with the request. A Body without a Content-Type is JSON.
 	Header http.Header
@@ -127,7 +135,10 @@ func Check(tb testing.TB, s Suite) []Finding {
 	if problems := s.problems(); len(problems) > 0 {
 		tb.Fatalf("gatetest:\n%s", strings.Join(problems, "\n"))
 	}
-	return (&campaign{tb: tb, suite: &s, excuses: map[excuse]bool{}}).run()
+	c := &campaign{
+		tb: tb, suite: &s, excuses: map[excuse]bool{}, outcomes: map[*Route]*outcome{},
+	}
+	return c.run()
 }
 
 // problems says what keeps the suite from being run.
@@ -156,16 +167,20 @@ func (s *Suite) problems() (all []string) {
 }
 
 func (r *Route) problems(s *Suite) (all []string) {
-	if _, target := r.line(); !strings.HasPrefix(target, "/") || strings.ContainsAny(target, "{} ") {
+	odd := "{} "
+	if s.Tenants != nil {
+		odd = " " // they fill what is in braces
+	}
+	if _, target := r.line(); !strings.HasPrefix(target, "/") || strings.ContainsAny(target, odd) {
 		all = append(all, `Request is not a method and a target, such as "GET /orders/17"`)
 	}
 	if r.Browser && s.Listed == "" {
 		all = append(all, "is Browser, and Suite.Listed is empty")
 	}
-	if !r.Public && s.SignIn[0] == nil {
+	if !r.Public && s.SignIn[0] == nil && s.Tenants == nil {
 		all = append(all, "is not Public, and Suite.SignIn[0] is nil")
 	}
-	if r.Other != "" && (r.Public || s.SignIn[1] == nil) {
+	if r.Other != "" && (r.Public || s.SignIn[1] == nil && s.Tenants == nil) {
 		all = append(all, "has Other, and needs two users: not Public, and both of Suite.SignIn")
 	}
 	for name, reason := range r.Accept {

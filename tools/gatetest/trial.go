@@ -20,22 +20,30 @@ import (
 type trial struct {
 	tb     *attempt
 	suite  *Suite
-	route  *Route
+	route  *Route // as the first user asks
 	server http.Handler
 	listen *httptest.Server // with Suite.Loopback
 	log    *journal
 	users  [2]func(*http.Request)
+
+	signIn   SignIn // of the first of users
+	declared *Route // as it is in the suite
+	tenants  []Tenant
+	members  [][]func(*http.Request) // by tenant
+	roams    bool                    // each request from another address
+	sent     int                     // requests that roamed
+	campaign *campaign
 }
 
 func newTrial(tb testing.TB, s *Suite, route *Route) *trial {
 	tb.Helper()
-	t := &trial{tb: &attempt{TB: tb}, suite: s, route: route, log: &journal{}}
+	t := &trial{tb: &attempt{TB: tb}, suite: s, route: route, declared: route, log: &journal{}}
 	t.server = s.New(t.tb, t.log)
+	t.signIn = s.SignIn[0]
 	for i, signIn := range s.SignIn {
-		// When he is needed: signing in is made to be slow.
-		user := sync.OnceValue(func() func(*http.Request) { return signIn(t.tb, t.server) })
-		t.users[i] = func(r *http.Request) { user()(r) }
+		t.users[i] = t.lazily(signIn)
 	}
+	t.settle()
 	if s.Loopback {
 		t.listen = httptest.NewServer(t.server)
 	}
@@ -93,20 +101,23 @@ type draft struct {
 // draft returns the genuine request of the route, as the first user makes it.
 func (t *trial) draft() *draft { return t.draftOf(t.users[0]) }
 
-func (t *trial) draftOf(user func(*http.Request)) *draft {
-	method, target := t.route.line()
-	d := &draft{newRequest(method, target), []byte(t.route.Body), time.Now()}
-	for name, values := range t.route.Header {
+func (t *trial) draftOf(user func(*http.Request)) *draft { return t.draftAs(t.route, user) }
+
+// draftAs returns the request of a route whose holes are filled.
+func (t *trial) draftAs(route *Route, user func(*http.Request)) *draft {
+	method, target := route.line()
+	d := &draft{newRequest(method, target), []byte(route.Body), time.Now()}
+	for name, values := range route.Header {
 		d.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 	if len(d.body) > 0 && d.Header.Get("Content-Type") == "" {
 		d.Header.Set("Content-Type", "application/json")
 	}
 	switch {
-	case t.route.Browser:
+	case route.Browser:
 		d.Header.Set("Origin", t.suite.Listed)
 		d.fetchSite("cross-site")
-	case t.route.Sign == nil && t.suite.Own != "":
+	case route.Sign == nil && t.suite.Own != "":
 		d.fetchSite("same-origin")
 		if method != http.MethodGet && method != http.MethodHead {
 			d.Header.Set("Origin", t.suite.Own) // as browsers do
@@ -115,7 +126,7 @@ func (t *trial) draftOf(user func(*http.Request)) *draft {
 	if own, err := url.Parse(t.suite.Own); err == nil && own.Host != "" {
 		d.Host = own.Host
 	}
-	if !t.route.Public {
+	if !route.Public {
 		user(d.Request)
 	}
 	return d
