@@ -23,9 +23,20 @@ type cache struct {
 	// entries as well.
 	seed  maphash.Seed
 	front [frontSize]atomic.Pointer[entry]
+
+	// byCommit finds most keys without hashing anything: what is opened names its key
+	// by a commitment, whose first byte is as good as a hash. Each is in entries as
+	// well, and of the owner that it says.
+	byCommit [frontSize]atomic.Pointer[ownedKey]
 }
 
 const frontSize = 256
+
+// ownedKey is a key and whose it is. It never changes.
+type ownedKey struct {
+	owner Owner
+	*dataKey
+}
 
 func (c *cache) slot(owner Owner) *atomic.Pointer[entry] {
 	return &c.front[maphash.Comparable(c.seed, owner)%frontSize]
@@ -86,6 +97,10 @@ func (v *Vault) sealing(ctx context.Context, owner Owner) (*dataKey, error) {
 func (v *Vault) opening(
 	ctx context.Context, owner Owner, commit []byte,
 ) (*dataKey, error) {
+	k := v.byCommit[commit[0]].Load()
+	if k != nil && string(k.commit[:]) == string(commit) && k.owner == owner {
+		return k.dataKey, nil
+	}
 	if e := v.get(owner); e != nil {
 		for _, k := range *e.keys.Load() {
 			if string(k.commit[:]) == string(commit) {
@@ -226,6 +241,7 @@ func (c *cache) keep(owner Owner, k *dataKey, reserved int64) {
 	if e.find(k.commit) == nil {
 		more := append(slices.Clone(*e.keys.Load()), k)
 		e.keys.Store(&more)
+		c.byCommit[k.commit[0]].Store(&ownedKey{owner, k})
 	}
 	if reserved > 0 {
 		e.left.Store(0) // not the new key's, should another process have rotated
@@ -251,6 +267,10 @@ func (c *cache) drop(owner Owner, e *entry) {
 	e.timer.Stop()
 	c.slot(owner).CompareAndSwap(e, nil)
 	for _, k := range *e.keys.Load() {
+		slot := &c.byCommit[k.commit[0]]
+		if front := slot.Load(); front != nil && front.dataKey == k {
+			slot.Store(nil)
+		}
 		clear(k.root[:])
 		k.dead = true
 	}

@@ -288,3 +288,22 @@ func TestKEKFailures(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, secret, opened)
 }
+
+// What names the key of another owner does not find it, although it is at hand: an owner
+// without keys has none to open with.
+func TestKeyOfAnotherOwner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	sealed := w.seal(t, place, []byte("x"))
+	_, err := w.Open(t.Context(), nil, place, sealed)
+	require.NoError(t, err)
+	for _, change := range []func(*envelope.Place){
+		func(p *envelope.Place) { p.Site = "another" },
+		func(p *envelope.Place) { p.Subject = "another" },
+	} {
+		elsewhere := place
+		change(&elsewhere)
+		_, err = w.Open(t.Context(), nil, elsewhere, sealed)
+		require.ErrorIs(t, err, envelope.ErrShredded)
+	}
+}
