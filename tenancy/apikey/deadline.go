@@ -12,20 +12,25 @@ import (
 type deadline struct {
 	context.Context // the parent
 
+	began time.Time
+	limit time.Duration
+
 	mu     sync.Mutex
-	at     time.Time
-	timed  context.Context // nil until somebody waits
-	cancel context.CancelFunc
+	timed  context.Context    // nil until somebody waits
+	cancel context.CancelFunc // of timed; without it, what stop leaves
 }
+
+// stopped says that a deadline without a timer has been stopped. A word more in the
+// struct is a size class more.
+func stopped() {}
 
 // Deadline implements context.Context.
 func (d *deadline) Deadline() (time.Time, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if parent, ok := d.Context.Deadline(); ok && parent.Before(d.at) {
+	at := d.began.Add(d.limit)
+	if parent, ok := d.Context.Deadline(); ok && parent.Before(at) {
 		return parent, true
 	}
-	return d.at, true
+	return at, true
 }
 
 // Done implements context.Context.
@@ -33,7 +38,11 @@ func (d *deadline) Done() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timed == nil {
-		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+		over := d.cancel != nil
+		d.timed, d.cancel = context.WithDeadline(d.Context, d.began.Add(d.limit))
+		if over {
+			d.cancel()
+		}
 	}
 	return d.timed.Done()
 }
@@ -47,7 +56,9 @@ func (d *deadline) Err() error {
 		return d.timed.Err()
 	case d.Context.Err() != nil:
 		return d.Context.Err()
-	case !time.Now().Before(d.at):
+	case d.cancel != nil:
+		return context.Canceled
+	case time.Since(d.began) >= d.limit:
 		return context.DeadlineExceeded
 	}
 	return nil
@@ -57,8 +68,9 @@ func (d *deadline) Err() error {
 func (d *deadline) stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.at = time.Time{}
-	if d.cancel != nil {
-		d.cancel()
+	if d.timed == nil {
+		d.cancel = stopped
+		return
 	}
+	d.cancel()
 }

@@ -128,29 +128,43 @@ func (g *Gate) find(ctx context.Context, key string, record *Record) (code strin
 	}
 	hash := Hash(key)
 	began := time.Now()
-	within := &deadline{Context: ctx, at: began.Add(g.cfg.Timeout)}
+	within := &deadline{Context: ctx, began: began, limit: g.cfg.Timeout}
 	defer within.stop()
-	found, err := g.cfg.Store.Find(within, hash)
+	*record, err = g.cfg.Store.Find(within, hash)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return CodeUnknown, errUnknown
+		code, err = CodeUnknown, errUnknown
 	case err != nil:
-		return CodeUnavailable, err
+		code = CodeUnavailable
 	// A store that compares loosely (a collation, a prefix) must not let a neighbour
 	// in. In constant time, although a hash is no secret: nobody has to think about it.
-	case subtle.ConstantTimeCompare(found.Hash[:], hash[:]) != 1 || found.User == "" ||
-		found.ID == "":
-		return CodeUnavailable, errStore
+	case subtle.ConstantTimeCompare(record.Hash[:], hash[:]) != 1 || record.User == "" ||
+		record.ID == "":
+		code, err = CodeUnavailable, errStore
 	}
-	*record = found
-	now := began.Add(time.Since(began)) // half as dear as a second look at the clock
-	if code, err := g.judge(record, now); code != CodeAccepted {
+	if err != nil {
+		*record = Record{} // of nobody's
 		return code, err
+	}
+	now := began
+	if !g.lasting(record, began) {
+		now = began.Add(time.Since(began)) // half as dear as time.Now again
+		if code, err := g.judge(record, now); code != CodeAccepted {
+			return code, err
+		}
 	}
 	if now.Sub(record.LastUsed) >= g.cfg.TouchEvery {
 		err = g.cfg.Store.Touch(within, record.ID, now.UTC())
 	}
 	return CodeAccepted, err
+}
+
+// lasting reports whether a key is good for another hour, so that it is good whenever the
+// store has answered: a look at the clock is a fifth of what the gate costs. What ends
+// sooner is judged by the time after the answer.
+func (g *Gate) lasting(r *Record, began time.Time) bool {
+	code, _ := g.judge(r, began.Add(time.Hour))
+	return code == CodeAccepted
 }
 
 // judge decides by the clock. The ends of a key are moments of the wall clock, because

@@ -448,3 +448,56 @@ type (
 func (viewCalls) Permission() string { return "calls:view" }
 
 func (sealCall) Permission() string { return "calls:seal" }
+
+// slow answers after a while, whatever its context says.
+type slow struct {
+	apikey.Store
+	record apikey.Record
+	after  time.Duration
+}
+
+func (s slow) Find(context.Context, [sha256.Size]byte) (apikey.Record, error) {
+	time.Sleep(s.after)
+	return s.record, nil
+}
+
+// A key that ends while the store thinks has ended.
+func TestKeyEndsWhileTheStoreThinks(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		change func(*apikey.Record)
+		after  time.Duration
+		want   string
+	}{
+		"expires":               {func(r *apikey.Record) { r.Expires = time.Now().Add(time.Second) }, time.Second, apikey.CodeExpired},
+		"just before":           {func(r *apikey.Record) { r.Expires = time.Now().Add(time.Second) }, time.Second - 1, ""},
+		"is revoked ahead":      {func(r *apikey.Record) { r.Revoked = time.Now().Add(time.Second) }, time.Second, apikey.CodeUnknown},
+		"and not yet":           {func(r *apikey.Record) { r.Revoked = time.Now().Add(time.Second) }, time.Second - 1, ""},
+		"within the hour":       {func(r *apikey.Record) { r.Expires = time.Now().Add(time.Hour) }, time.Hour, apikey.CodeExpired},
+		"is too old":            {func(r *apikey.Record) { r.Created = time.Now().Add(time.Second - 90*24*time.Hour) }, time.Second, apikey.CodeExpired},
+		"lasts":                 {func(*apikey.Record) {}, time.Minute, ""},
+		"already expired":       {func(r *apikey.Record) { r.Expires = time.Now() }, 0, apikey.CodeExpired},
+		"revoked already":       {func(r *apikey.Record) { r.Revoked = time.Now() }, 0, apikey.CodeUnknown},
+		"revoked in the future": {func(r *apikey.Record) { r.Revoked = time.Now().Add(2 * time.Hour) }, time.Minute, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, store := newGate(t, nil)
+				key, _ := issue(t, g, 0)
+				record, err := store.Memory.Find(t.Context(), apikey.Hash(key))
+				require.NoError(t, err)
+				record.LastUsed = time.Now().Add(24 * time.Hour) // nothing to note
+				row.change(&record)
+				slowly, _ := newGate(t, func(c *apikey.Config) {
+					c.Store = slow{record: record, after: row.after}
+				})
+				_, err = slowly.Check(with(key))
+				if row.want == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.Equal(t, row.want, code(err))
+			})
+		})
+	}
+}

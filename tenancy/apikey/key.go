@@ -57,12 +57,31 @@ func appendRandom(b []byte, n int) []byte {
 	}
 }
 
-// checksum is the CRC32 of the random part, in six digits of base 62. It goes through
-// the table itself: crc32.ChecksumIEEE would move its argument to the heap.
+// slices8 are CRC32's tables for eight bytes at a time, as in hash/crc32, whose functions
+// take a slice and would have the key copied to the heap.
+var slices8 = func() (tables [8][256]uint32) {
+	tables[0] = *crc32.IEEETable
+	for i, sum := range tables[0] {
+		for j := 1; j < len(tables); j++ {
+			sum = tables[0][byte(sum)] ^ sum>>8
+			tables[j][i] = sum
+		}
+	}
+	return tables
+}()
+
+// checksum is the CRC32 of the random part, in six digits of base 62.
 func checksum(random string) (digits [checksumLen]byte) {
 	sum := ^uint32(0)
+	for len(random) >= 8 {
+		sum ^= uint32(random[0]) | uint32(random[1])<<8 | uint32(random[2])<<16 | uint32(random[3])<<24
+		sum = slices8[0][random[7]] ^ slices8[1][random[6]] ^ slices8[2][random[5]] ^
+			slices8[3][random[4]] ^ slices8[4][sum>>24] ^ slices8[5][byte(sum>>16)] ^
+			slices8[6][byte(sum>>8)] ^ slices8[7][byte(sum)]
+		random = random[8:]
+	}
 	for i := range len(random) {
-		sum = crc32.IEEETable[byte(sum)^random[i]] ^ sum>>8
+		sum = slices8[0][byte(sum)^random[i]] ^ sum>>8
 	}
 	sum = ^sum
 	for i := checksumLen - 1; i >= 0; i-- {
