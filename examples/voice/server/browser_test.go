@@ -50,19 +50,35 @@ func (b tab) eval(t *testing.T, script string) string {
 	return got
 }
 
+// page is a page in whichever browser.
+type page interface {
+	eval(t *testing.T, script string) string
+}
+
 // waits polls until a script says true.
+func waits(t *testing.T, b page, what, script string) {
+	t.Helper()
+	for end := time.Now().Add(40 * time.Second); b.eval(t, "String("+script+")") != "true"; {
+		if time.Now().After(end) {
+			says := b.eval(t, status+" + '; ' + document.getElementById('why').textContent")
+			require.Fail(t, what, "the page says: %s", says)
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+}
+
 func (b tab) waits(t *testing.T, what, script string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		return b.eval(t, "String("+script+")") == "true"
-	}, 40*time.Second, 200*time.Millisecond, "%s; the page says: %s", what,
-		"see #status and #why")
+	waits(t, b, what, script)
 }
 
 func (b tab) click(t *testing.T, id string) {
 	t.Helper()
 	b.eval(t, "(document.getElementById('"+id+"').click(), '')")
 }
+
+const heard = "[...document.querySelectorAll('dt')].some(d => d.textContent === 'Packets heard' && " +
+	"Number(d.nextSibling.textContent) > 50)"
 
 const status = "document.getElementById('status').textContent"
 
@@ -95,9 +111,7 @@ func TestTwoTabsTalkInChromium(t *testing.T) {
 	}
 	require.Equal(t, 2, s.Rooms().Len())
 	for _, b := range tabs[:2] {
-		b.waits(t, "hears the other",
-			"[...document.querySelectorAll('dt')].some(d => d.textContent === 'Packets heard' && "+
-				"Number(d.nextSibling.textContent) > 50)")
+		b.waits(t, "hears the other", heard)
 		facts := b.eval(t, "document.getElementById('facts').textContent")
 		t.Log(facts)
 		require.Contains(t, facts, "FEFD", "DTLS 1.2")
