@@ -252,7 +252,11 @@ func TestRevocation(t *testing.T) {
 			return c.ConnectionState() == webrtc.PeerConnectionStateClosed
 		}, 20*time.Second, 20*time.Millisecond, "the peer is told")
 		again := newClient(t, c.session.Subject, nil, nil)
-		again.session.ID = a.session.ID
+		if c == a { // the token again; of bob any token of before
+			again.session.ID = a.session.ID
+		} else {
+			again.session.ID = "another"
+		}
 		again.session.Expires = c.session.Expires
 		_, err := w.Offer(t.Context(), again.session, again.offer(t, nil))
 		requireRefused(t, err, media.CodeRevoked)

@@ -2,9 +2,7 @@ package recording
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -43,11 +41,11 @@ func isName(s string) bool {
 	})
 }
 
-// place binds the audio, or the mark of its end, to where it belongs. The subject is the
-// call: its key is the call's own.
-func (t Track) place(column string) envelope.Place {
+// place binds the audio to where it belongs. The subject is the call: its key is the
+// call's own.
+func (t Track) place() envelope.Place {
 	return envelope.Place{
-		Site: t.Site, Subject: t.Call, Table: "recordings", Column: column, Row: t.Call + "/" + t.ID,
+		Site: t.Site, Subject: t.Call, Table: "recordings", Column: "audio", Row: t.Call + "/" + t.ID,
 	}
 }
 
@@ -105,8 +103,9 @@ type Opened struct {
 	Finished bool
 }
 
-// end is the name of the mark that a recording is finished. It holds the length of the
-// sealed file.
+// end is the name of the mark that a recording is finished: an empty object, after all
+// segments. It says how to open the file, and the sealed file itself says whether it is
+// whole.
 const end = "end"
 
 // Open opens a recording. ErrDamaged is one that was finished and is not whole; ErrNone
@@ -131,17 +130,10 @@ func (a *Archive) Open(ctx context.Context, t Track) (*Opened, error) {
 		return nil, err
 	}
 	if !marked {
-		r, err := a.cfg.Vault.OpenUnfinished(ctx, sealed, sealed.size, t.place("audio"))
+		r, err := a.cfg.Vault.OpenUnfinished(ctx, sealed, sealed.size, t.place())
 		return &Opened{r, false}, damaged(err)
 	}
-	size, err := a.readEnd(ctx, t)
-	if err != nil {
-		return nil, damaged(err)
-	}
-	if size != sealed.size {
-		return nil, fmt.Errorf("%w: %d bytes of %d", ErrDamaged, sealed.size, size)
-	}
-	r, err := a.cfg.Vault.OpenFile(ctx, sealed, sealed.size, t.place("audio"))
+	r, err := a.cfg.Vault.OpenFile(ctx, sealed, sealed.size, t.place())
 	return &Opened{r, true}, damaged(err)
 }
 
@@ -151,37 +143,6 @@ func damaged(err error) error {
 		return errors.Join(ErrDamaged, err)
 	}
 	return err
-}
-
-// Lengths of a mark.
-const (
-	endPlain  = 8
-	endSealed = endPlain + envelope.Overhead
-)
-
-func (a *Archive) readEnd(ctx context.Context, t Track) (int64, error) {
-	sealed := make([]byte, endSealed+1)
-	n, err := a.cfg.Store.ReadAt(ctx, path.Join(t.folder(), end), sealed, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, err
-	}
-	plain, err := a.cfg.Vault.Open(ctx, nil, t.place(end), sealed[:n])
-	if err != nil {
-		return 0, err
-	}
-	if len(plain) != endPlain {
-		return 0, ErrDamaged
-	}
-	return int64(binary.BigEndian.Uint64(plain)), nil // #nosec G115 -- as writeEnd has it
-}
-
-func (a *Archive) writeEnd(ctx context.Context, t Track, size int64) error {
-	plain := binary.BigEndian.AppendUint64(nil, uint64(size)) // #nosec G115 -- never negative
-	sealed, err := a.cfg.Vault.Seal(ctx, nil, t.place(end), plain)
-	if err != nil {
-		return err
-	}
-	return a.cfg.Store.Put(ctx, path.Join(t.folder(), end), sealed)
 }
 
 // Tracks lists the recordings of a site, or of one call of it.

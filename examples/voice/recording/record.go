@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path"
 	"sync"
 
 	"github.com/pion/rtp"
@@ -58,7 +59,7 @@ func (a *Archive) start(ctx context.Context, t Track) (*Recording, error) {
 		return nil, errors.New("recording: the track exists")
 	}
 	segments := &segmenter{store: a.cfg.Store, folder: t.folder()}
-	sealed, err := a.cfg.Vault.SealFile(ctx, segments, t.place("audio"))
+	sealed, err := a.cfg.Vault.SealFile(ctx, segments, t.place())
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (r *Recording) run(ctx context.Context, segments *segmenter, sealed io.Writ
 		err = sealed.Close()
 	}
 	if err == nil {
-		err = r.archive.writeEnd(ctx, r.track, segments.total)
+		err = r.archive.cfg.Store.Put(ctx, path.Join(r.track.folder(), end), nil)
 	}
 	r.mu.Lock()
 	r.err = err

@@ -20,9 +20,6 @@ func (generator) Validate() error { return nil }
 func (g generator) AllocatePacketConn(
 	cfg turn.AllocateListenerConfig,
 ) (net.PacketConn, net.Addr, error) {
-	if cfg.RequestedPort != 0 || cfg.UserID == "" {
-		return nil, nil, errors.New("relay: any port, or none") // EVEN-PORT and its reservation
-	}
 	if (cfg.Network == "udp4") != g.s.cfg.Address.Is4() {
 		return nil, nil, errors.New("relay: another address family")
 	}
@@ -31,7 +28,7 @@ func (g generator) AllocatePacketConn(
 		return nil, nil, err
 	}
 	c := &conn{PacketConn: socket, server: g.s}
-	if !g.s.add(cfg.UserID, c) {
+	if !g.s.add(cfg.UserID, c) { // to look for an even port, pion asks for nobody
 		_ = socket.Close()
 		return nil, nil, errors.New("relay: the session has ended")
 	}

@@ -150,7 +150,7 @@ func TestLinksRefused(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.ask(http.MethodGet, s.link(t, ada), "").Code, "renewed")
 }
 
-// TestALinkThatEndsCutsOff: who is still reading then, and who does not read at all.
+// TestALinkThatEndsCutsOff who is still reading then.
 func TestALinkThatEndsCutsOff(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *server.Config) { c.LinkLifetime = 2 * time.Second })
@@ -159,35 +159,73 @@ func TestALinkThatEndsCutsOff(t *testing.T) {
 	web := httptest.NewServer(s.Handler())
 	t.Cleanup(web.Close)
 	ada := signIn(t, s.Handler(), "ada")
-	for _, row := range []struct {
-		name string
-		pace time.Duration // for each 64 KiB
-		rest time.Duration // before the first
-	}{
-		{"a slow reader", 40 * time.Millisecond, 0},
-		{"no reader for a while", 0, 4 * time.Second},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+s.link(t, ada), nil)
-			require.NoError(t, err)
-			began := time.Now()
-			res, err := web.Client().Do(r)
-			require.NoError(t, err)
-			defer func() { _ = res.Body.Close() }()
-			<-time.After(row.rest)
-			read := int64(0)
-			for err == nil {
-				var n int64
-				n, err = io.CopyN(io.Discard, res.Body, 64<<10)
-				read += n
-				<-time.After(row.pace)
-			}
-			require.NotErrorIs(t, err, io.EOF, "the end is told from the cut")
-			require.Less(t, read, int64(len(whole)))
-			require.Less(t, time.Since(began), 8*time.Second)
-			t.Log(read, "of", len(whole), err)
-		})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+s.link(t, ada), nil)
+	require.NoError(t, err)
+	began := time.Now()
+	res, err := web.Client().Do(r)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	read := int64(0)
+	for err == nil {
+		var n int64
+		n, err = io.CopyN(io.Discard, res.Body, 64<<10)
+		read += n
+		<-time.After(40 * time.Millisecond)
+	}
+	require.NotErrorIs(t, err, io.EOF, "the end is told from the cut")
+	require.Less(t, read, int64(len(whole)))
+	require.Less(t, time.Since(began), 8*time.Second)
+	t.Log(read, "of", len(whole), err)
+}
+
+// slow takes its time for each Write, and knows no deadlines.
+type slow struct {
+	header http.Header
+	taken  int
+}
+
+func (w *slow) Header() http.Header { return w.header }
+func (w *slow) WriteHeader(int)     {}
+
+func (w *slow) Write(p []byte) (int, error) {
+	<-time.After(10 * time.Millisecond)
+	w.taken += len(p)
+	return len(p), nil
+}
+
+// TestALinkThatEndsCutsOffWithoutDeadlines: a wrapped response may have none.
+func TestALinkThatEndsCutsOffWithoutDeadlines(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *server.Config) { c.LinkLifetime = time.Second })
+	whole := s.record(t, track, 3000)
+	w := &slow{header: http.Header{}}
+	r := httptest.NewRequest(http.MethodGet, s.link(t, signIn(t, s.Handler(), "ada")), nil)
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.Handler().ServeHTTP(w, r) })
+	require.NotZero(t, w.taken)
+	require.Less(t, w.taken, len(whole))
+}
+
+// TestWhoDoesNotReadIsCutOff: the handler does not wait for him.
+func TestWhoDoesNotReadIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *server.Config) { c.LinkLifetime = time.Second })
+	s.record(t, track, 3000)
+	done := make(chan struct{}, 10)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { done <- struct{}{} }()
+		s.Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		web.URL+s.link(t, signIn(t, s.Handler(), "ada")), nil)
+	require.NoError(t, err)
+	res, err := web.Client().Do(r)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the handler waits")
 	}
 }
 
