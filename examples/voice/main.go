@@ -100,7 +100,11 @@ func newVault(dir string) (*envelope.Vault, recording.Store, error) {
 	return vault, store, err
 }
 
+// logEvent shows admissions and refusals. That a limit was not reached is none.
 func logEvent(ctx context.Context, e sallyport.Event) {
+	if e.Allowed && e.Gate != "voice" {
+		return
+	}
 	slog.InfoContext(ctx, e.Code, "gate", e.Gate, "allowed", e.Allowed, "policy", e.Policy,
 		"tenant", e.Tenant, "err", e.Err)
 }
