@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -88,9 +89,7 @@ func (w *world) sent() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := map[string]int{}
-	for addr, n := range w.to {
-		all[addr] = n
-	}
+	maps.Copy(all, w.to)
 	return all
 }
 

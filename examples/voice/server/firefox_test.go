@@ -184,9 +184,9 @@ func TestTwoTabsTalkInFirefox(t *testing.T) {
 		"document.querySelector('#join button').click(), '')")
 	waits(t, tabs[2], "refused", status+" === 'refused'")
 	require.Contains(t, tabs[2].eval(t, "document.getElementById('why').textContent"), hmacsig.CodeReplayed)
-	codes := ""
+	var codes strings.Builder
 	for len(s.events) > 0 {
-		codes += " " + (<-s.events).Code
+		codes.WriteString(" " + (<-s.events).Code)
 	}
-	require.Equal(t, 2, strings.Count(codes, media.CodeConnected), codes)
+	require.Equal(t, 2, strings.Count(codes.String(), media.CodeConnected), codes.String())
 }
