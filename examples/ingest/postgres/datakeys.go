@@ -3,12 +3,10 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/opsmantik/sallyport/tenancy/envelope"
 )
@@ -99,19 +97,17 @@ func (k *DataKeys) Rewrap(ctx context.Context, key envelope.Key, old []byte) err
 	return err
 }
 
-// Shred deletes all keys of an owner, and then writes the table anew: a deleted row stays
-// in its file until then. What of it is in the write-ahead log goes as the log is
-// recycled.
+// shredLimit is how long it may take to write the table anew.
+const shredLimit = time.Minute
+
+// Shred deletes all keys of an owner, and with them the file that held them. What of it
+// is in the write-ahead log goes as the log is recycled.
 func (k *DataKeys) Shred(ctx context.Context, owner envelope.Owner) error {
-	const remove = `DELETE FROM ingest.data_keys WHERE site_id = $1 AND subject = $2`
-	n, err := k.db.exec(ctx, remove, owner.Site, owner.Subject)
-	if err != nil || n == 0 {
+	if err := k.db.closed(); err != nil {
 		return err
 	}
-	// Past the caller's context: the keys are deleted, and their rows must go too.
-	_, err = k.db.exec(context.WithoutCancel(ctx), `SELECT ingest.rewrite_keys()`)
-	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return fmt.Errorf("postgres: deleted keys are still in their file: %w", failure)
-	}
+	ctx, cancel := context.WithTimeout(ctx, shredLimit)
+	defer cancel()
+	_, err := k.db.service.Exec(ctx, `SELECT ingest.shred_keys($1, $2)`, owner.Site, owner.Subject)
 	return err
 }

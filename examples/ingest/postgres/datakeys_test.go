@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +19,8 @@ import (
 )
 
 func dataKeys(t *testing.T, g *postgrestest.Cluster) {
-	storetest.Run(t, func(t *testing.T) envelope.Store { return open(t, g.Config(g.Database(t))).DataKeys() })
+	empty := emptied(t, g)
+	storetest.Run(t, func(t *testing.T) envelope.Store { return empty(t).DataKeys() })
 	t.Run("shredded keys are in no file", func(t *testing.T) { shredded(t, g) })
 }
 
@@ -30,7 +32,7 @@ func shredded(t *testing.T, g *postgrestest.Cluster) {
 	for _, subject := range []string{"ann", "bob"} {
 		require.NoError(t, keys.Add(t.Context(), envelope.Key{
 			Owner: envelope.Owner{Site: site, Subject: subject}, Version: 1, Handle: "h-" + subject, KEK: "k",
-			Wrapped: []byte(strings.Repeat("wrapped of "+subject+" ", 4)),
+			Wrapped: []byte(strings.Repeat("wrapped of "+subject+" ", 4)), Created: time.Now(),
 		}))
 	}
 	conn := g.Super(t, database)
@@ -52,8 +54,19 @@ func shredded(t *testing.T, g *postgrestest.Cluster) {
 		return files
 	}
 	require.Equal(t, 1, holds("wrapped of ann"))
+	old := g.Super(t, database) // somebody's open snapshot, which still sees everything
+	defer func() { _ = old.Close(context.Background()) }()
+	_, err := old.Exec(t.Context(), `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ingest.calls`)
+	require.NoError(t, err)
 	require.NoError(t, keys.Shred(t.Context(), envelope.Owner{Site: site, Subject: "ann"}))
 	require.Zero(t, holds("wrapped of ann"))
 	require.Zero(t, holds("h-ann"))
 	require.Equal(t, 1, holds("wrapped of bob"), "the others are still there")
+	left, err := keys.Load(t.Context(), envelope.Owner{Site: site, Subject: "bob"}, 0)
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	// Should a policy hide rows from the owner, nothing may be written anew.
+	g.Exec(t, database, `ALTER TABLE ingest.data_keys FORCE ROW LEVEL SECURITY`)
+	require.Error(t, keys.Shred(t.Context(), envelope.Owner{Site: site, Subject: "bob"}))
+	require.Equal(t, 1, holds("wrapped of bob"))
 }

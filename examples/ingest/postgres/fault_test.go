@@ -130,7 +130,7 @@ func TestCrashesLoseNothingAcknowledged(t *testing.T) {
 	database := g.Copied(t)
 	db := open(t, g.Config(database))
 	l := startLoad(t, db, 16)
-	for range soak(3, 30) {
+	for range soak(2, 30) {
 		l.more(t, 2000)
 		g.Server.Restart()
 		t.Logf("2,000 more %v after a crash and recovery", l.more(t, 2000).Round(time.Millisecond))
@@ -144,7 +144,7 @@ func lostConnections(t *testing.T, g *postgrestest.Cluster) {
 	l := startLoad(t, db, 16)
 	conn := g.Super(t, database)
 	defer func() { _ = conn.Close(context.Background()) }()
-	for range soak(20, 300) {
+	for range soak(8, 300) {
 		l.more(t, 100)
 		_, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE usename = 'ingest_service' AND datname = current_database()`)
@@ -202,7 +202,7 @@ func boundedConnections(t *testing.T, g *postgrestest.Cluster) {
 	defer func() { _ = conn.Close(context.Background()) }()
 	l := startLoad(t, db, 500)
 	most := 0
-	for l.acked.Load() < 10_000 {
+	for l.acked.Load() < 5_000 {
 		var n int
 		require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
 			WHERE usename IN ('ingest_service', 'ingest_app') AND datname = current_database()`).Scan(&n))

@@ -239,13 +239,20 @@ func pool(ctx context.Context, setting, url string, conns int32) (*pgxpool.Pool,
 
 // call bounds one call, and refuses it once the database is closed.
 func (db *DB) call(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	select {
-	case <-db.quit:
-		return nil, nil, store.ErrClosed
-	default:
+	if err := db.closed(); err != nil {
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	return ctx, cancel, nil
+}
+
+func (db *DB) closed() error {
+	select {
+	case <-db.quit:
+		return store.ErrClosed
+	default:
+		return nil
+	}
 }
 
 // exec runs one statement as the service, and returns how many rows it touched.

@@ -35,7 +35,9 @@ func kept(g *postgrestest.Cluster) storetest.Open[store.Store] {
 			name = g.Database(t)
 			names.Store(dir, name)
 		}
-		return open(t, g.Config(name.(string)))
+		cfg := g.Config(name.(string))
+		cfg.MigrateURL = "" // it is migrated
+		return open(t, cfg)
 	}
 }
 
@@ -58,21 +60,55 @@ func TestPostgres(t *testing.T) {
 		"an action needs its record":     actionNeedsRecord,
 		"one of many rivals seals":       oneRivalSeals,
 		"a person reaches no other site": crossTenant,
-		"the store's suite":              func(t *testing.T, g *postgrestest.Cluster) { storetest.Run(t, kept(g)) },
+		"the store's suite":              suite,
 		"data keys":                      dataKeys,
 		"API keys": func(t *testing.T, g *postgrestest.Cluster) {
-			keytest.Run(t, func(t *testing.T) apikey.Store { return open(t, g.Config(g.Database(t))).APIKeys() })
+			empty := emptied(t, g)
+			keytest.Run(t, func(t *testing.T) apikey.Store { return empty(t).APIKeys() })
 		},
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, g) })
 	}
 }
 
+// emptied opens databases that go from one test to the next: to open one costs more than
+// what most tests do with it.
+func emptied(t *testing.T, g *postgrestest.Cluster) func(*testing.T) *postgres.DB {
+	t.Helper()
+	type opened struct {
+		db   *postgres.DB
+		name string
+	}
+	free := make(chan opened, 100)
+	return func(sub *testing.T) *postgres.DB {
+		var o opened
+		select {
+		case o = <-free:
+		default:
+			o.name = g.Database(t)
+			o.db = open(t, g.Config(o.name))
+		}
+		sub.Cleanup(func() {
+			g.Clear(sub, o.name)
+			free <- o
+		})
+		return o.db
+	}
+}
+
+// suite runs directly where the test below does not, and in the soak.
+func suite(t *testing.T, g *postgrestest.Cluster) {
+	if !testing.Short() && !soak(false, true) {
+		t.Skip("it runs behind a pooler")
+	}
+	storetest.Run(t, kept(g))
+}
+
 // The set-up behind Debian's pgbouncer, in transaction mode.
 func TestStoreBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("the suite runs without a pooler")
+		t.Skip("it runs without a pooler")
 	}
 	storetest.Run(t, kept(postgrestest.StartPooled(t)))
 }

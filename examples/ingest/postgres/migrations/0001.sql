@@ -170,13 +170,31 @@ ALTER TABLE ingest.data_keys ALTER COLUMN subject SET STATISTICS 0,
 	ALTER COLUMN wrapped SET STATISTICS 0;
 {{serviceMay "SELECT, INSERT, UPDATE, DELETE" "data_keys"}}
 
--- rewrite_keys writes the keys that there are into a new file, and removes the old one:
--- as VACUUM FULL does, which only the owner may and no function can.
-CREATE FUNCTION ingest.rewrite_keys() RETURNS void
-LANGUAGE sql SECURITY DEFINER
+-- Its owner has to see all rows when the table is written anew.
+ALTER TABLE ingest.data_keys NO FORCE ROW LEVEL SECURITY;
+CREATE UNLOGGED TABLE ingest.data_keys_kept (LIKE ingest.data_keys);
+ALTER TABLE ingest.data_keys_kept ENABLE ROW LEVEL SECURITY;
+
+-- shred_keys deletes the keys of a person by writing those of all others into a new file
+-- and removing the old one. VACUUM FULL and CLUSTER would keep what an open transaction,
+-- whoever's, may still see. It is an error if a policy would hide rows here.
+CREATE FUNCTION ingest.shred_keys(site text, person text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = off
 SET lock_timeout = '5s'
-AS $$ CLUSTER ingest.data_keys USING data_keys_owner $$;
+AS $$
+BEGIN
+	LOCK TABLE ingest.data_keys IN ACCESS EXCLUSIVE MODE;
+	IF NOT EXISTS (SELECT FROM ingest.data_keys WHERE site_id = site AND subject = person) THEN
+		RETURN;
+	END IF;
+	INSERT INTO ingest.data_keys_kept SELECT * FROM ingest.data_keys
+		WHERE NOT (site_id = site AND subject = person);
+	TRUNCATE ingest.data_keys;
+	INSERT INTO ingest.data_keys SELECT * FROM ingest.data_keys_kept;
+	TRUNCATE ingest.data_keys_kept;
+END $$;
 
 -- One row that is written to see whether writing works.
 CREATE TABLE ingest.probe (
@@ -236,9 +254,9 @@ BEGIN
 	RETURN dropped;
 END $$;
 REVOKE ALL ON FUNCTION ingest.ensure_month(timestamptz), ingest.drop_months(timestamptz),
-	ingest.rewrite_keys() FROM public;
+	ingest.shred_keys(text, text) FROM public;
 GRANT EXECUTE ON FUNCTION ingest.ensure_month(timestamptz), ingest.drop_months(timestamptz),
-	ingest.rewrite_keys() TO {{service}};
+	ingest.shred_keys(text, text) TO {{service}};
 
 -- The audit log. The service orders and reads it, and records what happens outside of
 -- people's transactions. A site's people read what is recorded of their site.

@@ -82,7 +82,7 @@ func (g *Cluster) admit(t testing.TB, database string) {
 	g.Exec(t, database, setup)
 }
 
-// clear empties a database for the next test.
+// clear is what empties a database for the next test.
 const clear = `SET session_replication_role = replica; -- the audit log refuses it else
 	DO $$ DECLARE all_tables text; BEGIN
 		SELECT string_agg(format('%I.%I', schemaname, tablename), ',') INTO all_tables FROM pg_tables
@@ -114,13 +114,19 @@ func (g *Cluster) Database(t testing.TB) string {
 		name = g.Copied(t)
 	}
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.Background(), g.Server.URL("postgres", name))
-		require.NoError(t, err)
-		require.NoError(t, conn.PgConn().Exec(context.Background(), clear).Close())
-		require.NoError(t, conn.Close(context.Background()))
+		g.Clear(t, name)
 		g.free <- name
 	})
 	return name
+}
+
+// Clear empties a database. It also works while a test ends.
+func (g *Cluster) Clear(t testing.TB, database string) {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), g.Server.URL("postgres", database))
+	require.NoError(t, err)
+	require.NoError(t, conn.PgConn().Exec(context.Background(), clear).Close())
+	require.NoError(t, conn.Close(context.Background()))
 }
 
 // SealKey is the key that a database knows scopes by.
