@@ -274,6 +274,10 @@ func TestAssetsAreKeptByTheirVersion(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	require.Equal(t, "text/css; charset=utf-8", res.Header.Get("Content-Type"))
 	require.Contains(t, res.Header.Get("Cache-Control"), "immutable")
+	for file, media := range map[string]string{"key.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		res := browse(t, &api{}, nil, http.MethodGet, "/assets/"+file, nil)
+		require.Equal(t, media, res.Header.Get("Content-Type"))
+	}
 	res = browse(t, &api{}, nil, http.MethodGet, "/assets/page.css?v=old", nil)
 	require.Equal(t, "no-cache", res.Header.Get("Cache-Control"))
 	require.Equal(t, http.StatusNotFound, browse(t, &api{}, nil, http.MethodGet, "/assets/none.css", nil).StatusCode)

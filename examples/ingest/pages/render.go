@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -107,6 +106,12 @@ type asset struct {
 	version string
 }
 
+// media are the types of files. Those that the machine has on its own list may differ,
+// and browsers run no script of another type.
+var media = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
 func loadAssets() (assets, error) {
 	names, err := fs.Glob(files, "static/*")
 	if err != nil {
@@ -120,7 +125,7 @@ func loadAssets() (assets, error) {
 		}
 		sum := sha256.Sum256(text)
 		all[path.Base(name)] = asset{
-			text: text, media: mime.TypeByExtension(path.Ext(name)),
+			text: text, media: media[path.Ext(name)],
 			version: base64.RawURLEncoding.EncodeToString(sum[:9]),
 		}
 	}
