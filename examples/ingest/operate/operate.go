@@ -37,6 +37,7 @@ func commands() []command {
 			"adds a user to USERS_FILE, and shows the code for an authenticator app", user,
 		},
 		{"check", "[flags of the server]", "checks settings, files, database, Redis, certificate and clock", check},
+		{"migrate", "[flags]", "brings the schema in Postgres up to date, as MIGRATE_DATABASE_URL", migrate},
 		{"backup", "FOLDER [flags]", "copies what is in DATA_DIR, also while the server runs", backup},
 		{"restore", "FOLDER [flags]", "puts a backup into an empty DATA_DIR", restore},
 		{

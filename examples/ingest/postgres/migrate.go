@@ -205,7 +205,7 @@ func checkSchema(ctx context.Context, db querier) error {
 		return newer(version, len(names))
 	case version < len(names):
 		return fmt.Errorf("postgres: the database has schema %d, this program needs %d: set "+
-			"MIGRATE_DATABASE_URL to the owner's login, here or in one start before this one",
+			"MIGRATE_DATABASE_URL to the owner's login, here or for \"ingest migrate\" before this start",
 			version, len(names))
 	}
 	return nil
