@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
@@ -37,12 +38,7 @@ func (m *me) HasKey() bool { return m.has("security_key") }
 func (m *me) HasCode() bool { return m.has("totp") }
 
 func (m *me) has(factor string) bool {
-	for _, f := range m.Factors {
-		if f == factor {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.Factors, factor)
 }
 
 // who returns the reader of a page if they are signed in with the second factor that
