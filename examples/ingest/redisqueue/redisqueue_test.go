@@ -193,12 +193,16 @@ func drain(t *testing.T, q *redisqueue.Queue) map[string]bool {
 			return labels
 		}
 		for _, item := range items {
-			for part := range strings.SplitSeq(string(item.Payload), `"el":"`) {
-				label, _, _ := strings.Cut(part, `"`)
-				labels[label] = true
-			}
+			labelsOf(item, labels)
 		}
 		require.NoError(t, q.Delivered(t.Context(), items))
+	}
+}
+
+func labelsOf(item store.Item, labels map[string]bool) {
+	for part := range strings.SplitSeq(string(item.Payload), `"el":"`) {
+		label, _, _ := strings.Cut(part, `"`)
+		labels[label] = true
 	}
 }
 

@@ -1,15 +1,22 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport/examples/ingest/event"
 	"github.com/opsmantik/sallyport/examples/ingest/server"
+	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/hmacsig"
+	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
 
 // Before more waits than a restart can store in time, senders are told to come back,
@@ -45,4 +52,60 @@ func TestABacklogIsRefusedAndDrains(t *testing.T) {
 	require.Equal(t, sent, r.stored("events"))
 	require.Equal(t, 200, r.do(http.MethodGet, "/readyz", "").Status)
 	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", unique(), "Origin", originA).Status)
+}
+
+// elsewhere delivers events from another machine, unless it fails.
+type elsewhere struct {
+	mu   sync.Mutex
+	got  []event.Received
+	fail error
+}
+
+func (e *elsewhere) Enqueue(_ context.Context, received []event.Received) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.got = append(e.got, received...)
+	return e.fail
+}
+
+func (e *elsewhere) Ready(context.Context) error { return e.fail }
+
+// Where events are delivered from elsewhere, they are published and nothing else, and
+// the deliveries come in by the worker's own route.
+func TestEventsMayBeDeliveredFromElsewhere(t *testing.T) {
+	t.Parallel()
+	out := &elsewhere{}
+	r := run(t, configured(t), func(cfg *server.Config) { cfg.Queue, cfg.Intake = nil, out })
+	require.Equal(t, 202, r.do(http.MethodPost, "/api/sync", unique(), "Origin", originA).Status)
+	require.Len(t, out.got, 1)
+	require.Zero(t, r.stored("events"))
+	require.Equal(t, 200, r.do(http.MethodGet, "/readyz", "").Status)
+
+	payload, err := store.Encode(out.got)
+	require.NoError(t, err)
+	signer, err := qstash.NewSigner(qstash.SignerConfig{
+		URL: r.URL + "/api/sync/worker", Secret: secretOf(t, signingKey),
+	})
+	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL+"/api/sync/worker",
+		strings.NewReader(`{"events":[`+string(payload)+`]}`))
+	require.NoError(t, err)
+	require.NoError(t, signer.Sign(req))
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 200, res.StatusCode)
+	require.Equal(t, 1, r.stored("events"))
+
+	failing := &elsewhere{fail: errors.New("no answer")}
+	r = run(t, configured(t), func(cfg *server.Config) { cfg.Queue, cfg.Intake = nil, failing })
+	require.Equal(t, 503, r.do(http.MethodPost, "/api/sync", unique(), "Origin", originA).Status)
+	require.Equal(t, 503, r.do(http.MethodGet, "/readyz", "").Status)
+}
+
+func secretOf(t *testing.T, value string) hmacsig.Secret {
+	t.Helper()
+	secret, err := hmacsig.NewSecret(hmacsig.SecretConfig{Value: value, AllowShort: true})
+	require.NoError(t, err)
+	return secret
 }

@@ -55,8 +55,9 @@ func (db *DB) storeOne(tx *sql.Tx, r *event.Received) (bool, error) {
 
 // A new event is one that was not received within Fold, in either direction:
 // deliveries may overtake each other. The single writer makes look-then-insert
-// atomic.
-const storeText = `INSERT INTO events (id, site_id, session_id, month, category, action, label,
+// atomic. FAIL spares a copy of every page that the statement changes: when it fails,
+// the whole batch is undone.
+const storeText = `INSERT OR FAIL INTO events (id, site_id, session_id, month, category, action, label,
 		value, url, referrer, meta, stamp, identity, received_at, seen_from, seen_to, visit)
 	SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14, ?16
 	WHERE NOT EXISTS (SELECT 1 FROM events
