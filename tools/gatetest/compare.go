@@ -22,6 +22,13 @@ type imprint struct {
 // masked stands where an answer repeats the id.
 const masked = "\x00"
 
+// sayNothing are headers that differ between any two answers: the time, the length, which
+// the body says, and what is left of the asker's own budget.
+var sayNothing = map[string]bool{
+	"Date": true, "Content-Length": true, "Ratelimit": true, "Retry-After": true,
+	"X-Ratelimit-Remaining": true, "X-Ratelimit-Reset": true,
+}
+
 // imprintOf reads an answer to a request for an id.
 func imprintOf(got answer, asked ...string) imprint {
 	p := imprint{status: got.status, failed: got.panicked != nil, header: map[string][]string{}}
@@ -33,7 +40,7 @@ func imprintOf(got answer, asked ...string) imprint {
 	slices.SortFunc(p.asked, func(a, b string) int { return len(b) - len(a) })
 	p.asked = slices.Compact(p.asked)
 	for name, values := range got.header {
-		if name != "Date" && name != "Content-Length" { // the body says it
+		if !sayNothing[name] {
 			p.header[name] = p.words(strings.Join(values, "\n"))
 		}
 	}
