@@ -117,7 +117,9 @@ func (k *storage) openQueue(
 func openStores(
 	ctx context.Context, s *settings.Settings, log *slog.Logger,
 ) (store.Store, store.Queue, error) {
-	k, err := open(ctx, s, log, "operator")
+	looking := *s
+	looking.Database.MigrateURL = "" // a command that looks does not migrate
+	k, err := open(ctx, &looking, log, "operator")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -54,6 +54,10 @@ func (wk *Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply.Unavailable(w, reply.CodeStoreUnavailable, "The delivery was not stored; deliver it again")
 		return
 	}
+	if stored.Conflicts > 0 { // their senders were answered before the store was asked
+		wk.Log.WarnContext(r.Context(), "calls not stored: their event ids are those of other calls",
+			"calls", stored.Conflicts)
+	}
 	reply.JSON(w, http.StatusOK, map[string]any{
 		"ok": true, "stored": stored.New, "duplicates": stored.Duplicates,
 	})

@@ -83,8 +83,16 @@ func TestFlagsAreTheServers(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "hash-password")
 	for _, args := range [][]string{
-		{"hash-password", secret}, {"user"}, {"user", "add", "a@b"}, {"backup"}, {"restore"},
-		{"dead"}, {"dead", "list"}, {"dead", "show", site}, {"dead", "sing", site}, {"check", "all"},
+		{"hash-password", secret},
+		{"user"},
+		{"user", "add", "a@b"},
+		{"backup"},
+		{"restore"},
+		{"dead"},
+		{"dead", "list"},
+		{"dead", "show", site},
+		{"dead", "sing", site},
+		{"check", "all"},
 	} {
 		code, out := m.run(t, "", args...)
 		require.Equal(t, 2, code, args)
