@@ -214,7 +214,8 @@ func (p *peer) end(code string, cause error) {
 	p.once.Do(func() {
 		p.why = code
 		p.close()
-		_ = p.server.report(p.ctx, code, &Decision{Session: p.session, Ended: true}, code == CodeEnded, cause)
+		d := &Decision{Session: p.session, Ended: true}
+		_ = p.server.report(p.ctx, code, d, code == CodeEnded, cause)
 	})
 }
 

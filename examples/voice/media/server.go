@@ -142,7 +142,9 @@ func newID() string {
 }
 
 // place finds the open session of this certificate, or makes room for a new one.
-func (s *Server) place(ctx context.Context, session ephemeral.Session) (p *peer, fresh bool, code string) {
+func (s *Server) place(
+	ctx context.Context, session ephemeral.Session,
+) (p *peer, fresh bool, code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -106,7 +105,7 @@ func (d *Dir) ReadAt(ctx context.Context, name string, p []byte, off int64) (int
 // List implements Store.
 func (d *Dir) List(ctx context.Context, folder string) ([]Object, error) {
 	var found []Object
-	err := fs.WalkDir(d.root.FS(), filepath.ToSlash(folder), func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(d.root.FS(), folder, func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // removed meanwhile, or never there

@@ -52,7 +52,9 @@ const gate = "voice"
 func (c *Config) check() error {
 	var problems []error
 	report := func(field, code, fix string) {
-		problems = append(problems, &sallyport.ConfigError{Gate: gate, Field: field, Code: code, Fix: fix})
+		problems = append(problems, &sallyport.ConfigError{
+			Gate: gate, Field: field, Code: code, Fix: fix,
+		})
 	}
 	if c.Conn == nil {
 		report("Conn", sallyport.ConfigRequired, "a UDP socket")

@@ -17,7 +17,8 @@
 //     when that ends, so does the relay, whatever lifetime the client has asked for.
 //   - A session has a few relays, a rate and a number of bytes; what is above is dropped.
 //     How many bytes each has relayed is an Event, every minute and at its end.
-//   - UDP alone: TCP allocations (RFC 6062), reserved ports and even ports are refused.
+//   - UDP alone: TCP allocations (RFC 6062), and reserved and even ports, which WebRTC does
+//     not ask for, are refused.
 //
 // # Not guaranteed
 //

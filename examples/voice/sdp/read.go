@@ -160,6 +160,7 @@ func isToken(s string) bool {
 // isICE reports whether s consists of n to 256 of the characters of RFC 8839 section 5.4.
 func isICE(s string, n int) bool {
 	return len(s) >= n && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '/'
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
+			r != '+' && r != '/'
 	})
 }

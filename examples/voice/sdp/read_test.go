@@ -117,11 +117,17 @@ var hostile = []struct {
 	{"RTP/AVPF", edit(chromium, "UDP/TLS/RTP/SAVPF", "RTP/AVPF"), sdp.RuleProfile, "m=audio"},
 	{"RTP/SAVP", edit(chromium, "UDP/TLS/RTP/SAVPF", "RTP/SAVP"), sdp.RuleProfile, "m=audio"},
 	{"RTP/SAVPF", edit(chromium, "UDP/TLS/RTP/SAVPF", "RTP/SAVPF"), sdp.RuleProfile, "m=audio"},
-	{"SAVP under DTLS", edit(chromium, "TLS/RTP/SAVPF", "TLS/RTP/SAVP"), sdp.RuleProfile, "m=audio"},
+	{
+		"SAVP under DTLS", edit(chromium, "TLS/RTP/SAVPF", "TLS/RTP/SAVP"),
+		sdp.RuleProfile, "m=audio",
+	},
 	{"over TCP", edit(chromium, "UDP/TLS/RTP", "TCP/TLS/RTP"), sdp.RuleProfile, "m=audio"},
 	{"in small letters", edit(chromium, "UDP/TLS/RTP", "udp/tls/rtp"), sdp.RuleProfile, "m=audio"},
 	{"data in the clear", edit(video, "UDP/DTLS/SCTP", "SCTP"), sdp.RuleProfile, "m=application"},
-	{"data over TCP", edit(video, "UDP/DTLS/SCTP", "TCP/DTLS/SCTP"), sdp.RuleProfile, "m=application"},
+	{
+		"data over TCP", edit(video, "UDP/DTLS/SCTP", "TCP/DTLS/SCTP"),
+		sdp.RuleProfile, "m=application",
+	},
 	{
 		"the second section in the clear",
 		edit(video, "m=video 9 UDP/TLS/RTP/SAVPF", "m=video 9 RTP/AVP"), sdp.RuleProfile, "m=video",
@@ -130,7 +136,10 @@ var hostile = []struct {
 		"a closed section in the clear",
 		edit(video, "m=video 9 UDP/TLS/RTP/SAVPF", "m=video 0 RTP/AVP"), sdp.RuleProfile, "m=video",
 	},
-	{"a key for the session", edit(chromium, "t=0 0", "t=0 0\r\nk=base64:c2VjcmV0"), sdp.RuleKey, "k="},
+	{
+		"a key for the session", edit(chromium, "t=0 0", "t=0 0\r\nk=base64:c2VjcmV0"),
+		sdp.RuleKey, "k=",
+	},
 	{"a key for the audio", edit(chromium, "a=rtcp:9", "k=prompt\r\na=rtcp:9"), sdp.RuleKey, "k="},
 	{
 		"SDES beside the fingerprint", edit(chromium, "a=setup", "a=crypto:1 "+
@@ -157,7 +166,10 @@ var hostile = []struct {
 		"an alternative attribute", edit(firefox, "a=ice-options", "a=acap:1 crypto:1 X\r\na=ice-options"),
 		sdp.RuleAlternative, "a=acap",
 	},
-	{"no fingerprint", edit(chromium, fingerprintLine+print+"\r\n", ""), sdp.RuleFingerprint, "m=audio"},
+	{
+		"no fingerprint", edit(chromium, fingerprintLine+print+"\r\n", ""),
+		sdp.RuleFingerprint, "m=audio",
+	},
 	{
 		"no fingerprint for the second section", edit(video, "a=mid:0", "a=mid:0x", // the audio keeps its own
 			"webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:Xk2F\r\na=ice-pwd:9uQn3cVrD1m5GfYxW0ZtB7ea\r\n"+
@@ -183,39 +195,96 @@ var hostile = []struct {
 		"a closed section's other certificate", edit(chromium, "m=audio", "m=video 0 UDP/TLS/RTP/SAVPF 0\r\n"+
 			"a=mid:x\r\n"+fingerprintLine+wrong+"\r\nm=audio"), sdp.RuleFingerprint, fingerprintLine + wrong,
 	},
-	{"SHA-1", edit(chromium, "sha-256 "+print, "sha-1 "+print[:59]), sdp.RuleFingerprint, "a=fingerprint"},
-	{"MD5", edit(chromium, "sha-256 "+print, "md5 "+print[:47]), sdp.RuleFingerprint, "a=fingerprint"},
+	{
+		"SHA-1", edit(chromium, "sha-256 "+print, "sha-1 "+print[:59]),
+		sdp.RuleFingerprint, "a=fingerprint",
+	},
+	{
+		"MD5", edit(chromium, "sha-256 "+print, "md5 "+print[:47]),
+		sdp.RuleFingerprint, "a=fingerprint",
+	},
 	{"SHA-512", edit(chromium, "sha-256", "sha-512"), sdp.RuleFingerprint, "a=fingerprint"},
 	{
 		"SHA-1 beside SHA-256", edit(chromium, "a=setup", "a=fingerprint:sha-1 "+print[:59]+"\r\na=setup"),
 		sdp.RuleFingerprint, "a=fingerprint:sha-1",
 	},
-	{"half a fingerprint", edit(chromium, print, print[:47]), sdp.RuleFingerprint, fingerprintLine},
-	{"a fingerprint and more", edit(chromium, print, print+":00"), sdp.RuleFingerprint, fingerprintLine},
-	{"two fingerprints in a line", edit(chromium, print, print+" "+wrong), sdp.RuleFingerprint, fingerprintLine},
-	{"an empty fingerprint", edit(chromium, fingerprintLine+print, "a=fingerprint"), sdp.RuleFingerprint, "a=fingerprint"},
+	{
+		"half a fingerprint", edit(chromium, print, print[:47]),
+		sdp.RuleFingerprint, fingerprintLine,
+	},
+	{
+		"a fingerprint and more", edit(chromium, print, print+":00"),
+		sdp.RuleFingerprint, fingerprintLine,
+	},
+	{
+		"two fingerprints in a line", edit(chromium, print, print+" "+wrong),
+		sdp.RuleFingerprint, fingerprintLine,
+	},
+	{
+		"an empty fingerprint", edit(chromium, fingerprintLine+print, "a=fingerprint"),
+		sdp.RuleFingerprint, "a=fingerprint",
+	},
 	{"an offer that is active", edit(chromium, "actpass", "active"), sdp.RuleSetup, "a=setup"},
 	{"an offer that is passive", edit(chromium, "actpass", "passive"), sdp.RuleSetup, "a=setup"},
 	{"an offer on hold", edit(chromium, "actpass", "holdconn"), sdp.RuleSetup, "a=setup"},
 	{"no role", edit(chromium, "a=setup:actpass\r\n", ""), sdp.RuleSetup, "m=audio"},
-	{"another lite agent", edit(chromium, "t=0 0", "t=0 0\r\na=ice-lite"), sdp.RuleICELite, "a=ice-lite"},
-	{"no ICE password", edit(chromium, "a=ice-pwd:9uQn3cVrD1m5GfYxW0ZtB7ea\r\n", ""), sdp.RuleICE, "m=audio"},
+	{
+		"another lite agent", edit(chromium, "t=0 0", "t=0 0\r\na=ice-lite"),
+		sdp.RuleICELite, "a=ice-lite",
+	},
+	{
+		"no ICE password", edit(chromium, "a=ice-pwd:9uQn3cVrD1m5GfYxW0ZtB7ea\r\n", ""),
+		sdp.RuleICE, "m=audio",
+	},
 	{"no ICE name", edit(chromium, "a=ice-ufrag:Xk2F\r\n", ""), sdp.RuleICE, "m=audio"},
-	{"a short ICE password", edit(chromium, "9uQn3cVrD1m5GfYxW0ZtB7ea", "9uQn3cVrD1m5GfYxW0ZtB"), sdp.RuleICE, "a=ice-pwd"},
-	{"a space in an ICE password", edit(chromium, "9uQn3cVrD1m5", "9uQn3cVr D1m5"), sdp.RuleICE, "a=ice-pwd"},
-	{"two ICE passwords", edit(chromium, "a=setup", "a=ice-pwd:"+strings.Repeat("x", 22)+"\r\na=setup"), sdp.RuleRepeated, "a=ice-pwd:xxx"},
-	{"a long ICE name", edit(chromium, "Xk2F", strings.Repeat("x", 257)), sdp.RuleICE, "a=ice-ufrag"},
+	{
+		"a short ICE password", edit(chromium, "9uQn3cVrD1m5GfYxW0ZtB7ea", "9uQn3cVrD1m5GfYxW0ZtB"),
+		sdp.RuleICE, "a=ice-pwd",
+	},
+	{
+		"a space in an ICE password", edit(chromium, "9uQn3cVrD1m5", "9uQn3cVr D1m5"),
+		sdp.RuleICE, "a=ice-pwd",
+	},
+	{
+		"two ICE passwords", edit(chromium, "a=setup", "a=ice-pwd:"+strings.Repeat("x", 22)+"\r\na=setup"),
+		sdp.RuleRepeated, "a=ice-pwd:xxx",
+	},
+	{
+		"a long ICE name", edit(chromium, "Xk2F", strings.Repeat("x", 257)),
+		sdp.RuleICE, "a=ice-ufrag",
+	},
 	{"RTCP on a port of its own", edit(chromium, "a=rtcp-mux\r\n", ""), sdp.RuleMux, "m=audio"},
-	{"two directions", edit(chromium, "a=rtcp-mux", "a=sendonly\r\na=rtcp-mux"), sdp.RuleDirection, "a=sendonly"},
+	{
+		"two directions", edit(chromium, "a=rtcp-mux", "a=sendonly\r\na=rtcp-mux"),
+		sdp.RuleDirection, "a=sendonly",
+	},
 	{"no mid", edit(chromium, "a=mid:0\r\n", ""), sdp.RuleMid, "m=audio"},
 	{"one mid for two", edit(video, "a=mid:1", "a=mid:0"), sdp.RuleMid, ""},
 	{"a mid with a space", edit(chromium, "a=mid:0", "a=mid:0 1"), sdp.RuleMid, "a=mid"},
-	{"an endless mid", edit(chromium, "a=mid:0", "a=mid:"+strings.Repeat("0", 65)), sdp.RuleMid, "a=mid"},
-	{"two codecs, one number", edit(chromium, "a=rtpmap:63 red", "a=rtpmap:111 red"), sdp.RuleCodec, "a=rtpmap:111 red"},
-	{"no Opus", edit(chromium, "a=rtpmap:111 opus/48000/2", "a=rtpmap:111 PCMU/8000"), sdp.RuleCodec, "m=audio"},
-	{"Opus in the place of RTCP", edit(chromium, "SAVPF 111", "SAVPF 72", "rtpmap:111", "rtpmap:72"), sdp.RuleCodec, "m=audio"},
-	{"Opus beyond the numbers", edit(chromium, "SAVPF 111", "SAVPF 239", "rtpmap:111", "rtpmap:239"), sdp.RuleCodec, "m=audio"},
-	{"half a codec", edit(chromium, "a=rtpmap:63 red/48000/2", "a=rtpmap:63"), sdp.RuleSyntax, "a=rtpmap:63"},
+	{
+		"an endless mid", edit(chromium, "a=mid:0", "a=mid:"+strings.Repeat("0", 65)),
+		sdp.RuleMid, "a=mid",
+	},
+	{
+		"two codecs, one number", edit(chromium, "a=rtpmap:63 red", "a=rtpmap:111 red"),
+		sdp.RuleCodec, "a=rtpmap:111 red",
+	},
+	{
+		"no Opus", edit(chromium, "a=rtpmap:111 opus/48000/2", "a=rtpmap:111 PCMU/8000"),
+		sdp.RuleCodec, "m=audio",
+	},
+	{
+		"Opus in the place of RTCP", edit(chromium, "SAVPF 111", "SAVPF 72", "rtpmap:111", "rtpmap:72"),
+		sdp.RuleCodec, "m=audio",
+	},
+	{
+		"Opus beyond the numbers", edit(chromium, "SAVPF 111", "SAVPF 239", "rtpmap:111", "rtpmap:239"),
+		sdp.RuleCodec, "m=audio",
+	},
+	{
+		"half a codec", edit(chromium, "a=rtpmap:63 red/48000/2", "a=rtpmap:63"),
+		sdp.RuleSyntax, "a=rtpmap:63",
+	},
 	{"no audio", edit(chromium, "m=audio", "m=video"), sdp.RuleNoAudio, ""},
 	{"audio that is closed", edit(chromium, "m=audio 54609", "m=audio 0"), sdp.RuleNoAudio, ""},
 	{"nothing", "", sdp.RuleOrder, ""},
@@ -223,25 +292,52 @@ var hostile = []struct {
 	{"JSON", `{"type":"offer"}`, sdp.RuleSyntax, ""},
 	{"version 1", edit(chromium, "v=0", "v=1"), sdp.RuleSyntax, "v=1"},
 	{"a version below it", edit(chromium, "s=-", "v=0\r\ns=-"), sdp.RuleOrder, ""},
-	{"a second session", edit(chromium, "a=rtcp:9", "o=- 1 1 IN IP4 0.0.0.0\r\na=rtcp:9"), sdp.RuleOrder, "o=- 1 1"},
+	{
+		"a second session", edit(chromium, "a=rtcp:9", "o=- 1 1 IN IP4 0.0.0.0\r\na=rtcp:9"),
+		sdp.RuleOrder, "o=- 1 1",
+	},
 	{"an unknown line", edit(chromium, "t=0 0", "t=0 0\r\nx=1"), sdp.RuleOrder, "x=1"},
-	{"an origin of five", edit(chromium, " IN IP4 127.0.0.1", " IP4 127.0.0.1"), sdp.RuleSyntax, "o="},
+	{
+		"an origin of five", edit(chromium, " IN IP4 127.0.0.1", " IP4 127.0.0.1"),
+		sdp.RuleSyntax, "o=",
+	},
 	{"a negative version", edit(chromium, "336 2 IN", "336 -2 IN"), sdp.RuleSyntax, "o="},
-	{"a session id in words", edit(chromium, "- 4611731400430051336", "- me"), sdp.RuleSyntax, "o="},
-	{"a carriage return within", edit(chromium, "a=setup", "a=x:\ra=setup"), sdp.RuleSyntax, "a=x"},
+	{
+		"a session id in words", edit(chromium, "- 4611731400430051336", "- me"),
+		sdp.RuleSyntax, "o=",
+	},
+	{
+		"a carriage return within", edit(chromium, "a=setup", "a=x:\ra=setup"),
+		sdp.RuleSyntax, "a=x",
+	},
 	{"a NUL", edit(chromium, "s=-", "s=-\x00"), sdp.RuleSyntax, "s="},
 	{"an empty line", edit(chromium, "t=0 0", "t=0 0\r\n"), sdp.RuleSyntax, ""},
 	{"a space in front", edit(chromium, "a=setup", " a=setup"), sdp.RuleSyntax, ""},
-	{"an attribute without a name", edit(chromium, "a=setup", "a=:x\r\na=setup"), sdp.RuleSyntax, "a=:x"},
-	{"two spaces in the m= line", edit(chromium, "audio 54609", "audio  54609"), sdp.RuleSyntax, "m=audio"},
-	{"no formats", edit(chromium, "SAVPF 111 63 9 0 8 13 110 126", "SAVPF"), sdp.RuleSyntax, "m=audio"},
+	{
+		"an attribute without a name", edit(chromium, "a=setup", "a=:x\r\na=setup"),
+		sdp.RuleSyntax, "a=:x",
+	},
+	{
+		"two spaces in the m= line", edit(chromium, "audio 54609", "audio  54609"),
+		sdp.RuleSyntax, "m=audio",
+	},
+	{
+		"no formats", edit(chromium, "SAVPF 111 63 9 0 8 13 110 126", "SAVPF"),
+		sdp.RuleSyntax, "m=audio",
+	},
 	{"a port range", edit(chromium, "audio 54609", "audio 54609/2"), sdp.RuleSyntax, "m=audio"},
 	{"a port too high", edit(chromium, "audio 54609", "audio 65536"), sdp.RuleSyntax, "m=audio"},
 	{"pictures", edit(chromium, "m=audio", "m=image"), sdp.RuleSyntax, "m=image"},
-	{"a source in words", edit(chromium, "a=ssrc:3735928559 cname", "a=ssrc:x cname"), sdp.RuleSyntax, "a=ssrc:x"},
+	{
+		"a source in words", edit(chromium, "a=ssrc:3735928559 cname", "a=ssrc:x cname"),
+		sdp.RuleSyntax, "a=ssrc:x",
+	},
 	{"too long", chromium + strings.Repeat("a=x\r\n", 13_000), sdp.RuleSize, ""},
 	{"a long line", edit(chromium, "s=-", "s="+strings.Repeat("-", 2100)), sdp.RuleSize, ""},
-	{"too many sections", chromium + strings.Repeat("m=video 0 UDP/TLS/RTP/SAVPF 0\r\n", 32), sdp.RuleSize, ""},
+	{
+		"too many sections", chromium + strings.Repeat("m=video 0 UDP/TLS/RTP/SAVPF 0\r\n", 32),
+		sdp.RuleSize, "",
+	},
 }
 
 func lineOf(text, prefix string) int {

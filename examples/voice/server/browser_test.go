@@ -77,13 +77,13 @@ func (b tab) click(t *testing.T, id string) {
 	b.eval(t, "(document.getElementById('"+id+"').click(), '')")
 }
 
-const heard = "[...document.querySelectorAll('dt')].some(d => d.textContent === 'Packets heard' && " +
-	"Number(d.nextSibling.textContent) > 50)"
+const heard = "[...document.querySelectorAll('dt')].some(d => " +
+	"d.textContent === 'Packets heard' && Number(d.nextSibling.textContent) > 50)"
 
 const status = "document.getElementById('status').textContent"
 
-// TestTwoTabsTalkInChromium, one of them through the TURN server, a third one with a token that was used is refused and says
-// why, and who signs out is cut off.
+// TestTwoTabsTalkInChromium, one of them through the TURN server; a third one with a token
+// that was used is refused and says why; who signs out is cut off; the recording plays.
 func TestTwoTabsTalkInChromium(t *testing.T) {
 	browser := newBrowser(t)
 	s := newSite(t, func(c *server.Config) {

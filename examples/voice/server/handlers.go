@@ -34,8 +34,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, CodeUserUnknown, nil)
 		return
 	}
-	err := s.sessions.Start(r.Context(), sessions.Login{User: body.User, Level: sallyport.AAL1}, struct{}{})
-	if err != nil {
+	who := sessions.Login{User: body.User, Level: sallyport.AAL1}
+	if err := s.sessions.Start(r.Context(), who, struct{}{}); err != nil {
 		s.refuse(w, r, CodeUnavailable, err)
 		return
 	}
@@ -142,7 +142,8 @@ func parseFingerprint(text string) (sum [sha256.Size]byte, err error) {
 func (s *Server) readBody(
 	w http.ResponseWriter, r *http.Request, mediaType string, limit int64,
 ) ([]byte, error) {
-	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != mediaType {
+	got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || got != mediaType {
 		return nil, errors.New("server: another Content-Type")
 	}
 	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))

@@ -82,7 +82,8 @@ func (s *Server) record(ctx context.Context, e sallyport.Event) error {
 		r.Target = audit.Ref{Kind: "call", ID: d.Call}
 	case *relay.Usage:
 		r.Target = audit.Ref{Kind: "room", ID: d.Session.Room}
-		r.Fields = append(r.Fields, number("in", d.In), number("out", d.Out), number("dropped", d.Dropped))
+		r.Fields = append(r.Fields,
+			number("in", d.In), number("out", d.Out), number("dropped", d.Dropped))
 	case *recording.Ended:
 		r.Target = audit.Ref{Kind: "call", ID: d.Track.Call}
 		r.Fields = append(r.Fields, number("bytes", d.Bytes))

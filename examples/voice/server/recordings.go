@@ -133,21 +133,25 @@ func (u *until) Read(p []byte) (int, error) {
 }
 
 // setTranscript keeps what was said, in words.
-func (s *Server) setTranscript(w http.ResponseWriter, r *http.Request, grant tenancy.Grant[HearCall]) {
+func (s *Server) setTranscript(
+	w http.ResponseWriter, r *http.Request, grant tenancy.Grant[HearCall],
+) {
 	text, err := s.readBody(w, r, "text/plain", recording.MaxTranscript)
 	if err != nil {
 		s.refuseBody(w, r, err)
 		return
 	}
 	call := r.PathValue("call")
-	if tracks, err := s.archive.Tracks(r.Context(), grant.Site(), call); err != nil || len(tracks) == 0 {
+	tracks, err := s.archive.Tracks(r.Context(), grant.Site(), call)
+	if err != nil || len(tracks) == 0 {
 		s.refuseRecording(w, r, errors.Join(recording.ErrNone, err))
 		return
 	}
 	if !s.allow(w, r, CodeTranscriptKept, grant.Site(), grant.User(), recording.Track{Call: call}) {
 		return
 	}
-	err = s.archive.SetTranscript(r.Context(), grant.Site(), call, recording.NewTranscript(string(text)))
+	kept := recording.NewTranscript(string(text))
+	err = s.archive.SetTranscript(r.Context(), grant.Site(), call, kept)
 	if err != nil {
 		s.refuseRecording(w, r, err)
 		return

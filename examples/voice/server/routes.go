@@ -40,7 +40,8 @@ func (s *Server) routes() (http.Handler, error) {
 
 	granted("GET /sites/{site_id}/recordings")(tenancy.Route(s.access, s.list))
 	granted("POST /sites/{site_id}/recordings/{call}/{track}/link")(tenancy.Route(s.access, s.link))
-	granted("PUT /sites/{site_id}/recordings/{call}/transcript")(tenancy.Route(s.access, s.setTranscript))
+	granted("PUT /sites/{site_id}/recordings/{call}/transcript")(
+		tenancy.Route(s.access, s.setTranscript))
 	granted("GET /sites/{site_id}/recordings/{call}/transcript")(tenancy.Route(s.access, s.transcript))
 	granted("DELETE /sites/{site_id}/recordings/{call}")(tenancy.Route(s.access, s.erase))
 	handle("GET /recordings/{site_id}/{call}/{track}", s.links.Wrap(http.HandlerFunc(s.play)))

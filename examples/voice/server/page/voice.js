@@ -73,7 +73,7 @@ function leave() {
 
 function show(state) {
   $('status').textContent = state
-  if (state === 'failed') $('why').textContent = 'The connection has ended: refused, revoked, or lost.'
+  if (state === 'failed' || state === 'closed') $('why').textContent = 'The connection has ended: refused, revoked, or lost.'
 }
 
 // facts shows what protects the call, from the browser's own view.
