@@ -38,7 +38,8 @@
 //
 // # Memory
 //
-// At most Config.MaxSessions sessions, of about 200 KB each, and for each revocation one
+// At most Config.MaxSessions sessions, of about 200 KB and a dozen
+// goroutines each, and for each revocation one
 // entry for as long as a token lives.
 //
 // # Example

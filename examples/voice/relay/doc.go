@@ -23,8 +23,8 @@
 // # Not guaranteed
 //
 // The protocol's password is HMAC-SHA1, and its integrity MD5 and HMAC-SHA1; the media
-// inside is DTLS-SRTP all the same. Who asks without credentials gets an answer that is
-// about as long as his question. A page sees its own credentials, as TURN needs it to.
+// inside is DTLS-SRTP all the same. Who asks without credentials, or in the name of another
+// address, gets 68 bytes for his 20. A page sees its own credentials, as TURN needs it to.
 //
 // # Place among the gates
 //
