@@ -136,7 +136,7 @@ func (k *Keys) Create(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Ma
 		k.failed(w, r, err)
 		return
 	}
-	key, record, err := k.Gate.Issue(k.by(r, g), who, given.Name, scopes,
+	key, record, err := k.Gate.Issue(by(r, g, ""), who, given.Name, scopes,
 		time.Duration(given.Days)*day)
 	k.made(w, r, key, record, err)
 }
@@ -171,7 +171,7 @@ func (k *Keys) Rotate(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Ma
 		k.failed(w, r, err)
 		return
 	}
-	key, record, err := k.Gate.Rotate(k.by(r, g), who, old,
+	key, record, err := k.Gate.Rotate(by(r, g, old.ID), who, old,
 		time.Duration(given.Hours)*time.Hour)
 	k.made(w, r, key, record, err)
 }
@@ -189,7 +189,7 @@ func (k *Keys) Revoke(w http.ResponseWriter, r *http.Request, g tenancy.Grant[Ma
 	if !ok {
 		return
 	}
-	err := k.Gate.Revoke(k.by(r, g), record.User, record.ID)
+	err := k.Gate.Revoke(by(r, g, ""), record.User, record.ID)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
 		notFound(w)
@@ -266,9 +266,9 @@ func (k *Keys) failed(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // by says for the audit log who acts. A client that hangs up does not undo it.
-func (k *Keys) by(r *http.Request, g tenancy.Grant[Manage]) context.Context {
-	by := acting{g.User(), g.Site()}
-	return context.WithValue(context.WithoutCancel(r.Context()), acting{}, by)
+func by(r *http.Request, g tenancy.Grant[Manage], replaces string) context.Context {
+	return context.WithValue(context.WithoutCancel(r.Context()), acting{},
+		acting{g.User(), g.Site(), replaces})
 }
 
 // decode reads a small, strict JSON body.

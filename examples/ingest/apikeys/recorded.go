@@ -11,8 +11,9 @@ import (
 	"github.com/opsmantik/sallyport/tenancy/apikey"
 )
 
-// acting is who changes a key, and for which site. It is its own key in a context.
-type acting struct{ user, site string }
+// acting is who changes a key, for which site, and which key a new one replaces. It is
+// its own key in a context.
+type acting struct{ user, site, replaces string }
 
 // Recorded is a store that records every key that is made or ended, before it is: what
 // cannot be recorded does not happen. What then fails is recorded as failed.
@@ -26,6 +27,9 @@ func (s Recorded) Create(ctx context.Context, r apikey.Record) error {
 	what := about(ctx, "api_key.create", r.User, r.ID)
 	what.Fields = fields("name", r.Name, "scopes", strings.Join(store.KeyPermissions(r.Scopes), " "),
 		"expires", r.Expires.Format(time.RFC3339))
+	if by, _ := ctx.Value(acting{}).(acting); by.replaces != "" {
+		what.Fields = append(what.Fields, fields("replaces", by.replaces)...)
+	}
 	return s.recorded(ctx, what, func() error { return s.APIKeys.Create(ctx, r) })
 }
 

@@ -90,6 +90,9 @@ func TestAPIKeyFromCreationToRevocation(t *testing.T) {
 	require.Equal(t, 3, strings.Count(log, `api_key.create`), log)
 	require.Equal(t, 3, strings.Count(log, `api_key.end`), "two rotations and a revocation")
 	require.Contains(t, log, "calls:view events:view")
+	for _, replaced := range []keyAnswer{key, next} {
+		require.Equal(t, 1, strings.Count(log, `"replaces":"`+replaced.ID+`"`))
+	}
 	for _, secret := range []string{key.Key, next.Key, last.Key} {
 		require.NotContains(t, log, secret)
 		require.NotContains(t, r.Logs.String(), secret)
