@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -232,11 +231,11 @@ func (e *Engine) Decide(ctx context.Context, d Decision) error {
 	until := d.Action == Silence || d.Action == Expected
 	switch {
 	case d.Actor == "" || d.Reason == "" || d.Alert == "" || d.Time.IsZero():
-		return errors.New("watch: a decision needs an alert, an actor, a time and a reason")
+		return ErrDecision
 	case until && (!d.Until.After(now) || d.Until.Sub(now) > longestMute):
-		return errors.New("watch: want an end within 30 days")
+		return ErrDecision
 	case !until && d.Action != Acknowledge && d.Action != Breach && d.Action != Notified:
-		return errors.New("watch: no such action")
+		return ErrDecision
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

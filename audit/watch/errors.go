@@ -26,5 +26,10 @@ const (
 	CodeWatcher = "watcher_impaired"
 )
 
-// ErrNoAlert is the error of a [Decision] about an alert that is not there.
-var ErrNoAlert = errors.New("watch: there is no such alert")
+var (
+	// ErrNoAlert is the error of a [Decision] about an alert that is not there.
+	ErrNoAlert = errors.New("watch: there is no such alert")
+	// ErrDecision is matched by the error of a [Decision] that lacks something.
+	ErrDecision = errors.New("watch: a decision needs an alert, an action, an actor, a time " +
+		"and a reason, and Silence and Expected an end within 30 days")
+)

@@ -205,9 +205,9 @@ func (c *Config) checkScenario(problems *configerr.List, field string, s Scenari
 	if s.Per == Nobody {
 		problems.Add(field+".Per", "", sallyport.ConfigRequired, "say whose bucket it is, or All")
 	}
-	if s.Capacity < 1 || s.Distinct != Nobody && s.Capacity > maxDistinct {
+	if s.Capacity < 0 || s.Distinct != Nobody && (s.Capacity < 1 || s.Capacity > maxDistinct) {
 		problems.Add(field+".Capacity", strconv.Itoa(s.Capacity), sallyport.ConfigOutOfRange,
-			"want at least 1, and with Distinct at most 64")
+			"want 0 for an alert at the first event, or more; with Distinct 1 to 64")
 	}
 	if s.Leak < time.Second || s.Leak > 24*time.Hour {
 		problems.Add(field+".Leak", s.Leak.String(), sallyport.ConfigOutOfRange,

@@ -209,10 +209,13 @@ func (e *Engine) overflowed(f firing, now time.Time) {
 		what = "different values"
 	}
 	alert := Alert{
-		Code: CodeScenario, Rule: s.Name, Tier: Notice, Since: time.Unix(f.since, 0).In(now.Location()),
+		Code: CodeScenario, Rule: s.Name, Tier: Notice,
 		Seen: float64(f.poured), Usual: float64(s.Capacity), Hint: s.Hint,
 		Condition: fmt.Sprintf("more than %d %s at once, of which one is forgiven every %v",
 			s.Capacity, what, s.Leak),
+	}
+	if f.since > 0 { // else it began before the first Advance
+		alert.Since = time.Unix(f.since, 0).In(now.Location())
 	}
 	if s.Page {
 		alert.Tier = Page

@@ -6,6 +6,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -20,6 +21,7 @@ func roles(s *settings.Settings) map[tenancy.Role]tenancy.Rights {
 	admin := append([]string{
 		calls.ViewAudit{}.Permission(), delivery.View{}.Permission(), delivery.Replay{}.Permission(),
 		apikeys.Manage{}.Permission(),
+		watchtower.View{}.Permission(), watchtower.Decide{}.Permission(),
 	}, manager...)
 	table := map[tenancy.Role]tenancy.Rights{
 		"superadmin": {Permissions: admin},

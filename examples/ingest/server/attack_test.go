@@ -171,6 +171,15 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 	})
 	routes = append(routes,
 		gatetest.Route{
+			Pattern: "GET /watchtower/alerts", Request: "GET /watchtower/alerts?site_id=" + siteA,
+			Other: "/watchtower/alerts?site_id=" + siteB,
+		},
+		gatetest.Route{
+			Pattern: "POST /watchtower/alerts", Request: "POST /watchtower/alerts?site_id=" + siteA,
+			Other: "/watchtower/alerts?site_id=" + siteB, MaxBody: 4096, Status: notFound,
+			Body: `{"alert":"none","action":"acknowledge","reason":"attack"}`,
+		},
+		gatetest.Route{
 			Pattern: "GET /api/sites/{site_id}/keys", Request: "GET /api/sites/" + siteA + "/keys",
 			Other: "/api/sites/" + siteB + "/keys",
 		},

@@ -22,6 +22,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -99,6 +100,10 @@ func (srv *generation) routes() (http.Handler, error) {
 		readable("GET /api/queue/dead")(tenancy.Route(g.Access, dead.List))
 		granted("POST /api/queue/dead/replay")(tenancy.Route(g.Access, dead.Replay))
 	}
+
+	tower := &watchtower.API{Tower: srv.tower, Alone: len(srv.settings.Sites) == 1, Log: log}
+	granted("GET /watchtower/alerts")(tenancy.Route(g.Access, tower.List))
+	granted("POST /watchtower/alerts")(tenancy.Route(g.Access, tower.Decide))
 
 	// No browser has business here. The queue's deliveries come in bursts from one
 	// address, and are refused by their signature before a byte of the body is read.

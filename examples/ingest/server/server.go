@@ -21,6 +21,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
+	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
 )
 
 // drainLimit is how long requests under way may take at shutdown.
@@ -46,6 +47,7 @@ type Server struct {
 	cfg        Config
 	metrics    *telemetry.Metrics
 	journal    *telemetry.Journal
+	tower      *watchtower.Tower
 	memory     *gates.Memory
 	dispatcher *delivery.Dispatcher // nil without a queue
 	servers    []bound
@@ -91,6 +93,9 @@ func (srv *Server) open(ctx context.Context) (err error) {
 	if watched, ok := srv.cfg.Store.(store.Watched); ok {
 		srv.metrics.WatchTransactions(watched)
 	}
+	if err := srv.openTower(); err != nil {
+		return err
+	}
 	first, err := srv.generation(s)
 	if err != nil {
 		return err
@@ -101,6 +106,26 @@ func (srv *Server) open(ctx context.Context) (err error) {
 		srv.serve(l, srv.metrics.Everywhere())
 	}
 	return srv.openPage()
+}
+
+// openTower watches the decisions of all gates. Sites that come with a reload are
+// watched together until the next start.
+func (srv *Server) openTower() (err error) {
+	s := srv.cfg.Settings
+	sites := make([]string, len(s.Sites))
+	for i, site := range s.Sites {
+		sites[i] = site.ID
+	}
+	srv.tower, err = watchtower.New(watchtower.Config{
+		Sites: sites, Dir: s.DataDir, Queue: srv.cfg.Queue, Record: srv.cfg.Store.Record,
+		OnEvent: srv.metrics.Count, Log: srv.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	srv.journal.Watch = srv.tower.Observe
+	srv.metrics.WatchTower(srv.tower.Health)
+	return nil
 }
 
 // checkAudit refuses to serve on top of a record that was tampered with. The
@@ -192,6 +217,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		background.Go(func() { srv.dispatcher.Run(delivering) })
 	}
 	background.Go(func() { srv.publishHeads(delivering) })
+	background.Go(func() { srv.tower.Run(delivering) })
 
 	var err error
 	select {

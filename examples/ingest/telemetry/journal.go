@@ -28,6 +28,9 @@ type Journal struct {
 	log     *slog.Logger
 	metrics *Metrics
 
+	// Watch, if set before the first event, receives every decision too.
+	Watch func(context.Context, sallyport.Event)
+
 	lines budget
 
 	mu    sync.Mutex
@@ -53,6 +56,9 @@ func NewJournal(log *slog.Logger, metrics *Metrics) *Journal {
 // OnEvent takes one decision of a gate.
 func (j *Journal) OnEvent(ctx context.Context, e sallyport.Event) {
 	j.metrics.Count(ctx, e)
+	if j.Watch != nil {
+		j.Watch(ctx, e)
+	}
 	switch {
 	case e.Code == loginguard.CodeBanned:
 		j.write(ctx, slog.LevelWarn, "ban started", e, 1)

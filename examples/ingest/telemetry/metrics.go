@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/opsmantik/sallyport"
+	"github.com/opsmantik/sallyport/audit/watch"
 	"github.com/opsmantik/sallyport/hmacsig"
 )
 
@@ -124,6 +125,29 @@ func (m *Metrics) WatchQueue(queue Queue) {
 			Name: "sallyport_queue_lag_seconds",
 			Help: "Age of the oldest event that is due for delivery.",
 		}, func() float64 { return seconds(queue.Oldest(context.Background())) }),
+	)
+}
+
+// WatchTower exports how the watcher itself is. Its alerts are counted as decisions of
+// the gate "watch".
+func (m *Metrics) WatchTower(health func() watch.Health) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_watch_beat_timestamp_seconds",
+			Help: "When the watcher last looked: it is out if that is more than a minute ago.",
+		}, func() float64 { return float64(health().Beat.Unix()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sallyport_watch_dropped_total",
+			Help: "Events and alerts that the watcher could not note.",
+		}, func() float64 { return float64(health().Dropped) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_watch_alerts",
+			Help: "Open alerts.",
+		}, func() float64 { return float64(health().Open) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_watch_pages",
+			Help: "Open alerts that somebody has to look at now.",
+		}, func() float64 { return float64(health().Pages) }),
 	)
 }
 
