@@ -2,9 +2,12 @@ package media_test
 
 import (
 	"encoding/hex"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +81,41 @@ func TestForeignOffersAreAnswered(t *testing.T) {
 	}
 	require.Greater(t, answered, 20)
 	t.Log(answered)
+}
+
+// TestTheAddressThatPeersAreTold: behind a NAT it is that of Config.Address, and those of
+// this machine's networks are nobody's business.
+func TestTheAddressThatPeersAreTold(t *testing.T) {
+	t.Parallel()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	require.NoError(t, err)
+	server, err := media.New(media.Config{Conn: conn, Address: netip.MustParseAddr("203.0.113.7")})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	c := newClient(t, "ada", nil, nil)
+	answer, err := server.Offer(t.Context(), c.session, c.offer(t, nil))
+	require.NoError(t, err)
+	told := regexp.MustCompile(`a=candidate:\S+ \d udp \d+ (\S+) (\d+)`).FindAllStringSubmatch(answer, -1)
+	require.NotEmpty(t, told, answer)
+	for _, candidate := range told {
+		require.Equal(t, "203.0.113.7", candidate[1])
+		require.Equal(t, strconv.Itoa(conn.LocalAddr().(*net.UDPAddr).Port), candidate[2])
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	_, err := media.New(media.Config{Capacity: 17, MaxSessions: -1, Handshake: time.Hour, TokenLifetime: 1})
+	for _, field := range []string{"Conn", "Capacity", "MaxSessions", "Handshake", "TokenLifetime"} {
+		require.ErrorContains(t, err, field)
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = media.New(media.Config{Conn: conn})
+	require.ErrorContains(t, err, "Address", "which one, of all?")
+	for _, addr := range []string{"0.0.0.0", "224.0.0.1"} {
+		_, err = media.New(media.Config{Conn: conn, Address: netip.MustParseAddr(addr)})
+		require.ErrorContains(t, err, "Address")
+	}
 }

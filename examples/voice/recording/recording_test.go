@@ -440,3 +440,32 @@ func TestKeyFiles(t *testing.T) {
 		return keys
 	})
 }
+
+// TestPacketsOfEveryLength: no gap is seen where none is, for each of the 32
+// configurations (RFC 6716 section 3.1) and each number of frames.
+func TestPacketsOfEveryLength(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	silk, celt := []uint32{480, 960, 1920, 2880}, []uint32{120, 240, 480, 960}
+	lengths := slices.Concat(silk, silk, silk, silk[:2], silk[:2], celt, celt, celt, celt)
+	require.Len(t, lengths, 32)
+	for _, missing := range []uint32{0, 1} {
+		at := recording.Track{Site: "shop", Call: "c1", ID: fmt.Sprint("t", missing)}
+		r, err := w.Start(t.Context(), at)
+		require.NoError(t, err)
+		sequence, timestamp, packets := uint16(0), uint32(0), 0
+		for config, frame := range lengths {
+			for code, frames := range []uint32{1, 2, 2, 2} {
+				opus := []byte{byte(config<<3 | code), 2, 0, 0} // of code 3, this says how many
+				require.NoError(t, r.Write(sequence, timestamp, opus))
+				sequence++
+				timestamp += frames*frame + missing*960
+				packets++
+			}
+		}
+		require.NoError(t, r.Close())
+		got, err := w.Open(t.Context(), at)
+		require.NoError(t, err)
+		require.Len(t, words(t, got), packets+int(missing)*(packets-1))
+	}
+}

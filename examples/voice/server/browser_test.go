@@ -33,7 +33,7 @@ func newBrowser(t *testing.T) context.Context {
 		options = append(options, chromedp.Flag(flag, true))
 	}
 	options = append(options, chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
-	limit, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	limit, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(stop)
 	allocator, stopBrowser := chromedp.NewExecAllocator(limit, options...)
 	t.Cleanup(stopBrowser)

@@ -97,7 +97,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, grant tenancy.Gra
 			return
 		}
 		answer["turn"] = map[string]string{ // an RTCIceServer
-			"urls":     "turn:" + s.cfg.TURN.LocalAddr().String() + "?transport=udp",
+			"urls":     "turn:" + s.turnAddress + "?transport=udp",
 			"username": credentials.Username, "credential": credentials.Password,
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -62,19 +63,21 @@ const linkLifetime = 5 * time.Minute
 
 // Server serves the page and what it calls. It is safe for concurrent use.
 type Server struct {
-	cfg      Config
-	rooms    *media.Server
-	archive  *recording.Archive
-	turn     *relay.Server // or nil
-	sessions *sessions.Manager[struct{}]
-	access   *tenancy.Gate
-	address  *clientaddr.Gate
-	limits   *ratelimit.Limiter
-	issuer   *ephemeral.SessionIssuer
-	keys     hmacsig.Keyring
-	tokens   *hmacsig.Verifier
-	signer   *ephemeral.URLSigner
-	links    *hmacsig.Verifier
+	cfg     Config
+	rooms   *media.Server
+	archive *recording.Archive
+	turn    *relay.Server // or nil
+	// turnAddress is what peers are told of it.
+	turnAddress string
+	sessions    *sessions.Manager[struct{}]
+	access      *tenancy.Gate
+	address     *clientaddr.Gate
+	limits      *ratelimit.Limiter
+	issuer      *ephemeral.SessionIssuer
+	keys        hmacsig.Keyring
+	tokens      *hmacsig.Verifier
+	signer      *ephemeral.URLSigner
+	links       *hmacsig.Verifier
 
 	handler http.Handler
 	served  []string // patterns, for the tests
@@ -111,7 +114,7 @@ var roles = map[tenancy.Role]tenancy.Rights{
 	},
 }
 
-// New returns a Server. It owns Conn from then on.
+// New returns a Server, which owns Conn and TURN. It closes them if it fails.
 func New(cfg Config) (*Server, error) {
 	if cfg.Audit == nil || cfg.Members == nil || cfg.Conn == nil {
 		return nil, errors.New("server: Conn, Members and Audit are required")
@@ -150,11 +153,14 @@ func New(cfg Config) (*Server, error) {
 	if errs[6] = s.newTokens(); errs[6] == nil {
 		errs[7] = s.newLinks()
 	}
-	if err := errors.Join(errs[:]...); err != nil {
+	if err = errors.Join(errs[:]...); err == nil {
+		s.handler, err = s.routes()
+	}
+	if err != nil {
+		_ = s.Close()
 		return nil, err
 	}
-	s.handler, err = s.routes()
-	return s, err
+	return s, nil
 }
 
 // newTokens makes both sides of session tokens, under a key that this process alone
@@ -190,6 +196,11 @@ func (s *Server) newTURN() error {
 	if s.cfg.Address.IsValid() {
 		peer = netip.AddrPortFrom(s.cfg.Address, peer.Port())
 	}
+	turn, ok := s.cfg.TURN.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return errors.New("server: TURN is no UDP socket")
+	}
+	s.turnAddress = netip.AddrPortFrom(s.cfg.TURNAddress, turn.AddrPort().Port()).String()
 	var err error
 	s.turn, err = relay.New(relay.Config{
 		Conn: s.cfg.TURN, Address: s.cfg.TURNAddress, OnEvent: s.observeRelay,
@@ -248,9 +259,19 @@ func (s *Server) Archive() *recording.Archive { return s.archive }
 
 // Close ends all calls, and closes the sockets.
 func (s *Server) Close() error {
-	err := s.rooms.Close()
-	if s.turn != nil {
-		err = errors.Join(err, s.turn.Close())
+	open := []io.Closer{s.cfg.Conn}
+	if s.rooms != nil {
+		open[0] = s.rooms // which closes Conn
 	}
-	return err
+	switch {
+	case s.turn != nil:
+		open = append(open, s.turn)
+	case s.cfg.TURN != nil:
+		open = append(open, s.cfg.TURN)
+	}
+	var errs []error
+	for _, c := range open {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }

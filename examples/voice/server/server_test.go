@@ -361,4 +361,17 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	_, err := server.New(server.Config{})
 	require.Error(t, err)
+	cfg := server.Config{
+		Conn: newSocket(t), Members: members, Audit: &trail{}, Vault: newVault(t),
+		Store: &bucket{objects: map[string][]byte{}}, LinkLifetime: time.Hour,
+	}
+	_, err = server.New(cfg)
+	require.ErrorContains(t, err, "5 minutes")
+	cfg.LinkLifetime, cfg.Vault, cfg.TURN = 0, nil, newSocket(t)
+	_, err = server.New(cfg)
+	require.ErrorContains(t, err, "Vault")
+	require.ErrorContains(t, err, "Address", "of the TURN server")
+	for _, socket := range []net.PacketConn{cfg.Conn, cfg.TURN} {
+		require.ErrorIs(t, socket.Close(), net.ErrClosed)
+	}
 }
