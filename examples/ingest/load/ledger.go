@@ -4,17 +4,17 @@ import "sync"
 
 // Ledger holds what was acknowledged against what is stored.
 type Ledger struct {
+	from   int64 // the first number
 	mu     sync.Mutex
 	acked  []bool
 	stored []uint8
 	count  int
 }
 
-func newLedger() *Ledger { return &Ledger{} }
-
 func (l *Ledger) acknowledge(first int64, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	first -= l.from
 	l.grow(first + int64(n))
 	for i := range int64(n) {
 		l.acked[first+i] = true
@@ -41,7 +41,7 @@ func (l *Ledger) Acknowledged() int {
 // call's event id. Names that are not of this run are left alone.
 func (l *Ledger) Found(name string) {
 	n, ok := number(name)
-	if !ok || n < 0 || n >= maxEvents+maxClients*maxBatch {
+	if n -= l.from; !ok || n < 0 || n >= maxEvents {
 		return
 	}
 	l.mu.Lock()

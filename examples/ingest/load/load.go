@@ -40,10 +40,15 @@ type Config struct {
 	Clients  int           // at once, up to 1,000
 	Batch    int           // events per request, up to 100
 	Duration time.Duration // up to an hour
+	// First is the number of the first event: runs beside each other need numbers
+	// that are far apart.
+	First int64
 	// Hostile makes of 100 requests 30 replays of signed ones, 20 guesses at a
 	// password, 10 wrong signatures, 20 signed calls, and 20 batches. Otherwise all
 	// are batches, but for one call in a hundred.
 	Hostile bool
+	// NoCalls leaves out that call.
+	NoCalls bool
 	// Doubles is how many of 100 batches are sent twice at once, as a page does
 	// that closes, and how many again seconds later.
 	Doubles int
@@ -57,7 +62,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.Duration)
 	defer cancel()
-	r := &run{Config: cfg, host: host, ledger: newLedger()}
+	r := &run{Config: cfg, host: host, ledger: &Ledger{from: cfg.First}}
+	r.next.Store(cfg.First)
 	clients := make([]*client, cfg.Clients)
 	began := time.Now()
 	var all sync.WaitGroup
@@ -92,6 +98,8 @@ func (cfg *Config) check() (host netip.AddrPort, err error) {
 		return host, fmt.Errorf("load: want 1 to %d clients", maxClients)
 	case cfg.Batch < 1 || cfg.Batch > maxBatch:
 		return host, fmt.Errorf("load: want 1 to %d events per request", maxBatch)
+	case cfg.First < 0 || cfg.First > maxEvents/2:
+		return host, fmt.Errorf("load: want a First of at most %d", maxEvents/2)
 	case cfg.Duration <= 0 || cfg.Duration > maxDuration:
 		return host, fmt.Errorf("load: want a duration of at most %v", maxDuration)
 	}
@@ -174,7 +182,7 @@ const refusedPause = 100 * time.Millisecond
 func (c *client) act(ctx context.Context) bool {
 	dice := rand.IntN(100) // #nosec G404 -- a mix, not a secret
 	if !c.Hostile {
-		if dice == 0 {
+		if dice == 0 && !c.NoCalls {
 			return c.call(ctx)
 		}
 		return c.batch(ctx)

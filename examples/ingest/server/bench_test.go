@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/opsmantik/sallyport/examples/ingest/load"
 	"github.com/opsmantik/sallyport/examples/ingest/sqlite"
 )
 
@@ -84,6 +85,36 @@ func BenchmarkSyncDurability(b *testing.B) {
 	b.ReportMetric(unsynced.Seconds()/synced.Seconds(), "ratio")
 	require.Equal(b, sent, full.stored("events"))
 	require.Equal(b, sent, off.stored("events"))
+}
+
+// BenchmarkSingleEvents compares what 64 clients get that send one event at a time: of
+// the whole server, and of a bare handler with the same parser, queue and store, in
+// alternating rounds over the network. What is acknowledged is settled in both.
+func BenchmarkSingleEvents(b *testing.B) {
+	whole, other := unlimited(b), unlimited(b)
+	bare := httptest.NewServer(other.srv.Ungated())
+	defer bare.Close()
+	var settled, bareSettled float64
+	send := func(url string, first int64, r *rig) float64 {
+		began := time.Now()
+		report, err := load.Run(b.Context(), load.Config{
+			URL: url, Site: siteA, Secret: secretA, Origin: originA, Clients: 64, Batch: 1,
+			Duration: time.Second, First: first, NoCalls: true,
+		})
+		require.NoError(b, err)
+		require.Empty(b, report.Unexpected())
+		r.settled()
+		return float64(report.Ledger.Acknowledged()) / time.Since(began).Seconds()
+	}
+	rounds := int64(0)
+	for b.Loop() {
+		settled += send(whole.URL, rounds<<20, whole)
+		bareSettled += send(bare.URL, rounds<<20, other)
+		rounds++
+	}
+	b.ReportMetric(settled/float64(rounds), "settled/s")
+	b.ReportMetric(bareSettled/float64(rounds), "bare-settled/s")
+	b.ReportMetric(settled/bareSettled, "ratio")
 }
 
 // BenchmarkGates compares the processor time of a request through all gates

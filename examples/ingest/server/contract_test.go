@@ -16,17 +16,24 @@ import (
 	"github.com/opsmantik/sallyport/hmacsig/qstash"
 )
 
-// stored counts rows once the queue is empty.
-func (r *rig) stored(table string) int {
+// settled waits until the queue is empty.
+func (r *rig) settled() *sql.DB {
 	r.t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(r.DB, "sallyport.db"))
 	require.NoError(r.t, err)
-	defer func() { require.NoError(r.t, db.Close()) }()
+	r.t.Cleanup(func() { require.NoError(r.t, db.Close()) })
 	require.Eventually(r.t, func() bool {
 		var waiting int
 		err := db.QueryRowContext(r.t.Context(), `SELECT count(*) FROM queue`).Scan(&waiting)
 		return err == nil && waiting == 0
 	}, time.Minute, 10*time.Millisecond, "the queue does not drain")
+	return db
+}
+
+// stored counts rows once the queue is empty.
+func (r *rig) stored(table string) int {
+	r.t.Helper()
+	db := r.settled()
 	var n int
 	// #nosec G202 -- the table is a constant of the test
 	require.NoError(r.t, db.QueryRowContext(r.t.Context(), `SELECT count(*) FROM `+table).Scan(&n))

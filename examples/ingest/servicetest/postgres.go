@@ -106,6 +106,9 @@ func (p *Postgres) URL(user, database string) string {
 	return u.String()
 }
 
+// Pid is the process id of the server, whose children serve the connections.
+func (p *Postgres) Pid() int { return p.cmd.Process.Pid }
+
 // Kill ends the server as a crash would: every connection drops, no checkpoint is
 // written, and the next start recovers from the log.
 func (p *Postgres) Kill() {

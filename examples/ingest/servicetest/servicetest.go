@@ -106,6 +106,9 @@ func (r *Redis) await(limit time.Duration) error {
 	}
 }
 
+// Pid is the process id of the server.
+func (r *Redis) Pid() int { return r.cmd.Process.Pid }
+
 // Kill ends the server as a crash would.
 func (r *Redis) Kill() {
 	_ = r.cmd.Process.Signal(syscall.SIGKILL)
