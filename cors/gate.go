@@ -59,11 +59,13 @@ func (g *Gate) Check(r *http.Request) (Decision, error) {
 	p := g.snapshot()
 	if p == nil {
 		d := Decision{Code: CodeNotConfigured}
-		return d, notConfigured.Refusal(gateName, (*explained)(&d))
+		err := notConfigured.Refusal(gateName, (*explained)(&d))
+		return d, err
 	}
 	var d Decision
 	p.decide(r, &d)
-	return d, p.conclude(r, &d)
+	err := p.conclude(r, &d)
+	return d, err
 }
 
 // CheckTenant is the second question of a server that learns the tenant only

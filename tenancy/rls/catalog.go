@@ -148,8 +148,9 @@ func (c *catalog) loadRelations(ctx context.Context, tx pgx.Tx, role string) err
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*relation, error) {
 		r := &relation{authorityCols: map[string]bool{}}
-		return r, row.Scan(&r.oid, &r.name, &r.kind, &r.secured, &r.invoker, &r.owned,
+		err := row.Scan(&r.oid, &r.name, &r.kind, &r.secured, &r.invoker, &r.owned,
 			&r.privileges, &r.columns, &r.types, &r.editable, &r.readable, &r.whole)
+		return r, err
 	})
 	for _, r := range all {
 		c.relations[r.oid] = r
@@ -174,8 +175,9 @@ func (c *catalog) loadFunctions(ctx context.Context, tx pgx.Tx, role string) err
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*function, error) {
 		f := &function{}
-		return f, row.Scan(&f.oid, &f.name, &f.call, &f.definer, &f.fixedPath, &f.volatility,
+		err := row.Scan(&f.oid, &f.name, &f.call, &f.definer, &f.fixedPath, &f.volatility,
 			&f.executable, &f.source)
+		return f, err
 	})
 	for _, f := range all {
 		c.functions[f.oid] = f
@@ -259,7 +261,8 @@ func (c *catalog) loadConstraints(ctx context.Context, tx pgx.Tx, _ string) erro
 	}
 	c.uniques, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (constraint, error) {
 		var u constraint
-		return u, row.Scan(&u.name, &u.relation, &u.columns, &u.random)
+		err := row.Scan(&u.name, &u.relation, &u.columns, &u.random)
+		return u, err
 	})
 	if err != nil {
 		return err
@@ -279,7 +282,8 @@ func (c *catalog) loadConstraints(ctx context.Context, tx pgx.Tx, _ string) erro
 	}
 	c.foreign, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (constraint, error) {
 		var f constraint
-		return f, row.Scan(&f.name, &f.relation, &f.refers, &f.columns, &f.referred, &f.random)
+		err := row.Scan(&f.name, &f.relation, &f.refers, &f.columns, &f.referred, &f.random)
+		return f, err
 	})
 	return err
 }

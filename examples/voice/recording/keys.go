@@ -49,7 +49,8 @@ func (k *KeyFiles) read(owner envelope.Owner) ([]envelope.Key, error) {
 		return nil, err
 	}
 	var keys []envelope.Key
-	return keys, json.Unmarshal(raw, &keys)
+	err = json.Unmarshal(raw, &keys)
+	return keys, err
 }
 
 func (k *KeyFiles) write(ctx context.Context, owner envelope.Owner, keys []envelope.Key) error {

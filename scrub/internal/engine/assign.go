@@ -238,7 +238,8 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 		body = blockScalar(s, body)
 	}
 	v.loose = v.loose && body > next
-	return v, sc.open(&v, body)
+	err := sc.open(&v, body)
+	return v, err
 }
 
 // operator returns where the operator at i ends, or 0, and whether it is a
