@@ -151,15 +151,19 @@ func TestLoad(t *testing.T) {
 	require.Less(t, o.memory, 300)
 }
 
-// TestHostileLoad: of 100 requests, 60 are replays, guesses and forgeries.
+// TestHostileLoad: of 100 requests, 60 are replays, guesses and forgeries. The long run
+// is ten minutes, after which memory and goroutines are what they were.
 func TestHostileLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	o := underLoad(t, dir, start(t, dir), load.Config{
-		Clients: 32, Batch: 20, Doubles: 5, Hostile: true, Duration: soak(t, time.Second, time.Minute),
+		Clients: 32, Batch: 20, Doubles: 5, Hostile: true,
+		Duration: soak(t, 2*time.Second, 10*time.Minute),
 	})
 	o.log(t)
 	o.requireExactlyOnce(t)
+	require.InDelta(t, o.goroutines[0], o.goroutines[1], 200, "goroutines")
+	require.Less(t, o.memory, 500, "four passwords are checked at once, in 64 MiB each")
 	require.Positive(t, o.Answers["replay 200"])
 	require.Positive(t, o.Answers["forgery 401"])
 }

@@ -121,9 +121,13 @@ func (f *fleet) at(i int) *process {
 	return f.all[i%len(f.all)]
 }
 
-// replace kills an instance and starts another one in its place.
+// replace kills an instance, or stops every second one, and starts another one in its place.
 func (f *fleet) replace(i int) {
-	f.at(i).kill()
+	if i%2 == 1 {
+		f.at(i).stop() // SIGTERM, in the middle of the load
+	} else {
+		f.at(i).kill()
+	}
 	p := start(f.t, f.t.TempDir(), f.env...)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,7 +218,7 @@ func comeAndGo(t *testing.T, queued bool) {
 	}
 	f.after("the start", func() {})
 	for i := range rounds {
-		f.after("an instance killed and replaced", func() { f.replace(i) })
+		f.after("an instance killed or stopped, and replaced", func() { f.replace(i) })
 		switch i {
 		case rounds / 3:
 			f.after("Redis paused for a second", func() {
