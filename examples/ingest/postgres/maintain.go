@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -79,15 +80,19 @@ func (db *DB) look(ctx context.Context) {
 	}
 }
 
-// checkLogins says what the logins lack that roles.sql gives them. The server works
-// without it, until something else goes wrong.
-func (db *DB) checkLogins(ctx context.Context) {
-	var sees bool
+// checkService refuses a service that policies do not bind, and says what its login lacks
+// that roles.sql gives it: the server works without that, until something else goes wrong.
+func (db *DB) checkService(ctx context.Context) error {
+	var above, sees bool
 	var idle string
-	const query = `SELECT pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER'),
-		current_setting('idle_in_transaction_session_timeout')`
-	if err := db.service.QueryRow(ctx, query).Scan(&sees, &idle); err != nil {
-		return
+	const query = `SELECT rolsuper OR rolbypassrls, pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER'),
+		current_setting('idle_in_transaction_session_timeout') FROM pg_roles WHERE rolname = current_user`
+	if err := db.service.QueryRow(ctx, query).Scan(&above, &sees, &idle); err != nil {
+		return fmt.Errorf("SERVICE_DATABASE_URL: %w", err)
+	}
+	if above {
+		return errors.New("SERVICE_DATABASE_URL: the login is superuser or has BYPASSRLS, so no policy " +
+			"applies: use one as in roles.sql")
 	}
 	if !sees {
 		db.cfg.Log.WarnContext(ctx, "the service's login sees no transactions of other logins that "+
@@ -97,6 +102,7 @@ func (db *DB) checkLogins(ctx context.Context) {
 		db.cfg.Log.WarnContext(ctx, "a transaction of the service that is cut off from its client may "+
 			"stay open: ALTER ROLE ... SET idle_in_transaction_session_timeout")
 	}
+	return nil
 }
 
 // ensureMonths makes the tables of this month and the next one, before they are needed.

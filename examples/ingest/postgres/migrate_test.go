@@ -4,6 +4,7 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 
@@ -62,6 +63,12 @@ func openRefuses(t *testing.T, g *postgrestest.Cluster) {
 		"a schema that is ahead": {
 			`UPDATE ingest.schema_version SET version = 999`,
 			func(c *postgres.Config) { c.MigrateURL = "" }, "start the newer one", false,
+		},
+		"a service that no policy binds": {
+			`CREATE ROLE above LOGIN BYPASSRLS; GRANT ingest_service TO above`,
+			func(c *postgres.Config) {
+				c.ServiceURL, c.MigrateURL = strings.Replace(c.ServiceURL, "ingest_service", "above", 1), ""
+			}, "has BYPASSRLS", false,
 		},
 		"one login for both": {
 			"", func(c *postgres.Config) { c.ServiceURL = c.URL }, "three roles", false,

@@ -125,7 +125,7 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if db.service, err = pool(ctx, "SERVICE_DATABASE_URL", db.cfg.ServiceURL, serviceConns); err != nil {
 		return err
 	}
-	if err := checkSchema(ctx, db.service); err != nil {
+	if err := errors.Join(db.checkService(ctx), checkSchema(ctx, db.service)); err != nil {
 		return err
 	}
 	var key []byte
@@ -146,7 +146,6 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if db.log, err = pgaudit.New(ctx, pgaudit.Config{Pool: db.service}); err != nil {
 		return err
 	}
-	db.checkLogins(ctx)
 	return db.ensureMonths(ctx, time.Now())
 }
 
