@@ -44,6 +44,11 @@ type Config struct {
 	// not know start anew.
 	State []byte
 
+	// Merger, if set, makes several instances watch as one: series and ratios are judged
+	// by the sum of all, and one instance tells. Scenarios and novelties stay those of each
+	// instance. It takes [Engine.Run]. See package rediswatch.
+	Merger Merger
+
 	// OnAlert receives what is new: alerts that opened, rose to pages or were resolved,
 	// those of one rule together. Run calls it from a goroutine of its own. An error is
 	// counted, and is an alert itself.
@@ -53,6 +58,16 @@ type Config struct {
 	// Record writes a decision of a person to the audit log before it counts. Without
 	// it, decisions are not recorded; with an error, they are not made.
 	Record func(context.Context, Decision) error
+}
+
+// Merger brings instances together that have the same rules.
+type Merger interface {
+	// Sum adds this instance's counts of a minute, and returns those of all instances,
+	// once the others have had time to add theirs. Layout tells rules apart: only counts
+	// of the same one are summed.
+	Sum(ctx context.Context, layout string, minute time.Time, counts []uint64) ([]uint64, error)
+	// Claim reports whether this instance is the first that asks about id, within d.
+	Claim(ctx context.Context, id string, d time.Duration) (bool, error)
 }
 
 // Match says which events are meant. What is empty matches everything.

@@ -38,8 +38,8 @@
 //   - Whoever stays below every rule is not seen. What comes slowly enough over weeks is
 //     learned.
 //   - The calendar knows weeks, not holidays. A day with half the traffic gives no page.
-//   - One process counts its own events. Several instances each see their part: what is
-//     spread over them shows later.
+//   - Without a [Merger] each process counts its own events: what is spread over several
+//     instances shows later. With one, scenarios and novelties still are those of each.
 //   - Labels of alerts may hold what a client sent, where Show or a novelty allows it.
 //
 // # Place among the gates

@@ -37,6 +37,8 @@ type Engine struct {
 	fired   chan firing
 	queue   chan []Alert
 	running atomic.Bool
+	minutes chan counted // for the Merger
+	layout  string
 
 	mu        sync.Mutex // of everything below
 	alerts    map[string]*Alert
@@ -59,6 +61,12 @@ type firing struct {
 	tenant   int
 	since    int64
 	poured   uint64
+}
+
+// counted is a minute of this instance.
+type counted struct {
+	minute time.Time
+	counts []uint64
 }
 
 // counter is alone on its cache line: two cores count different series.
@@ -190,7 +198,7 @@ func (e *Engine) Advance(ctx context.Context, now time.Time) {
 	switch passed := minute.Sub(e.minute); {
 	case passed <= 0: // or the clock was set back: the minute goes on
 	case passed == time.Minute && !e.partial:
-		e.judge(e.minute, now)
+		e.close(e.minute, now)
 		e.minute = minute
 	default:
 		e.gap(now, passed)
@@ -204,14 +212,9 @@ func (e *Engine) gap(now time.Time, passed time.Duration) {
 	for _, s := range e.series {
 		for i := range s.counters {
 			s.counters[i].n.Store(0)
-			s.volumes[i].Gap()
 		}
 	}
-	for _, r := range e.ratios {
-		for i := range r.tests {
-			r.tests[i].Gap()
-		}
-	}
+	e.skip()
 	if !e.partial {
 		e.raise(now, Alert{
 			Code: CodeWatcher, Rule: "gap", Tier: Notice, Seen: passed.Minutes(), Usual: 1,
@@ -221,11 +224,45 @@ func (e *Engine) gap(now time.Time, passed time.Duration) {
 	}
 }
 
-// judge closes a minute.
-func (e *Engine) judge(minute, now time.Time) {
+// skip leaves a minute out.
+func (e *Engine) skip() {
+	for _, s := range e.series {
+		for i := range s.volumes {
+			s.volumes[i].Gap()
+		}
+	}
+	for _, r := range e.ratios {
+		for i := range r.tests {
+			r.tests[i].Gap()
+		}
+	}
+}
+
+// close takes the counts of a minute that is over: to judge them, or to have them
+// merged first.
+func (e *Engine) close(minute, now time.Time) {
+	var counts []uint64
 	for _, s := range e.series {
 		for i := range s.counters {
-			s.last[i] = float64(s.counters[i].n.Swap(0))
+			counts = append(counts, s.counters[i].n.Swap(0))
+		}
+	}
+	if e.cfg.Merger == nil {
+		e.judge(minute, now, counts)
+		return
+	}
+	select {
+	case e.minutes <- counted{minute, counts}:
+	default:
+		e.unmerged(now, errLate)
+	}
+}
+
+// judge judges a minute by its counts.
+func (e *Engine) judge(minute, now time.Time, counts []uint64) {
+	for _, s := range e.series {
+		for i := range s.last {
+			s.last[i], counts = float64(counts[0]), counts[1:]
 		}
 	}
 	tick := tickOf(minute)
@@ -307,6 +344,9 @@ func (e *Engine) Run(ctx context.Context) {
 	var delivery sync.WaitGroup
 	defer delivery.Wait()
 	delivery.Go(func() { e.deliver(ctx) })
+	if e.cfg.Merger != nil {
+		delivery.Go(func() { e.merge(ctx) })
+	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -325,6 +365,9 @@ func (e *Engine) deliver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case group := <-e.queue:
+			if group = e.claimed(ctx, group); len(group) == 0 {
+				continue
+			}
 			err := e.cfg.OnAlert(ctx, group)
 			e.mu.Lock()
 			if err != nil {

@@ -43,6 +43,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.open()
 	e.compile()
+	e.minutes, e.layout = make(chan counted, lateMinutes), e.layoutOf()
 	return e, e.restore(cfg.State)
 }
 

@@ -44,19 +44,20 @@ var cores = map[string][]string{
 // adapters are the other subpackages and what they may import directly. One
 // that is not listed here may link as little as a core without extras.
 var adapters = map[string][]string{
-	"audit/auditverify":     {"golang.org/x/mod"},
-	"audit/pgaudit":         {"github.com/jackc/pgx/v5", "golang.org/x/mod"},
-	"audit/privacy":         {"golang.org/x/mod"},
-	"audit/publish":         {"golang.org/x/mod"},
-	"audit/query":           {"golang.org/x/mod"},
-	"audit/reads":           {"golang.org/x/mod"},
-	"hmacsig/redisreplay":   {"github.com/redis/go-redis/v9"},
-	"ratelimit/redislimit":  {"github.com/redis/go-redis/v9"},
-	"scrub/sentryscrub":     {"github.com/getsentry/sentry-go"},
-	"sessions/redissession": {"github.com/redis/go-redis/v9"},
-	"tenancy/rls":           {"github.com/jackc/pgx/v5"},
-	"tenancy/rls/rlscheck":  {"github.com/jackc/pgx/v5"},
-	"tenancy/rls/rlstest":   {"github.com/jackc/pgx/v5"},
+	"audit/auditverify":      {"golang.org/x/mod"},
+	"audit/pgaudit":          {"github.com/jackc/pgx/v5", "golang.org/x/mod"},
+	"audit/privacy":          {"golang.org/x/mod"},
+	"audit/publish":          {"golang.org/x/mod"},
+	"audit/query":            {"golang.org/x/mod"},
+	"audit/reads":            {"golang.org/x/mod"},
+	"audit/watch/rediswatch": {"github.com/redis/go-redis/v9"},
+	"hmacsig/redisreplay":    {"github.com/redis/go-redis/v9"},
+	"ratelimit/redislimit":   {"github.com/redis/go-redis/v9"},
+	"scrub/sentryscrub":      {"github.com/getsentry/sentry-go"},
+	"sessions/redissession":  {"github.com/redis/go-redis/v9"},
+	"tenancy/rls":            {"github.com/jackc/pgx/v5"},
+	"tenancy/rls/rlscheck":   {"github.com/jackc/pgx/v5"},
+	"tenancy/rls/rlstest":    {"github.com/jackc/pgx/v5"},
 }
 
 // conformance is the last element of a suite that the tests of stores import.
