@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"github.com/opsmantik/sallyport/audit/watch"
+	"github.com/opsmantik/sallyport/audit/watch/rediswatch"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/hmacsig"
 	"github.com/opsmantik/sallyport/hmacsig/redisreplay"
@@ -29,6 +31,7 @@ type Memory struct {
 	sessions   sessions.Store
 	visits     tracker.Store
 	uploads    *uploads
+	merger     watch.Merger // nil in this process
 
 	closers []func() error
 }
@@ -46,6 +49,9 @@ func OpenMemory(s *settings.Settings, log *slog.Logger) (*Memory, error) {
 	}
 	return m, nil
 }
+
+// Merger brings the watchtowers of several instances together, or is nil.
+func (m *Memory) Merger() watch.Merger { return m.merger }
 
 // Close releases what the memory holds, last first.
 func (m *Memory) Close() error {
@@ -99,6 +105,12 @@ func (m *Memory) inRedis(s *settings.Settings, log *slog.Logger) error {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
 	m.closers = append(m.closers, func() error { visits.Close(); return nil })
+	merger, err := rediswatch.New(rediswatch.Config{Client: client, Prefix: "ingest:watch:"})
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	m.closers = append(m.closers, func() error { merger.Close(); return nil })
+	m.merger = merger
 	m.limits, m.logins, m.calls, m.deliveries = limits, limits, replay, replay
 	m.sessions, m.visits = signedIn, visits
 	return nil

@@ -117,7 +117,8 @@ func (srv *Server) openTower() (err error) {
 		sites[i] = site.ID
 	}
 	srv.tower, err = watchtower.New(watchtower.Config{
-		Sites: sites, Dir: s.DataDir, Queue: srv.cfg.Queue, Record: srv.cfg.Store.Record,
+		Sites: sites, Dir: s.DataDir, Queue: srv.cfg.Queue, Merger: srv.memory.Merger(),
+		Record:  srv.cfg.Store.Record,
 		OnEvent: srv.metrics.Count, Log: srv.cfg.Log,
 	})
 	if err != nil {

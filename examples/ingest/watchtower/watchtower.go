@@ -32,6 +32,7 @@ type Config struct {
 	Sites  []string // that are watched one by one
 	Dir    string   // where it keeps what it has learned
 	Queue  store.Queue
+	Merger watch.Merger // nil: this instance watches alone
 	Record func(context.Context, audit.Record) error
 	// OnEvent receives one event per alert that opens.
 	OnEvent func(context.Context, sallyport.Event)
@@ -52,6 +53,7 @@ func New(cfg Config) (*Tower, error) {
 		rules.Gauges = nil
 	}
 	rules.OnAlert, rules.OnEvent = watch.Log(cfg.Log), cfg.OnEvent
+	rules.Merger = cfg.Merger
 	rules.Record = func(ctx context.Context, d watch.Decision) error {
 		return cfg.Record(ctx, record(d))
 	}
