@@ -12,6 +12,7 @@ import (
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/trail"
 	"github.com/opsmantik/sallyport/tenancy"
 )
 
@@ -30,8 +31,6 @@ type (
 	Junk struct{}
 	// Undo is to take a seal or a junk back.
 	Undo struct{}
-	// ViewAudit is to see who did what.
-	ViewAudit struct{}
 )
 
 // Permission names the permission.
@@ -48,9 +47,6 @@ func (Junk) Permission() string { return "calls:junk" }
 
 // Permission names the permission.
 func (Undo) Permission() string { return "calls:undo" }
-
-// Permission names the permission.
-func (ViewAudit) Permission() string { return "audit:view" }
 
 // Calls holds the handlers.
 type Calls struct {
@@ -75,16 +71,9 @@ func (c *Calls) Events(w http.ResponseWriter, r *http.Request, g tenancy.Grant[V
 	c.list(w, r, "events", rows, err)
 }
 
-// Audit answers GET /api/audit?site_id=...: the site's part of the log, as it
-// was recorded.
-func (c *Calls) Audit(w http.ResponseWriter, r *http.Request, g tenancy.Grant[ViewAudit]) {
-	rows, err := c.Store.AuditOf(r.Context(), g.Scope(), listLimit)
-	c.list(w, r, "entries", rows, err)
-}
-
 // Verify answers POST /api/audit/verify?site_id=...: the log is checked against
 // its head, and the tables against the log, as at every start.
-func (c *Calls) Verify(w http.ResponseWriter, r *http.Request, _ tenancy.Grant[ViewAudit]) {
+func (c *Calls) Verify(w http.ResponseWriter, r *http.Request, _ tenancy.Grant[trail.View]) {
 	head, err := c.Store.VerifyAudit(r.Context())
 	if errors.Is(err, audit.ErrTampered) {
 		c.Log.ErrorContext(r.Context(), "audit log or tables were tampered with", "error", err)

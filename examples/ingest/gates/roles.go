@@ -6,6 +6,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
+	"github.com/opsmantik/sallyport/examples/ingest/trail"
 	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
 	"github.com/opsmantik/sallyport/tenancy"
 )
@@ -19,12 +20,12 @@ func roles(s *settings.Settings) map[tenancy.Role]tenancy.Rights {
 		calls.Seal{}.Permission(), calls.Junk{}.Permission(), calls.Undo{}.Permission(),
 	}, rep...)
 	admin := append([]string{
-		calls.ViewAudit{}.Permission(), delivery.View{}.Permission(), delivery.Replay{}.Permission(),
+		trail.View{}.Permission(), delivery.View{}.Permission(), delivery.Replay{}.Permission(),
 		apikeys.Manage{}.Permission(),
 		watchtower.View{}.Permission(), watchtower.Decide{}.Permission(),
 	}, manager...)
 	table := map[tenancy.Role]tenancy.Rights{
-		"superadmin": {Permissions: admin},
+		"superadmin": {Permissions: append([]string{trail.ViewAll{}.Permission()}, admin...)},
 		"admin":      {Permissions: admin},
 		"manager":    {Permissions: manager, Level: sallyport.AAL1},
 		"rep":        {Permissions: rep, Level: sallyport.AAL1},

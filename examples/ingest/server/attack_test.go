@@ -150,6 +150,24 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 			Other: "/api/audit?site_id=" + siteB,
 		},
 		{
+			Pattern: "GET /api/audit/checkpoint", Request: "GET /api/audit/checkpoint?site_id=" + siteA,
+			Other: "/api/audit/checkpoint?site_id=" + siteB,
+		},
+		{
+			Pattern: "GET /api/audit/review", Request: "GET /api/audit/review?site_id=" + siteA,
+			Other: "/api/audit/review?site_id=" + siteB,
+		},
+		{
+			Pattern: "GET /api/audit/proof/{index}", Request: "GET /api/audit/proof/999999?site_id=" + siteA,
+			Other: "/api/audit/proof/999999?site_id=" + siteB, Status: notFound,
+		},
+		// For superadmins alone.
+		{Pattern: "GET /api/audit/log", Request: "GET /api/audit/log?site_id=" + siteA, Status: notFound},
+		{
+			Pattern: "GET /api/audit/tile/{path...}", Status: notFound,
+			Request: "GET /api/audit/tile/entries/000.p/1?site_id=" + siteA,
+		},
+		{
 			Pattern: "POST /api/audit/verify", Request: "POST /api/audit/verify?site_id=" + siteA,
 			Other: "/api/audit/verify?site_id=" + siteB,
 		},

@@ -54,16 +54,17 @@ func (srv *Server) Reload(ctx context.Context, s *settings.Settings) error {
 func needsRestart(before, after *settings.Settings) error {
 	var names []string
 	for name, same := range map[string]bool{
-		"LISTEN_ADDR":   before.ListenAddr == after.ListenAddr,
-		"METRICS_ADDR":  before.MetricsAddr == after.MetricsAddr,
-		"DATA_DIR":      before.DataDir == after.DataDir,
-		"QUEUE":         before.Queue == after.Queue,
-		"DATABASE_URL":  before.Database == after.Database, // and those beside it
-		"REDIS_URL":     before.RedisURL == after.RedisURL,
-		"WORKER_URL":    before.WorkerURL == after.WorkerURL,
-		"SENTRY_DSN":    before.SentryDSN == after.SentryDSN,
-		"TLS_CERT_FILE": (before.TLSCertFile == "") == (after.TLSCertFile == ""),
-		"demo mode":     (before.Demo == nil) == (after.Demo == nil),
+		"LISTEN_ADDR":    before.ListenAddr == after.ListenAddr,
+		"METRICS_ADDR":   before.MetricsAddr == after.MetricsAddr,
+		"DATA_DIR":       before.DataDir == after.DataDir,
+		"AUDIT_KEY_FILE": before.AuditKeyFile == after.AuditKeyFile,
+		"QUEUE":          before.Queue == after.Queue,
+		"DATABASE_URL":   before.Database == after.Database, // and those beside it
+		"REDIS_URL":      before.RedisURL == after.RedisURL,
+		"WORKER_URL":     before.WorkerURL == after.WorkerURL,
+		"SENTRY_DSN":     before.SentryDSN == after.SentryDSN,
+		"TLS_CERT_FILE":  (before.TLSCertFile == "") == (after.TLSCertFile == ""),
+		"demo mode":      (before.Demo == nil) == (after.Demo == nil),
 	} {
 		if !same {
 			names = append(names, name)

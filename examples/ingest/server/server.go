@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +24,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 	"github.com/opsmantik/sallyport/examples/ingest/telemetry"
+	"github.com/opsmantik/sallyport/examples/ingest/trail"
 	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
 )
 
@@ -50,6 +54,7 @@ type Server struct {
 	tower      *watchtower.Tower
 	memory     *gates.Memory
 	dispatcher *delivery.Dispatcher // nil without a queue
+	trail      *trail.Trail
 	servers    []bound
 	current    atomic.Pointer[generation]
 	reloading  sync.Mutex
@@ -78,6 +83,9 @@ func (srv *Server) open(ctx context.Context) (err error) {
 		srv.cfg.Log.WarnContext(ctx, "CORS_REPORT_ONLY: origins are reported and none is refused")
 	}
 	if err := srv.checkAudit(ctx); err != nil {
+		return err
+	}
+	if srv.trail, err = trail.Open(ctx, srv.trailConfig()); err != nil {
 		return err
 	}
 	if srv.memory, err = gates.OpenMemory(s, srv.cfg.Log); err != nil {
@@ -138,6 +146,27 @@ func (srv *Server) checkAudit(ctx context.Context) error {
 	}
 	srv.publish(ctx, "audit log verified", head)
 	return nil
+}
+
+// trailConfig: the checkpoint goes to the server's log, and with it off this machine
+// wherever logs are shipped.
+func (srv *Server) trailConfig() trail.Config {
+	s := srv.cfg.Settings
+	name := "ingest.invalid/audit" // where no public name is known
+	if len(s.PublicOrigins) > 0 {
+		if u, err := url.Parse(s.PublicOrigins[0]); err == nil && s.Demo == nil {
+			name = u.Host + "/api/audit"
+		}
+	}
+	return trail.Config{
+		Log: srv.cfg.Store.AuditLog(), Calls: srv.cfg.Store, Logger: srv.cfg.Log,
+		KeyFile: cmp.Or(s.AuditKeyFile, filepath.Join(s.DataDir, "audit.key")),
+		Dir:     filepath.Join(s.DataDir, "published"), Name: name,
+		OnPublish: func(ctx context.Context, checkpoint []byte) error {
+			srv.cfg.Log.InfoContext(ctx, "audit log checkpoint", "checkpoint", string(checkpoint))
+			return nil
+		},
+	}
 }
 
 // headInterval is how often the end of the audit log goes to the server's log.
@@ -218,6 +247,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		background.Go(func() { srv.dispatcher.Run(delivering) })
 	}
 	background.Go(func() { srv.publishHeads(delivering) })
+	background.Go(func() { srv.trail.Run(delivering) })
 	background.Go(func() { srv.tower.Run(delivering) })
 
 	var err error

@@ -18,8 +18,8 @@ import (
 
 // production checks the settings of a server that real traffic reaches.
 func (s *Settings) production(v *values, loopback bool) {
-	if v.present["AUDIT_KEY_FILE"] {
-		v.problem("AUDIT_KEY_FILE", "signing checkpoints is not in this version; unset it")
+	if v.present["AUDIT_KEY_FILE"] && s.AuditKeyFile == "" {
+		v.problem("AUDIT_KEY_FILE", "is empty; name a file, or unset it to keep the key in DATA_DIR")
 	}
 	s.database(v)
 	s.origins(v)

@@ -31,6 +31,7 @@ type Settings struct {
 	PublicOrigins  []string // where browsers reach this server itself
 	TrustedProxies []netip.Prefix
 	SentryDSN      string
+	AuditKeyFile   string // empty: audit.key in DataDir
 	TLSCertFile    string
 	TLSKeyFile     string
 	RatePerMinute  int
@@ -103,7 +104,7 @@ var table = []setting{
 	{"WORKER_URL", "", "public URL of /api/sync/worker; derived from LISTEN_ADDR", true},
 	{"TRUSTED_PROXIES", "", "comma list of CIDRs whose forwarding headers count", true},
 	{"SENTRY_DSN", "", "where errors are reported, scrubbed", true},
-	{"AUDIT_KEY_FILE", "", "signs checkpoints of the audit log; not in this version", true},
+	{"AUDIT_KEY_FILE", "", "signs checkpoints of the audit log; made where it is missing", true},
 	{"TLS_CERT_FILE", "", "certificate chain, PEM", true},
 	{"TLS_KEY_FILE", "", "private key, PEM", true},
 	{"RATE_PER_MINUTE", "2000", "/api/sync per client address and site", false},
@@ -142,7 +143,7 @@ func Load(args, environ []string) (*Settings, error) {
 		CurrentKey: v.get("QSTASH_CURRENT_SIGNING_KEY"), NextKey: v.get("QSTASH_NEXT_SIGNING_KEY"),
 		WorkerURL: v.get("WORKER_URL"), FailMode: FailMode(v.get("FAIL_MODE")),
 		TLSCertFile: v.get("TLS_CERT_FILE"), TLSKeyFile: v.get("TLS_KEY_FILE"),
-		MetricsAddr: v.get("METRICS_ADDR"),
+		MetricsAddr: v.get("METRICS_ADDR"), AuditKeyFile: v.get("AUDIT_KEY_FILE"),
 	}
 	loopback := s.common(v)
 	s.securityKeyRoles(v)

@@ -193,7 +193,7 @@ func TestEverySettingProblemNamesTheSetting(t *testing.T) {
 			"USERS_FILE": badUser(`"totp_secret":"JBSWY3DPEHPK3PXP","role":"admin"`, `"role":"manager"`), "SECURITY_KEY_ROLES": "manager",
 			"PUBLIC_ORIGIN": "https://ingest.example",
 		}, "USERS_FILE: user 1", "with a code"},
-		"audit key": {map[string]string{"AUDIT_KEY_FILE": "x"}, "AUDIT_KEY_FILE", "not in this version"},
+		"audit key": {map[string]string{"AUDIT_KEY_FILE": ""}, "AUDIT_KEY_FILE", "name a file"},
 		"first of two namesakes in a page": {map[string]string{
 			"SITES_FILE":    "[" + site + "," + strings.NewReplacer("0123456789abcdef0", "1123456789abcdef0", "s3cr3t-s3cr3t-s3cr3t", "0ther-s3cr3t-0ther").Replace(site) + "]",
 			"EXPO_PUBLIC_S": "s3cr3t-s3cr3t-s3cr3t",

@@ -19,7 +19,7 @@ type AuditLog struct{ db *DB }
 var _ audit.Store = AuditLog{}
 
 // AuditLog returns the log in this file.
-func (db *DB) AuditLog() AuditLog { return AuditLog{db} }
+func (db *DB) AuditLog() audit.Store { return AuditLog{db} }
 
 // Append records what happened outside the other tables.
 func (l AuditLog) Append(ctx context.Context, r audit.Record) (audit.Receipt, error) {

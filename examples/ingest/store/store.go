@@ -37,6 +37,8 @@ type Store interface {
 	Ready(context.Context) error
 	// Record appends to the audit log what happened outside the store.
 	Record(context.Context, audit.Record) error
+	// AuditLog is the log of all sites, to publish and to search.
+	AuditLog() audit.Store
 	// AuditHead returns the end of the audit log.
 	AuditHead(context.Context) (audit.Head, error)
 	// VerifyAudit checks the audit log against the head beside it, and the calls
