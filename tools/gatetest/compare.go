@@ -34,7 +34,7 @@ func imprintOf(got answer, asked ...string) imprint {
 	p := imprint{status: got.status, failed: got.panicked != nil, header: map[string][]string{}}
 	for _, text := range asked {
 		for _, text := range writings(text) {
-			p.asked = append(p.asked, strings.ToLower(text))
+			p.asked = append(p.asked, strings.ToLower(strings.TrimSpace(text)))
 		}
 	}
 	slices.SortFunc(p.asked, func(a, b string) int { return len(b) - len(a) })
@@ -48,7 +48,13 @@ func imprintOf(got answer, asked ...string) imprint {
 	return p
 }
 
-// words cuts a text into runs of letters and digits, and what is between them.
+// inWord reports whether a byte of a text in lower case belongs to a word. Tokens are
+// words whatever they are made of, or two of them would not have as many words.
+func inWord(c byte) bool {
+	return c >= 0x80 || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '_'
+}
+
+// words cuts a text into words, and what is between them.
 func (p imprint) words(text string) (all []string) {
 	text = strings.ToLower(text)
 	for _, id := range p.asked {
@@ -58,7 +64,7 @@ func (p imprint) words(text string) (all []string) {
 	}
 	begin := 0
 	for i := range len(text) {
-		if c := text[i]; c >= 0x80 || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' {
+		if inWord(text[i]) {
 			continue
 		}
 		if i > begin {
@@ -74,8 +80,12 @@ func (p imprint) words(text string) (all []string) {
 
 // same reports whether two words say the same: equal, or each the id that was asked.
 func (p imprint) same(word string, q imprint, other string) bool {
-	return word == other || slices.Contains(p.asked, word) && slices.Contains(q.asked, other)
+	return word == other || p.asks(word) && q.asks(other)
 }
+
+// asks reports whether a word is the id. A short one is not masked: it may be a part of
+// something else.
+func (p imprint) asks(word string) bool { return word == masked || slices.Contains(p.asked, word) }
 
 // twins are two answers to requests for ids that exist nowhere. Where they differ
 // from each other, as the id of a request does, a third may differ too.

@@ -338,7 +338,9 @@ func newOrders(sound bool) http.Handler {
 		_ = json.NewDecoder(r.Body).Decode(&body)
 		owner := owners[body.Order]
 		if owner == "" || sound && owner != r.Header.Get("Authorization") {
+			w.Header().Set("Location", fmt.Sprintf("/orders/%d", body.Order))
 			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprintf(w, `{"error":"there is no order %d"}`, body.Order)
 			return
 		}
 		fmt.Fprintf(w, `{"order":%d,"time":%d}`, body.Order, time.Now().UnixNano())
