@@ -58,7 +58,8 @@ const (
 func newNotes() *notes {
 	s := &notes{rows: map[string]*note{}}
 	for _, n := range []note{
-		{acmeNote, acme, acmeCanary, acmeFolder}, {globexNote, globex, globexCanary, globexFolder},
+		{acmeNote, acme, acmeCanary, acmeFolder},
+		{globexNote, globex, globexCanary, globexFolder},
 		{globexNote2, globex, globexCanary2, globexFolder},
 	} {
 		s.rows[n.ID] = &n
