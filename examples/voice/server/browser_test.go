@@ -143,8 +143,9 @@ func TestTwoTabsTalkInChromium(t *testing.T) {
 	for len(s.events) > 0 {
 		e := <-s.events
 		codes[e.Code]++
-		if usage, ok := e.Detail.(*relay.Usage); ok && e.Code == relay.CodeRelayClosed && usage.In > 0 {
-			require.Greater(t, usage.Out, int64(2_000))
+		// Chromium opens a relay per network, and uses one of them.
+		usage, ok := e.Detail.(*relay.Usage)
+		if ok && e.Code == relay.CodeRelayClosed && usage.In > 2000 && usage.Out > 2000 {
 			codes["relayed"]++
 		}
 	}
