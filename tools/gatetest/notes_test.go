@@ -326,7 +326,7 @@ func told(status int, name, value string) func(*notes, http.ResponseWriter, *htt
 
 // newOrders has orders with numbers that differ on each server.
 func newOrders(sound bool) http.Handler {
-	next := 3 + rand.N(50)
+	next := 1000 + rand.N(90_000) // short, and rarely the same twice
 	owners := map[int]string{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) {
