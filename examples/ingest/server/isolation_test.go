@@ -30,12 +30,9 @@ const (
 	canaryOfB          = "only-b-knows-it"
 )
 
-// furnished opens copies of a database in which both sites have a call and a visit.
-func furnished(t *testing.T) opener {
-	t.Helper()
-	dir := t.TempDir()
-	db, err := sqlite.Open(t.Context(), dir, sqlite.DangerouslyOff)
-	require.NoError(t, err)
+// furnish gives each site a call and a visit.
+func furnish(tb testing.TB, db store.Store) {
+	tb.Helper()
 	at := time.Now().Add(-time.Minute).UTC()
 	for _, own := range []struct{ site, call, visit, canary string }{
 		{siteA, callOfA, visitOfA, canaryOfA}, {siteB, callOfB, visitOfB, canaryOfB},
@@ -52,9 +49,18 @@ func furnished(t *testing.T) opener {
 			EventID: own.call, Site: own.site, Phone: own.canary, Action: "phone",
 		}}
 		phone.Seal()
-		_, err := db.Store(t.Context(), []event.Received{page, phone})
-		require.NoError(t, err)
+		_, err := db.Store(tb.Context(), []event.Received{page, phone})
+		require.NoError(tb, err)
 	}
+}
+
+// furnished opens copies of a database in which both sites have a call and a visit.
+func furnished(t *testing.T) opener {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.DangerouslyOff)
+	require.NoError(t, err)
+	furnish(t, db)
 	require.NoError(t, db.Close())
 	return func(tb testing.TB, s *settings.Settings) (store.Store, store.Queue) {
 		tb.Helper()
@@ -114,20 +120,27 @@ func ofTenants(found []gatetest.Finding) []gatetest.Finding {
 	return slices.DeleteFunc(found, func(f gatetest.Finding) bool { return !slices.Contains(tenants, f.Attack) })
 }
 
+// siteRoutes are those that name a site, whatever the store.
+func siteRoutes() []gatetest.Route {
+	return []gatetest.Route{
+		listOfCalls, aVisit, aSeal, listOfEvents, listOfVisits,
+		{Pattern: "POST /api/calls/{call}/junk"},
+		{Pattern: "GET /api/audit", Request: "GET /api/audit?site_id={site}"},
+		{Pattern: "POST /api/audit/verify", Request: "POST /api/audit/verify?site_id={site}"},
+		{Pattern: "GET /api/sites/{site}/keys"},
+		{Pattern: "POST /api/sites/{site}/keys", Body: `{"name":"x","scopes":["calls:view"]}`},
+	}
+}
+
 // TestSitesDoNotMeet plays each site's admin against the other site: every id in every
 // place, method and spelling. With SALLYPORT_SOAK=1 on every route that names a site.
 func TestSitesDoNotMeet(t *testing.T) {
 	t.Parallel()
 	routes := []gatetest.Route{listOfCalls, aVisit, aSeal}
 	if os.Getenv("SALLYPORT_SOAK") == "1" {
-		routes = append(routes, listOfEvents, listOfVisits,
-			gatetest.Route{Pattern: "POST /api/calls/{call}/junk"},
-			gatetest.Route{Pattern: "GET /api/audit", Request: "GET /api/audit?site_id={site}"},
-			gatetest.Route{Pattern: "POST /api/audit/verify", Request: "POST /api/audit/verify?site_id={site}"},
+		routes = append(siteRoutes(),
 			gatetest.Route{Pattern: "GET /api/queue/dead", Request: "GET /api/queue/dead?site_id={site}"},
 			gatetest.Route{Pattern: "POST /api/queue/dead/replay", Request: "POST /api/queue/dead/replay?site_id={site}"},
-			gatetest.Route{Pattern: "GET /api/sites/{site}/keys"},
-			gatetest.Route{Pattern: "POST /api/sites/{site}/keys", Body: `{"name":"x","scopes":["calls:view"]}`},
 		)
 	}
 	require.Empty(t, ofTenants(gatetest.Check(t, isolated(furnished(t), routes...))))
