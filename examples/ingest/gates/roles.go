@@ -5,6 +5,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/apikeys"
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
+	"github.com/opsmantik/sallyport/examples/ingest/fields"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/trail"
 	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
@@ -20,7 +21,7 @@ func roles(s *settings.Settings) map[tenancy.Role]tenancy.Rights {
 		calls.Seal{}.Permission(), calls.Junk{}.Permission(), calls.Undo{}.Permission(),
 	}, rep...)
 	admin := append([]string{
-		trail.View{}.Permission(), delivery.View{}.Permission(), delivery.Replay{}.Permission(),
+		trail.View{}.Permission(), fields.View{}.Permission(), delivery.View{}.Permission(), delivery.Replay{}.Permission(),
 		apikeys.Manage{}.Permission(),
 		watchtower.View{}.Permission(), watchtower.Decide{}.Permission(),
 	}, manager...)

@@ -154,6 +154,10 @@ func attackedRoutes(t *testing.T) []gatetest.Route {
 			Other: "/api/audit/checkpoint?site_id=" + siteB,
 		},
 		{
+			Pattern: "GET /api/gdpr/records", Request: "GET /api/gdpr/records?site_id=" + siteA,
+			Other: "/api/gdpr/records?site_id=" + siteB,
+		},
+		{
 			Pattern: "GET /api/audit/review", Request: "GET /api/audit/review?site_id=" + siteA,
 			Other: "/api/audit/review?site_id=" + siteB,
 		},

@@ -122,13 +122,13 @@ func compareUsers(before, after map[string]settings.User) (all []change) {
 		old, known := before[id]
 		c := change{kind: "user", id: id}
 		if !known {
-			c.action, c.fields = "user_added", fields("role", user.Role)
+			c.action, c.fields = "user_added", details("role", user.Role)
 			all = append(all, c)
 			continue
 		}
 		if old.Role != user.Role {
 			c.action, c.signsOut = "role_changed", true
-			c.fields = fields("from", old.Role, "to", user.Role)
+			c.fields = details("from", old.Role, "to", user.Role)
 			all = append(all, c)
 		}
 		if old.PasswordHash != user.PasswordHash || old.TOTPSecret != user.TOTPSecret || old.Email != user.Email {
@@ -179,7 +179,7 @@ func compareSites(before, after []settings.Site) (all []change) {
 	return all
 }
 
-func fields(pairs ...string) (all []audit.Field) {
+func details(pairs ...string) (all []audit.Field) {
 	for i := 0; i < len(pairs); i += 2 {
 		all = append(all, audit.Field{Name: pairs[i], Value: pairs[i+1], Class: sallyport.Internal})
 	}

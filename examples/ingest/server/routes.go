@@ -15,6 +15,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/calls"
 	"github.com/opsmantik/sallyport/examples/ingest/delivery"
 	"github.com/opsmantik/sallyport/examples/ingest/event"
+	"github.com/opsmantik/sallyport/examples/ingest/fields"
 	"github.com/opsmantik/sallyport/examples/ingest/gates"
 	"github.com/opsmantik/sallyport/examples/ingest/intake"
 	"github.com/opsmantik/sallyport/examples/ingest/pages"
@@ -96,6 +97,7 @@ func (srv *generation) routes() (http.Handler, error) {
 	granted("GET /api/audit/proof/{index}")(tenancy.Route(g.Access, srv.trail.Proof))
 	granted("GET /api/audit/log")(tenancy.Route(g.Access, srv.trail.All))
 	granted("GET /api/audit/tile/{path...}")(tenancy.Route(g.Access, srv.trail.Tiles))
+	granted("GET /api/gdpr/records")(tenancy.Route(g.Access, fields.Records))
 	granted("POST /api/audit/verify")(tenancy.Route(g.Access, admin.Verify))
 	granted("POST /api/calls/{id}/seal")(tenancy.Route(g.Access, admin.Seal))
 	granted("POST /api/calls/{id}/junk")(tenancy.Route(g.Access, admin.Junk))
