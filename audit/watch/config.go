@@ -50,13 +50,15 @@ type Config struct {
 	Merger Merger
 
 	// OnAlert receives what is new: alerts that opened, rose to pages or were resolved,
-	// those of one rule together. Run calls it from a goroutine of its own. An error is
-	// counted, and is an alert itself.
+	// those of one rule together. Run calls it from a goroutine of its own; without Run,
+	// Advance calls it, and it must not use the engine. An error is an alert itself.
 	OnAlert func(context.Context, []Alert) error
-	// OnEvent receives one event per alert that opens. Policy is the name of the rule.
+	// OnEvent receives one event per alert that opens. Policy is the name of the rule. It
+	// must not wait, nor use the engine.
 	OnEvent func(context.Context, sallyport.Event)
 	// Record writes a decision of a person to the audit log before it counts. Without
-	// it, decisions are not recorded; with an error, they are not made.
+	// it, decisions are not recorded; with an error, they are not made. It must not use the
+	// engine, which judges nothing meanwhile.
 	Record func(context.Context, Decision) error
 }
 

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/opsmantik/sallyport"
@@ -60,7 +61,8 @@ func (e *Engine) open() {
 			last: make([]float64, n),
 		}
 		if s.Top != Nobody {
-			made.top = &table{dropped: &e.dropped}
+			// Who contributes is a sample: what it misses is no loss.
+			made.top = &table{dropped: new(atomic.Uint64)}
 		}
 		e.series = append(e.series, made)
 		byName[s.Name] = made

@@ -291,7 +291,7 @@ func (n *novelty) add(hash uint64) bool {
 
 func (e *Engine) novel(f firing, now time.Time) {
 	n := f.novelty
-	if now.Sub(e.started) < n.Learn || e.isExpected(n.Name, "", now) {
+	if now.Sub(e.started) < n.Learn || e.isExpected(n.Name, e.names[f.tenant], now) {
 		return
 	}
 	alert := Alert{

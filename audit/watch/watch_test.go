@@ -328,7 +328,14 @@ func TestDecisions(t *testing.T) {
 	r.pass(2 * time.Hour)
 	spray()
 	require.Len(t, r.told, 1, "silenced")
-	require.Len(t, r.Alerts()[0].Decisions, 1)
+	d.Action, d.Time = watch.Expected, r.now
+	d.Until = r.now.Add(3 * time.Hour)
+	require.NoError(t, r.Decide(t.Context(), d))
+	at := r.Alerts()[0].Updated
+	r.pass(time.Minute)
+	spray()
+	require.Equal(t, at, r.Alerts()[0].Updated, "expected: not even judged")
+	require.Len(t, r.Alerts()[0].Decisions, 2)
 }
 
 func TestBreachClock(t *testing.T) {
