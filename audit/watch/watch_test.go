@@ -202,6 +202,24 @@ func TestVolumeAlonePagesNobody(t *testing.T) {
 	}
 }
 
+// TestFirstMonthPagesNobody for volume, refusals or not.
+func TestFirstMonthPagesNobody(t *testing.T) {
+	t.Parallel()
+	for days, tier := range map[int]string{0: "", 9: "notice", 29: "page"} {
+		r := newRig(t, watch.Config{Series: []watch.Series{
+			{Name: "refused", Match: watch.Match{Outcome: watch.Refused}},
+		}})
+		r.minutes(days*24*60+10, 10, sallyport.Event{Code: failed})
+		r.minutes(8, 100, sallyport.Event{Code: failed})
+		if tier == "" {
+			require.Empty(t, r.told, "the first day learns only")
+			continue
+		}
+		require.NotEmpty(t, r.told, "day %d", days)
+		require.Equal(t, "traffic_rise refused "+tier, r.codes()[len(r.told)-1])
+	}
+}
+
 // TestGapRestartStop: three things that look alike in the counts.
 func TestGapRestartStop(t *testing.T) {
 	t.Parallel()
