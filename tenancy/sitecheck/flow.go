@@ -294,15 +294,15 @@ func tagOf(selection *types.Selection) reflect.StructTag {
 }
 
 // decodes reports whether a struct is one that requests are decoded into: one of this
-// package, or a local one, in a function that has a request; one of another package if its
-// tag can mean nothing else.
+// package that something decodes, or one without a name, in a function that has a request;
+// one of another package if its tag can mean nothing else.
 func (s *state) decodes(t types.Type, key string) bool {
 	switch key {
 	case "param", "uri", "path", "query", "header":
 		return s.handler
 	}
 	n, ok := types.Unalias(deref(t)).(*types.Named)
-	return s.handler && (!ok || n.Obj().Pkg() == s.Pkg)
+	return s.handler && (!ok || n.Obj().Pkg() == s.Pkg && s.decoded[n.Origin().Obj()])
 }
 
 // element is for mux.Vars(r)["site_id"].

@@ -95,6 +95,7 @@ type check struct {
 	ignored map[string]map[int]string // file, line to the kinds silenced
 	tests   map[string]bool           // files of tests, and of suites that tests import
 	set     map[string]bool           // headers that the server itself writes into requests
+	decoded map[*types.TypeName]bool  // structs that requests may be read into
 	lookups map[*types.Func]bool      // functions that the gate's own configuration calls
 }
 
@@ -102,6 +103,7 @@ func run(pass *analysis.Pass) (any, error) {
 	c := &check{
 		Pass: pass, tenants: map[string]bool{}, ignored: map[string]map[int]string{},
 		tests: map[string]bool{}, set: map[string]bool{}, lookups: map[*types.Func]bool{},
+		decoded: map[*types.TypeName]bool{},
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		c.tenants[strings.ToLower(strings.TrimSpace(name))] = true
@@ -115,6 +117,7 @@ func run(pass *analysis.Pass) (any, error) {
 		c.readIgnores(file)
 	}
 	c.learnHeaders()
+	c.learnDecoded()
 	c.learn()
 	in := pass.ResultOf[inspect.Analyzer].(*inspector.Inspector)
 	c.findLookups(in)

@@ -530,3 +530,44 @@ func exported() {
 	Exported(&rls.Batch{}, "select 1")
 	changed(&rls.Batch{}, "select 1")
 }
+
+type outer struct {
+	Inner []inner `json:"inner"`
+}
+
+type inner struct {
+	Site string `json:"site_id"`
+}
+
+func nested(w http.ResponseWriter, r *http.Request) {
+	var b outer
+	_ = decode(r, &b)
+	for _, each := range b.Inner {
+		_, _ = calls.Calls(r.Context(), each.Site) // want `around: `
+	}
+}
+
+type generic struct {
+	Site string `json:"site_id"`
+}
+
+func decoded[T any](r *http.Request) (v T) {
+	_ = json.NewDecoder(r.Body).Decode(&v)
+	return v
+}
+
+func byTypeArgument(w http.ResponseWriter, r *http.Request) {
+	_, _ = calls.Calls(r.Context(), decoded[generic](r).Site) // want `around: `
+}
+
+type self struct {
+	Site string `json:"site_id"`
+}
+
+func (s *self) read(r *http.Request) { _ = json.NewDecoder(r.Body).Decode(s) }
+
+func bySelf(w http.ResponseWriter, r *http.Request) {
+	s := new(self)
+	s.read(r)
+	_, _ = calls.Calls(r.Context(), s.Site) // want `around: `
+}
