@@ -135,7 +135,8 @@ func (s *scene) attempt(random *rand.Rand) (leak string) {
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	ownSite := strings.Contains(strings.Split(target, "?")[0], siteA) || strings.HasPrefix(path, "/api/audit")
+	ownSite := strings.Contains(strings.Split(target, "?")[0], siteA) || strings.HasPrefix(path, "/api/audit") ||
+		strings.HasPrefix(path, "/api/gdpr") && strings.HasSuffix(target, "?site_id="+siteA)
 	switch {
 	case strings.Contains(w.Body.String(), canaryB):
 		return fmt.Sprintf("%s: %s %s shows what is B's", name, method, target)
