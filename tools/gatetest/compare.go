@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // imprint is an answer in a form that is compared with that of another answer: cut
@@ -34,7 +36,7 @@ func imprintOf(got answer, asked ...string) imprint {
 	p := imprint{status: got.status, failed: got.panicked != nil, header: map[string][]string{}}
 	for _, text := range asked {
 		for _, text := range writings(text) {
-			p.asked = append(p.asked, strings.ToLower(strings.TrimSpace(text)))
+			p.asked = append(p.asked, strings.ToLower(strings.TrimFunc(text, isPunctuation)))
 		}
 	}
 	slices.SortFunc(p.asked, func(a, b string) int { return len(b) - len(a) })
@@ -48,6 +50,14 @@ func imprintOf(got answer, asked ...string) imprint {
 	return p
 }
 
+// timeForm is a time of RFC 3339, in lower case: two answers of the same second have the
+// same, and a third has another.
+var timeForm = regexp.MustCompile(
+	`\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d(\.\d+)?(z|[+-]\d\d:?\d\d)?`)
+
+// isPunctuation reports what may stand around an id and is not part of it.
+func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
 // inWord reports whether a byte of a text in lower case belongs to a word. Tokens are
 // words whatever they are made of, or two of them would not have as many words.
 func inWord(c byte) bool {
@@ -56,7 +66,7 @@ func inWord(c byte) bool {
 
 // words cuts a text into words, and what is between them.
 func (p imprint) words(text string) (all []string) {
-	text = strings.ToLower(text)
+	text = timeForm.ReplaceAllString(strings.ToLower(text), "TIME")
 	for _, id := range p.asked {
 		if len(id) >= minCanary {
 			text = strings.ReplaceAll(text, id, masked)
@@ -184,13 +194,14 @@ func stranger(like string) string {
 	bare := strings.ReplaceAll(like, "-", "")
 	hex, uuid := isHex(bare) && len(bare) >= 8, len(like) == 36 && len(bare) == 32
 	if isDigits(like) && len(like) < 9 {
-		like = "999999999"[:9] // short numbers are all taken
+		like = like[:1] + "99999999" // short numbers are all taken
 	}
 	id := []byte(like)
 	for i := keep; i < len(id); i++ {
 		c := id[i]
 		switch {
-		case uuid && (i == 14 || i == 19) || i == keep && c == '9' && isDigits(like):
+		case uuid && (i == 14 || i == 19) || i == 0 && isDigits(like):
+			// A parser that complains of the first digit complains of the same one.
 		case hex && c >= 'A' && c <= 'F':
 			id[i] = pick("ABCDEF")
 		case hex && c >= 'a' && c <= 'f':

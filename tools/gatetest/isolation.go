@@ -324,15 +324,16 @@ func (s *sweep) compare(v variant, got reply, changes bool) {
 	}
 }
 
-// confirm says how the answers differ, each the first on its server.
+// confirm says how the answers differ, each the first on its server. That for the
+// victim's id comes between the others: what time has changed is different in those too.
 func (s *sweep) confirm(v variant) string {
 	s.tb.Helper()
 	var fresh [3]imprint
 	for i := range fresh {
 		w := s.newWorld()
-		id := w.victim.IDs[v.kind][v.nth]
-		if i > 0 {
-			id = w.nowhere(v.kind)
+		id := w.nowhere(v.kind)
+		if i == 1 {
+			id = w.victim.IDs[v.kind][v.nth]
 		}
 		one, ok := s.send(w, v, id)
 		w.close()
@@ -341,7 +342,7 @@ func (s *sweep) confirm(v variant) string {
 		}
 		fresh[i] = one.imprint
 	}
-	return twins{fresh[1], fresh[2]}.unlike(fresh[0])
+	return twins{fresh[0], fresh[2]}.unlike(fresh[1])
 }
 
 // says is a finding: who, where, how and what.
