@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -341,7 +342,8 @@ func newOrders(sound bool) http.Handler {
 		if owner == "" || sound && owner != r.Header.Get("Authorization") {
 			w.Header().Set("Location", fmt.Sprintf("/orders/%d", body.Order))
 			w.WriteHeader(http.StatusNotFound)
-			fmt.Fprintf(w, `{"error":"there is no order %d"}`, body.Order)
+			fmt.Fprintf(w, `{"error":"there is no order %d, after '%c'","at":"%s"}`, body.Order,
+				strconv.Itoa(body.Order)[0], time.Now().Format(time.RFC3339Nano))
 			return
 		}
 		fmt.Fprintf(w, `{"order":%d,"time":%d}`, body.Order, time.Now().UnixNano())
