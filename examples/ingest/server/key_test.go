@@ -59,7 +59,8 @@ func TestTheHighestRoleActsWithASecurityKey(t *testing.T) {
 	require.Equal(t, 200, read(calls, got.cookie(t)).Status)
 	require.Equal(t, []string{
 		"account.sign_in", "account.second_factor", "account.sign_in", "account.second_factor",
-		"account.security_key_added", "account.second_factor", "account.sign_in", "account.second_factor",
+		"account.security_key_added", "account.second_factor", "calls.read", "account.sign_in",
+		"account.second_factor", "calls.read",
 	}, r.list(t.Context(), `SELECT json_extract(CAST(entry AS TEXT), '$.action') FROM audit_log ORDER BY seq`))
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/opsmantik/sallyport/examples/ingest/reply"
 	"github.com/opsmantik/sallyport/examples/ingest/settings"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
+	"github.com/opsmantik/sallyport/examples/ingest/trail"
 	"github.com/opsmantik/sallyport/examples/ingest/watchtower"
 	"github.com/opsmantik/sallyport/tenancy"
 )
@@ -82,10 +83,15 @@ func (srv *generation) routes() (http.Handler, error) {
 			people.handle(pattern, h, g.KeyOr(g.Sessions.Load, g.Bound, g.SecondFactor))
 		}
 	}
-	readable("GET /api/sites/{site_id}/calls")(tenancy.Route(g.Access, admin.List))
-	readable("GET /api/sites/{site_id}/events")(tenancy.Route(g.Access, admin.Events))
-	readable("GET /api/sites/{site_id}/visits")(tenancy.Route(g.Access, admin.Visits))
-	readable("GET /api/sites/{site_id}/visits/{visit_id}")(tenancy.Route(g.Access, admin.Visit))
+	// What is confidential is shown once it is on record who looks.
+	readable("GET /api/sites/{site_id}/calls")(
+		tenancy.Route(g.Access, trail.Read(srv.trail, "calls.read", admin.List)))
+	readable("GET /api/sites/{site_id}/events")(
+		tenancy.Route(g.Access, trail.Read(srv.trail, "events.read", admin.Events)))
+	readable("GET /api/sites/{site_id}/visits")(
+		tenancy.Route(g.Access, trail.Read(srv.trail, "visits.read", admin.Visits)))
+	readable("GET /api/sites/{site_id}/visits/{visit_id}")(
+		tenancy.Route(g.Access, trail.Read(srv.trail, "visits.read", admin.Visit)))
 	keys := &apikeys.Keys{Gate: g.Keys, Store: db.APIKeys(), Who: g.Who, Log: log}
 	granted("GET /api/sites/{site_id}/keys")(tenancy.Route(g.Access, keys.List))
 	granted("POST /api/sites/{site_id}/keys")(tenancy.Route(g.Access, keys.Create))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/opsmantik/sallyport/audit"
 	"github.com/opsmantik/sallyport/audit/publish"
+	"github.com/opsmantik/sallyport/audit/reads"
 	"github.com/opsmantik/sallyport/examples/ingest/store"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 type Trail struct {
 	cfg       Config
 	publisher *publish.Publisher
+	reads     *reads.Gate
 	key       key
 }
 
@@ -60,6 +62,9 @@ func Open(ctx context.Context, cfg Config) (*Trail, error) {
 		Signer: t.key.signer, Verifier: t.key.verifier, OnPublish: cfg.OnPublish,
 	})
 	if err != nil {
+		return nil, fmt.Errorf("trail: %w", err)
+	}
+	if t.reads, err = reads.New(reads.Config{Store: cfg.Log, Describe: described}); err != nil {
 		return nil, fmt.Errorf("trail: %w", err)
 	}
 	if _, err := t.publisher.Publish(ctx); err != nil {
