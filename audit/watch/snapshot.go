@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/maphash"
+	"maps"
 	"time"
 
 	"github.com/opsmantik/sallyport/audit/watch/internal/detect"
@@ -101,8 +102,6 @@ func (e *Engine) restore(text []byte) error {
 			e.alerts[alert.ID] = &alert
 		}
 	}
-	for rule, until := range s.Expected {
-		e.expected[rule] = until
-	}
+	maps.Copy(e.expected, s.Expected)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opsmantik/sallyport/sessions"
@@ -291,4 +292,41 @@ func logging(field func(*http.Request) string) func(*parts) {
 			}
 		}
 	}
+}
+
+// TestOneShotRoutesAreFlooded: a route that works once is limited like any other, and its
+// later answers are no finding.
+func TestOneShotRoutesAreFlooded(t *testing.T) {
+	t.Parallel()
+	suite := func(limited bool) gatetest.Suite {
+		return gatetest.Suite{
+			New: func(testing.TB, io.Writer) http.Handler {
+				seen := 0
+				return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					seen++
+					switch {
+					case limited && seen > 10:
+						w.Header().Set("Retry-After", "1")
+						w.Header().Set("Content-Type", "application/problem+json")
+						w.WriteHeader(http.StatusTooManyRequests)
+						_, _ = io.WriteString(w, `{"code":"rate_limited"}`)
+					case seen > 1:
+						w.WriteHeader(http.StatusNotFound)
+					}
+				})
+			},
+			Served: []string{"DELETE /it"},
+			Routes: []gatetest.Route{{Pattern: "DELETE /it", Public: true, Limit: 10}},
+		}
+	}
+	floods := func(s gatetest.Suite) (n int) {
+		for _, f := range gatetest.Check(t, s) {
+			if strings.HasPrefix(f.Attack, "flood") && !strings.Contains(f.Attack, "forged") {
+				n++
+			}
+		}
+		return n
+	}
+	require.Zero(t, floods(suite(true)))
+	require.NotZero(t, floods(suite(false)))
 }

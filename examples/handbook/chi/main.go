@@ -41,13 +41,14 @@ func newHandler(github hmacsig.Secret) (http.Handler, error) {
 	}
 
 	r := chi.NewRouter()
-	r.Use(address.Wrap, limit.Wrap) // for everybody
-	r.Group(func(r chi.Router) {    // what programs call sends no Origin
-		r.Use(signed.Wrap)
+	r.Group(func(r chi.Router) { // what programs call sends no Origin
+		r.Use(address.Wrap, limit.Wrap, signed.Wrap)
 		r.Post("/webhooks/github", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
 	})
-	pages := chi.NewRouter() // a router of its own: preflights match no route
-	pages.Use(origin.Wrap, people.Load)
+	// Pages have a router of their own: a preflight matches no route, so cors goes around
+	// all of them, and outside the limit, whose 429 they could not read otherwise.
+	pages := chi.NewRouter()
+	pages.Use(origin.Wrap, address.Wrap, limit.Wrap, people.Load)
 	pages.Post("/login", func(w http.ResponseWriter, r *http.Request) {
 		login := sessions.Login{User: "ada", Level: sallyport.AAL1} // check the password first
 		if err := people.Start(r.Context(), login, user{Name: "Ada"}); err != nil {

@@ -2,6 +2,8 @@
 // have, and with this module.
 package migrate
 
+//lint:file-ignore SA1019 what is deprecated here is what is left behind
+
 import (
 	"net/http"
 	"time"

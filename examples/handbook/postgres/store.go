@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -19,7 +20,8 @@ var schema string
 // Migration is what the owner of the tables runs once. It holds the seal key: keep it
 // out of logs.
 func Migration(key []byte) (string, error) {
-	sql := schema + rls.Install() + rls.InstallKey("2026-11", key)
+	var sql strings.Builder
+	sql.WriteString(schema + rls.Install() + rls.InstallKey("2026-11", key))
 	for _, table := range []rls.Table{
 		{Schema: "app", Name: "orders", Site: "org_id", SiteType: "uuid"},
 		{
@@ -31,9 +33,9 @@ func Migration(key []byte) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		sql += policies
+		sql.WriteString(policies)
 	}
-	return sql, nil
+	return sql.String(), nil
 }
 
 // Store has no query without the proof of access that tenancy gives a handler.

@@ -32,6 +32,7 @@ func newHandler() (http.Handler, error) {
 	origin, err1 := cors.New(cors.Config{
 		Origins:        []string{"https://app.example.com"}, // pages that may call this server
 		OwnOrigins:     []string{"https://api.example.com"}, // where browsers reach it
+		Methods:        []string{"PUT", "DELETE"},           // besides GET, HEAD and POST
 		RequestHeaders: []string{"Content-Type"}, Credentials: true, OnEvent: tell,
 	})
 	address, err2 := clientaddr.New(clientaddr.Config{OnEvent: tell}) // no proxy in front

@@ -2,6 +2,8 @@ package reply
 
 // The codes of the server's own refusals. Those in upper case are the wire
 // contract's.
+//
+// #nosec G101 -- names of refusals, and no credentials
 const (
 	// CodeAPIKeysFull: 409. The site has as many API keys as it may have.
 	CodeAPIKeysFull = "api_keys_full"

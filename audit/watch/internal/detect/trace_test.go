@@ -128,7 +128,7 @@ func injected(t *testing.T, all []bin, warm int, factor float64, alarm func(*det
 	every := (len(all) - from) / 41
 	found, tries := 0, 0
 	sum := 0
-	for i := 0; i < 40; i++ {
+	for i := range 40 {
 		next := from + (i+1)*every - r.IntN(every/2)
 		at := from + i*every
 		if next <= at {
