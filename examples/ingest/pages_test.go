@@ -329,6 +329,16 @@ func (r *reader) walk(name, recovery string) {
 	r.click("main .button")
 	r.heading("Your account")
 	r.fits(name)
+	for _, page := range sitePages {
+		r.click(`nav a[href="` + page.path + `"]`)
+		r.heading(page.heading)
+		r.fits(name + page.path)
+	}
 	r.click(".who button")
 	r.heading("Sign in")
+}
+
+// sitePages are the pages about one site.
+var sitePages = []struct{ path, heading string }{
+	{"/calls", "Calls"}, {"/events", "Events"}, {"/visits", "Visits"}, {"/watchtower", "Watchtower"},
 }

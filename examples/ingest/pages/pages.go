@@ -67,12 +67,22 @@ func (p *Pages) Routes() map[string]http.Handler {
 		"POST /account/end-others":     http.HandlerFunc(p.endOthers),
 		"POST /account/remove-key":     http.HandlerFunc(p.removeKey),
 		"POST /account/recovery-codes": http.HandlerFunc(p.recoveryCodes),
+		"GET /calls":                   http.HandlerFunc(p.calls),
+		"POST /calls/{act}":            http.HandlerFunc(p.actOnCall),
+		"GET /events":                  http.HandlerFunc(p.events),
+		"GET /visits":                  http.HandlerFunc(p.visits),
+		"GET /watchtower":              http.HandlerFunc(p.watchtower),
+		"POST /watchtower":             http.HandlerFunc(p.decide),
 	}
 }
 
 // navigation is what the head of each page leads to, in this order.
 var navigation = []link{
 	{"/account", "Your account"},
+	{"/calls", "Calls"},
+	{"/events", "Events"},
+	{"/visits", "Visits"},
+	{"/watchtower", "Watchtower"},
 }
 
 type link struct{ Path, Text string }

@@ -28,7 +28,7 @@ type templates map[string]*template.Template
 
 func parseTemplates(a assets) (templates, error) {
 	layout, err := template.New("layout.html").Funcs(template.FuncMap{
-		"asset": a.url, "time": readable, "stamp": stamp,
+		"asset": a.url, "time": readable, "stamp": stamp, "acts": actsOn,
 	}).ParseFS(files, "templates/layout.html")
 	if err != nil {
 		return nil, err

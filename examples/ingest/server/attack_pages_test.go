@@ -39,7 +39,7 @@ func attackedPages() []gatetest.Route {
 		"cookie from before the sign-in": "likewise",
 		"doubled cookie":                 "it signs nobody in, and ends both",
 	}
-	return []gatetest.Route{
+	routes := []gatetest.Route{
 		{Pattern: "GET /{$}", Request: "GET /", Public: true, Status: []int{http.StatusSeeOther}},
 		{Pattern: "GET /assets/{file}", Request: "GET /assets/page.css", Public: true},
 		{Pattern: "GET /sign-in", Public: true},
@@ -55,4 +55,15 @@ func attackedPages() []gatetest.Route {
 		form("/account/remove-key", http.StatusNotFound, "id", "x"),
 		form("/account/recovery-codes", http.StatusOK),
 	}
+	for _, page := range []string{"/calls", "/events", "/visits", "/watchtower"} {
+		routes = append(routes, gatetest.Route{
+			Pattern: "GET " + page, Request: "GET " + page + "?site_id=" + siteA,
+			Other: page + "?site_id=" + siteB,
+		})
+	}
+	seal := form("/calls/{act}", http.StatusNotFound, "site_id", siteA, "id", "33a11c86-2371-4af7-8580-e3f78f56d6a2")
+	seal.Request = "POST /calls/seal"
+	decide := form("/watchtower", http.StatusNotFound, "site_id", siteA, "alert", "none",
+		"action", "acknowledge", "reason", "attack")
+	return append(routes, seal, decide)
 }
