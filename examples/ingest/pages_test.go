@@ -340,5 +340,11 @@ func (r *reader) walk(name, recovery string) {
 
 // sitePages are the pages about one site.
 var sitePages = []struct{ path, heading string }{
-	{"/calls", "Calls"}, {"/events", "Events"}, {"/visits", "Visits"}, {"/watchtower", "Watchtower"},
+	{"/calls", "Calls"},
+	{"/events", "Events"},
+	{"/visits", "Visits"},
+	{"/watchtower", "Watchtower"},
+	{"/audit", "Audit trail"},
+	{"/dead", "Dead letters"},
+	{"/keys", "API keys"},
 }

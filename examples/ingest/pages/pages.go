@@ -73,6 +73,14 @@ func (p *Pages) Routes() map[string]http.Handler {
 		"GET /visits":                  http.HandlerFunc(p.visits),
 		"GET /watchtower":              http.HandlerFunc(p.watchtower),
 		"POST /watchtower":             http.HandlerFunc(p.decide),
+		"GET /audit":                   http.HandlerFunc(p.audit),
+		"GET /audit/checkpoint":        http.HandlerFunc(p.checkpoint),
+		"GET /dead":                    http.HandlerFunc(p.dead),
+		"POST /dead":                   http.HandlerFunc(p.replay),
+		"GET /keys":                    http.HandlerFunc(p.keys),
+		"POST /keys":                   http.HandlerFunc(p.createKey),
+		"POST /keys/rotate":            http.HandlerFunc(p.rotateKey),
+		"POST /keys/revoke":            http.HandlerFunc(p.revokeKey),
 	}
 }
 
@@ -83,6 +91,9 @@ var navigation = []link{
 	{"/events", "Events"},
 	{"/visits", "Visits"},
 	{"/watchtower", "Watchtower"},
+	{"/audit", "Audit trail"},
+	{"/dead", "Dead letters"},
+	{"/keys", "API keys"},
 }
 
 type link struct{ Path, Text string }

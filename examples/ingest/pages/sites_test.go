@@ -71,3 +71,61 @@ func TestNoSite(t *testing.T) {
 	require.Contains(t, text(t, browse(t, a, nil, http.MethodGet, "/calls", nil)), "You have no site")
 	require.Equal(t, []string{"GET /auth/me"}, a.asked)
 }
+
+func TestTheTrailIsSearched(t *testing.T) {
+	t.Parallel()
+	a := &api{say: map[string]func(http.ResponseWriter){
+		"GET /auth/me": says(atSite),
+		"GET /api/audit": says(`{"entries":[{"index":7,
+			"entry":{"v":1,"time":"2026-11-21T10:00:00Z","actor":{"kind":"user","id":"u_81"},"tenant":"s1",` +
+			`"action":"calls.read","target":{"kind":"call","id":"<script>"},"outcome":"success"}}],"next":"7 a"}`),
+		"GET /api/audit/checkpoint": says("the head"),
+	}}
+	page := text(t, browse(t, a, nil, http.MethodGet, "/audit?action=calls.read", nil))
+	require.Contains(t, page, "<td>user u_81</td>")
+	require.NotContains(t, page, "<script>")
+	require.Contains(t, page, `/audit?action=calls.read&amp;after=7&#43;a&amp;site_id=s1`)
+	res := browse(t, a, nil, http.MethodGet, "/audit/checkpoint", nil)
+	require.Contains(t, res.Header.Get("Content-Disposition"), "attachment")
+	require.Equal(t, "the head", text(t, res))
+}
+
+func TestDeadLettersAreReplayed(t *testing.T) {
+	t.Parallel()
+	a := &api{say: map[string]func(http.ResponseWriter){
+		"GET /auth/me":                says(atSite),
+		"GET /api/queue/dead":         says(`{"dead":[{"id":"d","event":{"u":"<script>"}}]}`),
+		"POST /api/queue/dead/replay": says(`{"ok":true}`),
+	}}
+	page := text(t, browse(t, a, nil, http.MethodGet, "/dead", nil))
+	require.Contains(t, page, "<code>d</code>")
+	require.NotContains(t, page, "<script>")
+	res := browse(t, a, nil, http.MethodPost, "/dead", url.Values{"site_id": {"s1"}})
+	require.Equal(t, "/dead?site_id=s1", res.Header.Get("Location"))
+}
+
+// An API key is on the page that made it, and on no other.
+func TestAnAPIKeyIsShownOnce(t *testing.T) {
+	t.Parallel()
+	made := says(`{"id":"k","name":"<script>","key":"the-key"}`)
+	a := &api{say: map[string]func(http.ResponseWriter){
+		"GET /auth/me": says(atSite),
+		"GET /api/sites/s1/keys": says(`{"keys":[{"id":"k","name":"<script>"}],
+			"scopes":[{"name":"calls:view"}]}`),
+		"POST /api/sites/s1/keys": made, "POST /api/sites/s1/keys/k/rotate": made,
+		"DELETE /api/sites/s1/keys/k": says(`{"ok":true}`),
+	}}
+	form := url.Values{
+		"site_id": {"s1"}, "id": {"k"}, "name": {"n"}, "scope": {"calls:view"}, "hours": {"24"},
+	}
+	for _, path := range []string{"/keys", "/keys/rotate"} {
+		page := text(t, browse(t, a, nil, http.MethodPost, path, form))
+		require.Contains(t, page, "<code>the-key</code>")
+		require.NotContains(t, page, "<script>")
+	}
+	require.Contains(t, a.asked, `POST /api/sites/s1/keys {"days":0,"name":"n","scopes":["calls:view"]}`)
+	require.Contains(t, a.asked, `POST /api/sites/s1/keys/k/rotate {"overlap_hours":24}`)
+	require.NotContains(t, text(t, browse(t, a, nil, http.MethodGet, "/keys", nil)), "the-key")
+	res := browse(t, a, nil, http.MethodPost, "/keys/revoke", form)
+	require.Equal(t, "/keys?site_id=s1", res.Header.Get("Location"))
+}

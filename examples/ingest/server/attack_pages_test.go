@@ -55,7 +55,9 @@ func attackedPages() []gatetest.Route {
 		form("/account/remove-key", http.StatusNotFound, "id", "x"),
 		form("/account/recovery-codes", http.StatusOK),
 	}
-	for _, page := range []string{"/calls", "/events", "/visits", "/watchtower"} {
+	for _, page := range []string{
+		"/calls", "/events", "/visits", "/watchtower", "/audit", "/audit/checkpoint", "/dead", "/keys",
+	} {
 		routes = append(routes, gatetest.Route{
 			Pattern: "GET " + page, Request: "GET " + page + "?site_id=" + siteA,
 			Other: page + "?site_id=" + siteB,
@@ -65,5 +67,11 @@ func attackedPages() []gatetest.Route {
 	seal.Request = "POST /calls/seal"
 	decide := form("/watchtower", http.StatusNotFound, "site_id", siteA, "alert", "none",
 		"action", "acknowledge", "reason", "attack")
-	return append(routes, seal, decide)
+	return append(
+		routes, seal, decide,
+		form("/dead", http.StatusSeeOther, "site_id", siteA),
+		form("/keys", http.StatusOK, "site_id", siteA, "name", "attack", "scope", "calls:view"),
+		form("/keys/rotate", http.StatusNotFound, "site_id", siteA, "id", "x", "hours", "1"),
+		form("/keys/revoke", http.StatusNotFound, "site_id", siteA, "id", "x"),
+	)
 }
