@@ -279,6 +279,7 @@ func (a *Accounts) Logout(w http.ResponseWriter, r *http.Request) {
 		a.unavailable(w, r, err)
 		return
 	}
+	a.ended(r, current.User, "account.sign_out")
 	a.report(r, current.User, codeSignedOut, true)
 	reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
 }
@@ -317,6 +318,7 @@ func (a *Accounts) End(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.unavailable(w, r, err)
 	default:
+		a.ended(r, current.User, "account.session_end")
 		reply.JSON(w, http.StatusOK, map[string]any{"ok": true})
 	}
 }

@@ -40,3 +40,14 @@ func (a *Accounts) record(r *http.Request, user, action string, outcome audit.Ou
 		Outcome: outcome,
 	})
 }
+
+// ended records that somebody has ended a session. It is over whether or not that can be
+// recorded: nobody must stay signed in for want of a log. Who had none leaves no record.
+func (a *Accounts) ended(r *http.Request, user, action string) {
+	if user == "" {
+		return
+	}
+	if err := a.record(r, user, action, audit.OutcomeSuccess); err != nil {
+		a.Log.ErrorContext(r.Context(), "account: the end of a session is not recorded", "error", err)
+	}
+}

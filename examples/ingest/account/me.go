@@ -83,7 +83,8 @@ func (a *Accounts) factors(user User, keys int) []string {
 // EndOthers answers DELETE /auth/sessions: all of the caller's but this one. It is
 // offered after a factor has changed (ASVS 7.4.3).
 func (a *Accounts) EndOthers(w http.ResponseWriter, r *http.Request) {
-	if _, ok := a.complete(w, r); !ok {
+	current, ok := a.complete(w, r)
+	if !ok {
 		return
 	}
 	n, err := a.Sessions.EndOthers(r.Context())
@@ -91,5 +92,6 @@ func (a *Accounts) EndOthers(w http.ResponseWriter, r *http.Request) {
 		a.unavailable(w, r, err)
 		return
 	}
+	a.ended(r, current.User, "account.other_sessions_end")
 	reply.JSON(w, http.StatusOK, map[string]any{"ok": true, "ended": n})
 }

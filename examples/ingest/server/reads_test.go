@@ -38,3 +38,18 @@ func TestReadsAreOnRecord(t *testing.T) {
 	_, body := records("action=calls.read")
 	require.Contains(t, body, key.ID)
 }
+
+// TestEndsOfSessionsAreOnRecord: who signed out, and who ended which other sessions. A
+// sign-out without a session, which anybody can send, writes nothing.
+func TestEndsOfSessionsAreOnRecord(t *testing.T) {
+	t.Parallel()
+	r := run(t, configured(t))
+	admin := r.login("admin", true)
+	require.Equal(t, 200, r.do(http.MethodDelete, "/auth/sessions", "", "Cookie", admin).Status)
+	require.Equal(t, 200, r.do(http.MethodPost, "/auth/logout", "", "Cookie", admin).Status)
+	require.Equal(t, 200, r.do(http.MethodPost, "/auth/logout", "").Status)
+	actions := r.list(t.Context(), `SELECT json_extract(CAST(entry AS TEXT), '$.action') FROM audit_log ORDER BY seq`)
+	require.Equal(t, []string{
+		"account.sign_in", "account.second_factor", "account.other_sessions_end", "account.sign_out",
+	}, actions)
+}
