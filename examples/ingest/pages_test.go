@@ -348,3 +348,35 @@ var sitePages = []struct{ path, heading string }{
 	{"/dead", "Dead letters"},
 	{"/keys", "API keys"},
 }
+
+// A call is sealed and taken back, an API key made and revoked, and the trail has it.
+func TestASiteIsRunInChromium(t *testing.T) {
+	r := newReader(t)
+	visit(t, r.ctx, r.p.DemoURL)
+	r.open("/calls")
+	r.factor(r.password())
+	r.heading("Calls")
+	r.click(`form[action="/calls/seal"] button`)
+	r.says("tbody", "sealed")
+	r.click(`form[action="/calls/undo"] button`)
+	r.says("tbody", "intent")
+
+	r.show(375, "dark", false)
+	r.open("/keys")
+	r.heading("API keys")
+	r.fill("#name", "reports")
+	r.click(`input[name=scope]`)
+	r.click(`form[action="/keys"] button`)
+	r.heading("A new API key")
+	r.fits("a new key")
+	r.click("main .button")
+	r.says("tbody", "reports")
+	r.fits("keys")
+	r.click(`form[action="/keys/revoke"] button`)
+	r.says("section[aria-labelledby=list]", "There are none")
+
+	r.open("/audit?action=calls.seal")
+	r.heading("Audit trail")
+	r.says("tbody", "calls.seal")
+	r.fits("records")
+}
