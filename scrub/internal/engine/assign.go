@@ -238,8 +238,8 @@ func (sc *scanner) findValue(start, end int) (value, bool) {
 		body = blockScalar(s, body)
 	}
 	v.loose = v.loose && body > next
-	err := sc.open(&v, body)
-	return v, err
+	ok := sc.open(&v, body)
+	return v, ok
 }
 
 // operator returns where the operator at i ends, or 0, and whether it is a

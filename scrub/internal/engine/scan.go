@@ -242,7 +242,11 @@ func (sc *scanner) swallowOn(i int) int {
 	case swallowPEM:
 		end, open = sc.swallowKey(i)
 	case swallowValue:
-		end, open = sc.until.stop(sc.e, sc.src, i, len(sc.src))
+		limit := len(sc.src)
+		if sc.more { // what ends a value may be told by what follows
+			limit = max(i, limit-lookahead/8)
+		}
+		end, open = sc.until.stop(sc.e, sc.src, i, limit)
 	default:
 		set := swallowSets[sc.run]
 		for end < len(sc.src) && set.has(sc.src[end]) {
