@@ -132,11 +132,12 @@ func losesOneMaster(t *testing.T, s *redislimit.Store, addrs []string) {
 		return s.Take(t.Context(), p, make([]ratelimit.Result, 1))
 	}
 	// CLIENT PAUSE stops this node's answers for a while, as a hang would. On a
-	// busy machine one while may be too short.
+	// busy machine one while may be too short, and a store that starts out has to find
+	// the other parts again first.
 	const hang = 4 * time.Second
 	ok, failed := 0, 0
 	for try := 0; ok < 10 || failed < 5; try++ {
-		require.Less(t, try, tries, "%d answered, %d failed", ok, failed)
+		require.Less(t, try, 4*tries, "%d answered, %d failed", ok, failed)
 		ok, failed = 0, 0
 		start := time.Now()
 		require.NoError(t, client(t, addrs[0]).
