@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -255,7 +256,7 @@ func (s *Store) endEveryone(ctx context.Context) (int, error) {
 	var errs []error
 	for i, cmd := range cmds {
 		got, err := cmd.Result()
-		if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if notDone(err) {
 			keys := []string{s.shards[i] + "e", s.shards[i] + "a"}
 			got, err = s.run(ctx, &s.everyone, keys)
 		}
@@ -264,4 +265,12 @@ func (s *Store) endEveryone(ctx context.Context) (int, error) {
 		errs = append(errs, err)
 	}
 	return ended, errors.Join(errs...)
+}
+
+// notDone reports whether a server has refused a command without having done anything:
+// it has no such script, or the slot is elsewhere or on its way.
+func notDone(err error) bool {
+	return slices.ContainsFunc([]string{"NOSCRIPT", "MOVED", "ASK", "TRYAGAIN"}, func(prefix string) bool {
+		return err != nil && redis.HasErrorPrefix(err, prefix)
+	})
 }
